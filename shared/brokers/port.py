@@ -1,0 +1,88 @@
+"""The port every broker adapter implements. The docstrings are the contract (tests/conformance holds adapters to it).
+
+An adapter: client.py (I/O), parse.py (pure), broker.py (this port), errors.py (their codes -> ours), README.md.
+Adapters never retry a write, never raise for a refusal, and never guess: a write returns Accepted, Rejected or
+Unknown; a read returns its value or raises `ReadFailed`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from shared.models.command import Leg
+from shared.models.market import Instrument, Quote
+from shared.models.outcome import Lookup, Outcome
+from shared.models.trading import Account, AccountSnapshot, Fill
+from shared.risk.fit import Fitted
+
+
+class ReadFailed(Exception):
+    """A read could not be done (network, login, throttled). The value stays unknown: never treat it as empty or flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter can do, declared and not discovered by failure.
+
+    client_id: 'enforced' = the venue refuses a repeated client order id; 'label' = it is only carried along.
+    lookup_lag_s: 0 = a lookup that does not find an order is proof (authoritative); n = lists lag up to n seconds.
+    """
+
+    client_id: str
+    lookup_lag_s: Decimal
+    request_timeout_s: Decimal
+    brackets_on_entry: bool
+    hedging: bool
+    modify_order: bool
+    partial_close: bool
+    order_types: frozenset[str]
+    tifs: frozenset[str]
+    client_order_id_length: int
+    quotes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command as it goes out: the fitted leg and the ids it carries. `deadline` (UTC) is when we must not send any more."""
+
+    command_id: int
+    client_order_id: str
+    leg: Leg
+    fitted: Fitted
+    submitted_at: datetime
+
+
+class Broker(Protocol):
+    """One logged-in broker account. Every method is safe to call concurrently."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """The instrument for a TradingView symbol (`EXCHANGE:TICKER` or `TICKER`); None when there is none. Cached."""
+
+    async def quote(self, instrument: Instrument, ref_price: Decimal | None) -> Quote | None:
+        """The current quote; a broker without quotes (paper) makes one from the alert's ref_price, else its last price."""
+
+    async def snapshot(self) -> AccountSnapshot:
+        """Money, positions and working orders, read now. Raises ReadFailed."""
+
+    async def execute(self, command: Sent) -> Outcome:
+        """Send exactly one command, at most once. A refusal is Rejected, a doubt is Unknown; never raises for either."""
+
+    async def lookup(self, command: Sent) -> Lookup:
+        """Ask whether a command sent before arrived, and what became of it. Reads only; safe to repeat."""
+
+    async def fills(self, since: datetime) -> tuple[Fill, ...]:
+        """Executions since a time (UTC), oldest first. Raises ReadFailed."""
+
+    async def close(self) -> None:
+        """Release connections. Nothing is sent to the broker."""
+
+
+class Connect(Protocol):
+    """Makes a Broker for an account; the registry holds one per broker name."""
+
+    async def __call__(self, account: Account) -> Broker:
+        """Log in and assert login and server of the account. Raises ReadFailed when that cannot be done."""

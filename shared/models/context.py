@@ -1,0 +1,87 @@
+"""Everything a decision may look at, gathered by the resolve stage: pure stages read nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from shared.models.enums import OnOpposite, OnSame, QtyMode, Scope
+from shared.models.market import Instrument, Quote
+from shared.models.signal import StopSpec
+from shared.models.trading import Account, Position, WorkingOrder
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRules:
+    """What the webhook endpoint says about its alerts. Alerts that came in otherwise have the defaults."""
+
+    id: str | None = None
+    on_same: OnSame = OnSame.ADD
+    on_opposite: OnOpposite = OnOpposite.REFUSE
+    scope: Scope = Scope.ENDPOINT
+    multiplier: Decimal = Decimal(1)
+    max_qty: Decimal | None = None
+    allowed_symbols: tuple[str, ...] | None = None
+    qty_mode: QtyMode | None = None
+    qty: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits in force: the tightest of user, user + broker and account. None = no limit, 0 = nothing allowed."""
+
+    max_order_qty: Decimal | None = None
+    max_trades_per_day: int | None = None
+    max_open_trades: int | None = None
+    max_concurrent_positions: int | None = None
+    max_risk_per_trade_pct: Decimal | None = Decimal(5)
+    max_daily_loss_usd: Decimal | None = None
+    max_daily_loss_pct: Decimal | None = None
+    stop_required: bool = False
+    allowed_symbols: tuple[str, ...] | None = None
+    max_price_deviation_pct: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDefaults:
+    """trading_config in force, merged account > broker > user."""
+
+    qty_mode: QtyMode | None = None
+    qty: Decimal | None = None
+    sl: StopSpec | None = None
+    tp: StopSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Trades (opening orders accepted or unknown) of the trading day, entries in flight, as of the claim."""
+
+    trades_today: int = 0
+    entries_in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RiskContext:
+    """One account at one moment. `now` is the database's clock at the claim.
+
+    `positions` and `orders` are all of the account's, `positions_known` is False when they could not be read:
+    then no order may be sized or reversed from them. `unresolved` holds roots (symbols) with an order whose
+    outcome is unknown. `rates` maps a currency to the account currency (1 unit = rate), each fresh <= 60 s.
+    `usd_rate` is account currency per US dollar.
+    """
+
+    now: datetime
+    account: Account
+    instrument: Instrument | None
+    quote: Quote | None
+    positions: tuple[Position, ...] = ()
+    orders: tuple[WorkingOrder, ...] = ()
+    positions_known: bool = True
+    unresolved: frozenset[str] = frozenset()
+    endpoint: EndpointRules = EndpointRules()
+    limits: Limits = Limits()
+    defaults: TradingDefaults = TradingDefaults()
+    counters: Counters = Counters()
+    trading_halted: bool = False
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+    usd_rate: Decimal | None = None

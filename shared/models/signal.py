@@ -1,0 +1,65 @@
+"""A Signal is what one alert means for one account, before any default, size or price of the account is known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shared.models.enums import Action, OrderType, QtyMode, Scope, Side, StopMode, Tif
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpec:
+    """A stop-loss or take-profit as given: a mode (the unit) and a value. mode NONE = explicitly none."""
+
+    mode: StopMode
+    value: Decimal | None = None
+    portion: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrailSpec:
+    mode: StopMode
+    value: Decimal
+    activate: Decimal | None = None
+    step: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEvenSpec:
+    trigger: StopSpec
+    plus: StopSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """None = the alert said nothing: the default order is alert, endpoint, trading_config (semantics 3)."""
+
+    action: Action
+    symbol: str | None
+    side: Side | None = None
+    type: OrderType = OrderType.MARKET
+    qty_mode: QtyMode | None = None
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    sl: StopSpec | None = None
+    tp: tuple[StopSpec, ...] | None = None
+    trail: TrailSpec | None = None
+    be: BreakEvenSpec | None = None
+    time_exit_s: int | None = None
+    tif: Tif | None = None
+    expires_at: datetime | None = None
+    tag: str | None = None
+    order_id: str | None = None
+    scope: Scope | None = None
+    ref_price: Decimal | None = None
+    position_size: Decimal | None = None
+    dry_run: bool = False
+
+    @property
+    def is_exit(self) -> bool:
+        """Actions that can only reduce exposure: never refused by limits, locks or staleness."""
+        return self.action in EXIT_ACTIONS
+
+
+EXIT_ACTIONS = frozenset({Action.CLOSE, Action.REDUCE, Action.CANCEL, Action.FLATTEN})
