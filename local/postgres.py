@@ -1,0 +1,191 @@
+"""A Postgres cluster from the wheel, set up like hosted Supabase: loopback, scram, `postgres` is no superuser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from local.account import Account, server_account
+from local.binaries import DEFAULT_VERSION, binaries, place
+from local.child import Program
+from local.paths import base_environment
+
+SUPERUSER = "supabase_admin"
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "wal_level": "logical",
+    "max_connections": "100",
+    "max_replication_slots": "20",
+    "max_wal_senders": "20",
+    "max_worker_processes": "4",
+    "max_parallel_workers_per_gather": "0",
+    "shared_buffers": "64MB",
+    "max_wal_size": "512MB",
+    "checkpoint_timeout": "10min",
+    "jit": "off",
+    "log_checkpoints": "off",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+    "password_encryption": "scram-sha-256",
+}
+_VERSION_SETTINGS = {16: {}, 18: {"io_workers": "1"}}
+_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class PostgresError(Exception):
+    """A statement or a tool of Postgres failed; the message is what it printed."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One data directory. `durable=False` turns fsync off: for tests that do not pull the plug."""
+
+    home: Path
+    port: int
+    passwords: Mapping[str, str]
+    version: int = DEFAULT_VERSION
+    durable: bool = True
+    account: Account | None = None
+
+    @classmethod
+    def at(
+        cls, home: Path, port: int, passwords: Mapping[str, str], version: int = DEFAULT_VERSION, durable: bool = True
+    ) -> Cluster:
+        """The cluster of a state folder, run by the account that fits the caller."""
+        return cls(home, port, passwords, version, durable, server_account())
+
+    @property
+    def binaries(self) -> Path:
+        """The folder with this version's tools."""
+        return binaries(self.version, self.account)
+
+    @property
+    def data(self) -> Path:
+        """The data directory; another one per major version."""
+        return place(self.home, self.account) / f"postgres-{self.version}"
+
+    def create(self) -> None:
+        """initdb, once. A half-made directory (killed during initdb) is made again."""
+        if (self.data / "PG_VERSION").exists() and (self.data / "global" / "pg_control").exists():
+            return
+        self._make_folder()
+        with tempfile.NamedTemporaryFile("w", prefix="empire-", dir=self._passing_folder()) as file:
+            file.write(self.passwords[SUPERUSER])
+            file.flush()
+            if self.account:
+                os.chown(file.name, self.account.uid, self.account.gid)
+            command = [self.binaries / "initdb", "-D", self.data, "-U", SUPERUSER, "--pwfile", file.name]
+            options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+            durability = [] if self.durable else ["--no-sync"]
+            self._run([*command, *options, *durability], as_server=True)
+
+    def program(self, log: Path) -> Program:
+        """The server as a direct child: then a killed postmaster is reaped at once and can be restarted."""
+        settings = {**_SETTINGS, **_VERSION_SETTINGS[self.version], **({} if self.durable else _FAST_SETTINGS)}
+        flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
+        return Program(
+            name="postgres",
+            command=[str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port), *flags],
+            environment={**base_environment(), "EMPIRE_HOME": str(self.home)},
+            log=log,
+            healthy=self.accepts,
+            account=self.account,
+            stop_signal=signal.SIGINT,  # fast shutdown: roll back, disconnect, checkpoint
+            prepare=self.create,
+        )
+
+    def accepts(self) -> bool:
+        """Whether OUR server answers: only it knows our password, whoever else sits on the port."""
+        try:
+            return self.sql("select 1") == "1"
+        except (PostgresError, subprocess.TimeoutExpired):
+            return False
+
+    def url(self, role: str, database: str = "postgres") -> str:
+        """The address for a role, with its password."""
+        return f"postgresql://{role}:{quote(self.passwords[role])}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    def sql(self, statements: str, database: str = "postgres", role: str = SUPERUSER) -> str:
+        """Run statements with psql, stop at the first error, return the rows as plain text."""
+        return self._psql(["-f", "-"], database, role, statements)
+
+    def run_file(self, file: Path, database: str = "postgres", role: str = SUPERUSER) -> None:
+        """Run an SQL file in one transaction."""
+        self._psql(["--single-transaction", "-f", str(file)], database, role)
+
+    def clone(self, template: str, name: str) -> None:
+        """A new database that equals the template. Nobody may be connected to the template."""
+        self.sql(f'create database "{name}" template "{template}" owner postgres strategy wal_log')
+        self._copy_database_settings(template, name)
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected; nothing happens when it does not exist."""
+        self.sql(f'drop database if exists "{name}" with (force)')
+
+    def dump_schema(self, database: str, *schemas: str) -> str:
+        """pg_dump of the schemas without data, owners kept."""
+        command = [self.binaries / "pg_dump", "--schema-only", *(f"--schema={schema}" for schema in schemas)]
+        return self._run([*command, f"--dbname={self.url(SUPERUSER, database)}"])
+
+    def _copy_database_settings(self, template: str, name: str) -> None:
+        # create database copies neither `alter database set` nor grants on the database.
+        self.sql(
+            f"""
+            do $$ declare line text; begin
+              for line in
+                select format('alter database %I set %s to %L', '{name}', split_part(s, '=', 1),
+                              substr(s, strpos(s, '=') + 1))
+                from pg_db_role_setting r join pg_database d on d.oid = r.setdatabase, unnest(r.setconfig) s
+                where d.datname = '{template}' and r.setrole = 0
+                union all
+                select format('grant %s on database %I to %s', a.privilege_type, '{name}',
+                              case a.grantee when 0 then 'public' else quote_ident(a.grantee::regrole::text) end)
+                from pg_database d, aclexplode(d.datacl) a where d.datname = '{template}' and a.grantee <> d.datdba
+              loop execute line; end loop;
+            end $$"""
+        )
+
+    def _psql(self, source: list[str], database: str, role: str, stdin: str = "") -> str:
+        command = [self.binaries / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *source]
+        return self._run([*command, self.url(role, database)], stdin=stdin).strip()
+
+    def _run(self, command: list[str | Path], stdin: str = "", as_server: bool = False) -> str:
+        """Run a tool; PostgresError if it fails."""
+        account = self.account if as_server else None
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=base_environment(),
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+        if done.returncode != 0:
+            raise PostgresError(f"{Path(command[0]).name}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def _passing_folder(self) -> Path:
+        return place(self.home, self.account)
+
+    def _make_folder(self) -> None:
+        folder = self._passing_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder != self.home:
+            folder.chmod(0o711)
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.mkdir(mode=0o700)
+        if self.account:
+            os.chown(self.data, self.account.uid, self.account.gid)
