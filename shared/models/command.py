@@ -3,9 +3,11 @@
 Quantities and prices here are exact; `shared.risk.fit` moves them onto the broker's grid and may only shrink."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from shared.models.enums import CommandKind, OrderType, Side, Tif
+from shared.models.signal import BreakEvenSpec, StopSpec, TrailSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,18 @@ class Leg:
     """One command to one broker account.
 
     place:   side, type, qty, price (limit), stop_price (stop), tif, protection, reduce_only
-    close:   venue_position_id (hedging; None on netting = the net position), side of the closing order, qty
-             (None = all of it)
+    close:   venue_position_id (hedging; None on netting = the net position), side of the closing order (None =
+             not known: the venue's own close), qty (None = all of it; `held_qty` is what was read as all)
     cancel:  venue_order_id
-    modify:  venue_order_id with price / stop_price / qty; (pending entries)
-    protect: venue_position_id with protection
-    `after_fill` = this leg is sent only when the leg before it is completely filled (reverse).
+    modify:  venue_order_id with price / stop_price / qty (pending entries; protection that shrinks with its position)
+    protect: venue_position_id with protection, side and qty of the position
+    `after_fill`: an entry is sent only when every close before it is completely filled; a cancel, modify or
+    reduce-only order only when every close and entry before it is. Otherwise it ends `leg_not_filled`. Legs that
+    only wait for one another's acknowledgement have it False.
+    `adds_risk`: not a new order, and yet limits treat it as one (a stop widened or removed, a pending entry changed).
+    `worst_loss` is the loss in account currency when the stop is hit, slippage allowance and commission included;
+    None = no stop, not measurable. `sl` and `tp` are what the prices in `protection` came from: relative modes are
+    anchored again to the average fill (shared.risk.prices.anchor_to_fill). `expires_at`: when a pending entry ends.
     """
 
     leg: int
@@ -55,8 +63,21 @@ class Leg:
     ref_price: Decimal | None = None
     worst_loss: Decimal | None = None
     tag: str | None = None
+    held_qty: Decimal | None = None
+    adds_risk: bool = False
+    sl: StopSpec | None = None
+    tp: StopSpec | None = None
+    trail: TrailSpec | None = None
+    be: BreakEvenSpec | None = None
+    time_exit_s: int | None = None
+    expires_at: datetime | None = None
 
     @property
     def is_entry(self) -> bool:
         """True when this leg can increase exposure."""
         return self.kind is CommandKind.PLACE and not self.reduce_only
+
+    @property
+    def is_limited(self) -> bool:
+        """True when locks and limits apply to this leg: an entry, or a change that counts as one."""
+        return self.is_entry or self.adds_risk

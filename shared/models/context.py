@@ -44,12 +44,26 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class TradingDefaults:
-    """trading_config in force, merged account > broker > user."""
+    """trading_config in force, merged account > broker > user. `slippage_ticks` is allowed for when sizing by risk."""
 
     qty_mode: QtyMode | None = None
     qty: Decimal | None = None
     sl: StopSpec | None = None
     tp: StopSpec | None = None
+    slippage_ticks: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class DayLoss:
+    """The trading day so far, in account currency (semantics 6).
+
+    `loss` = reference at the reset - equity now + withdrawals - deposits (negative = profit); `open_risk` = what the
+    open positions still lose down to their stops; `reference` is what a limit in percent counts from.
+    """
+
+    loss: Decimal
+    open_risk: Decimal
+    reference: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,9 @@ class RiskContext:
     `positions` and `orders` are all of the account's, `positions_known` is False when they could not be read:
     then no order may be sized or reversed from them. `unresolved` holds roots (symbols) with an order whose
     outcome is unknown. `rates` maps a currency to the account currency (1 unit = rate), each fresh <= 60 s.
-    `usd_rate` is account currency per US dollar.
+    `usd_rate` is account currency per US dollar. `tag_qty` (netting) is the signed quantity which fills with the
+    signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `day` is None when
+    the start of the day is not known: with a daily loss limit set, entries are denied.
     """
 
     now: datetime
@@ -85,3 +101,5 @@ class RiskContext:
     trading_halted: bool = False
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     usd_rate: Decimal | None = None
+    tag_qty: Decimal | None = None
+    day: DayLoss | None = None

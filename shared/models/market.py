@@ -25,7 +25,9 @@ class Instrument:
     the months of a future (equal to `symbol` elsewhere). `contract_size` is units per lot or contract.
     `tick_value` is the profit, in `quote_currency`, of one tick on a quantity of 1. `pip_size` is None where a
     pip is not defined for this instrument (gold, indices, crypto, futures) and nobody configured one.
-    `qty_unit` says what quantity 1 is: a lot, a contract or a unit.
+    `qty_unit` says what quantity 1 is: lots, contracts or units. `loss_tick_value` where the venue states another
+    value for a losing tick (None = `tick_value`). `commission_per_unit` is the round turn of a quantity of 1 in
+    account currency.
     """
 
     symbol: str
@@ -45,6 +47,7 @@ class Instrument:
     min_stop_distance: Decimal = Decimal(0)
     commission_per_unit: Decimal = Decimal(0)
     margin_per_unit: Decimal | None = None
+    loss_tick_value: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

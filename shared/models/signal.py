@@ -32,7 +32,10 @@ class BreakEvenSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """None = the alert said nothing: the default order is alert, endpoint, trading_config (semantics 3)."""
+    """None = the alert said nothing: the default order is alert, endpoint, trading_config (semantics 3).
+
+    `position_id` (the venue's, or ours as text) names one position: a close or change clicked or asked by id.
+    """
 
     action: Action
     symbol: str | None
@@ -55,6 +58,7 @@ class Signal:
     ref_price: Decimal | None = None
     position_size: Decimal | None = None
     dry_run: bool = False
+    position_id: str | None = None
 
     @property
     def is_exit(self) -> bool:

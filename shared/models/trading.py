@@ -48,7 +48,8 @@ class Account:
 class Position:
     """An open position. `qty` > 0, direction in `side`. On a hedging account there may be several a symbol.
 
-    `endpoint_id` and `tag` are those of the alert that opened it (None when opened elsewhere).
+    `endpoint_id` and `tag` are those of the alert that opened it (None when opened elsewhere). `venue_symbol` is
+    the broker's own name of the symbol (None = the same).
     """
 
     account_id: str
@@ -66,11 +67,15 @@ class Position:
     endpoint_id: str | None = None
     tag: str | None = None
     id: int | None = None
+    venue_symbol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkingOrder:
-    """An order that may still fill: ours (with `id`, `client_order_id`) or one placed elsewhere."""
+    """An order that may still fill: ours (with `id`, `client_order_id`) or one placed elsewhere.
+
+    `position_id` is the venue's id of the position it protects (None on netting and for entries).
+    """
 
     account_id: str
     symbol: str
@@ -91,6 +96,7 @@ class WorkingOrder:
     endpoint_id: str | None = None
     tag: str | None = None
     position_id: str | None = None
+    venue_symbol: str | None = None
 
     @property
     def is_entry(self) -> bool:
