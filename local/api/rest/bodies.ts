@@ -1,0 +1,68 @@
+/** Request bodies of table writes and RPC, brought to what lite handles as PostgREST would. */
+import { DEFAULT_MARK } from "./defaults.ts";
+import { markExact, markJsonString, mayHoldInexact, parseJson } from "./numbers.ts";
+
+export interface BodyPlan {
+  /** Columns of type json or jsonb: a string value is a JSON string, not JSON text. */
+  jsonColumns: Set<string>;
+  /** `?columns=`: the columns to write; others in the body are ignored. */
+  columns: string[] | null;
+  /** `Prefer: missing=default`. */
+  missingDefault: boolean;
+}
+
+type Row = Record<string, unknown>;
+
+function isRow(value: unknown): value is Row {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function markValue(name: string, value: unknown, jsonNames: Set<string>): unknown {
+  return typeof value === "string" && jsonNames.has(name) ? markJsonString(value) : value;
+}
+
+/** One row as PostgREST's json_to_record sees it: only `columns`, absent ones null or, if asked for, their default. */
+function fitRow(row: Row, plan: BodyPlan): Row {
+  const absent = plan.missingDefault ? DEFAULT_MARK : null;
+  const names = plan.columns ?? Object.keys(row);
+  return Object.fromEntries(
+    names.map((name) => [name, name in row ? markValue(name, row[name], plan.jsonColumns) : absent]),
+  );
+}
+
+/** The body of a table write. Unreadable bodies pass unchanged: lite answers them with PGRST102. */
+export function tableBody(body: string, plan: BodyPlan): string {
+  if (plan.jsonColumns.size === 0 && plan.columns === null && !mayHoldInexact(body)) return body;
+  let parsed: unknown;
+  try {
+    parsed = parseJson(body);
+  } catch {
+    return body;
+  }
+  const rows = Array.isArray(parsed) ? parsed : [parsed];
+  if (!rows.every(isRow)) return body;
+  const fitted = rows.map((row) => markExact(fitRow(row, plan)));
+  return JSON.stringify(Array.isArray(parsed) ? fitted : fitted[0]);
+}
+
+/** The arguments of an RPC; `jsonArguments` are those of type json or jsonb. */
+export function rpcBody(body: string, jsonArguments: Set<string>): string {
+  if (jsonArguments.size === 0 && !mayHoldInexact(body)) return body;
+  let parsed: unknown;
+  try {
+    parsed = parseJson(body);
+  } catch {
+    return body;
+  }
+  if (!isRow(parsed)) return JSON.stringify(markExact(parsed));
+  const marked = Object.entries(parsed).map(([name, value]) => [name, markValue(name, value, jsonArguments)]);
+  return JSON.stringify(markExact(Object.fromEntries(marked)));
+}
+
+/** `value` without members that are null, at any depth of objects: json_strip_nulls. */
+export function stripNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(stripNulls);
+  if (!isRow(value) || value.constructor !== Object) return value;
+  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(kept.map(([key, inner]) => [key, stripNulls(inner)]));
+}
