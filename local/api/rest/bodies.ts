@@ -1,6 +1,6 @@
 /** Request bodies of table writes and RPC, brought to what lite handles as PostgREST would. */
 import { DEFAULT_MARK } from "./defaults.ts";
-import { markExact, markJsonString, mayHoldInexact, parseJson } from "./numbers.ts";
+import { ExactNumber, markExact, markJsonScalar, mayHoldInexact, parseJson } from "./numbers.ts";
 
 export interface BodyPlan {
   /** Columns of type json or jsonb: a string value is a JSON string, not JSON text. */
@@ -18,7 +18,8 @@ function isRow(value: unknown): value is Row {
 }
 
 function markValue(name: string, value: unknown, jsonNames: Set<string>): unknown {
-  return typeof value === "string" && jsonNames.has(name) ? markJsonString(value) : value;
+  const scalar = typeof value === "string" || value instanceof ExactNumber;
+  return scalar && jsonNames.has(name) ? markJsonScalar(value) : value;
 }
 
 /** One row as PostgREST's json_to_record sees it: only `columns`, absent ones null or, if asked for, their default. */

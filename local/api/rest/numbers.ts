@@ -67,9 +67,12 @@ export function markExact(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, markExact(inner)]));
 }
 
-/** A JSON string on its way to a json or jsonb parameter: lite would take its text for JSON. */
-export function markJsonString(value: string): string {
-  return MARK + JSON.stringify(value);
+// No white space: lite trims and parses what it takes for the text of a json value.
+const JSON_MARK = "\u0001json:";
+
+/** A JSON string or exact number on its way to a json or jsonb parameter: lite would take its text for JSON. */
+export function markJsonScalar(value: string | ExactNumber): string {
+  return JSON_MARK + JSON.stringify(value);
 }
 
 /** For a text parameter: the literal without its mark. */
@@ -88,7 +91,7 @@ function isJson(text: string): boolean {
 
 /** A json or jsonb parameter. lite has serialised some of them already and the driver would do it again. */
 export function serializeJson(value: unknown): string {
-  if (typeof value === "string" && value.startsWith(MARK)) return unmark(value);
+  if (typeof value === "string" && value.startsWith(JSON_MARK)) return value.slice(JSON_MARK.length);
   const text = typeof value === "string" && isJson(value) ? value : JSON.stringify(value);
   return text.includes("\\u000b\\f\\u000b") ? text.replaceAll(MARKED_IN_JSON, "$1") : text;
 }
