@@ -1,0 +1,80 @@
+"""What the outside may set, read once at start. Nothing else in shared or workers reads the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Milliseconds = Annotated[int, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """The environment is incomplete or wrong; the message lists every fault, one a line."""
+
+
+class WorkerSettings(BaseSettings):
+    """Settings of the worker processes: environment variables `EMPIRE_<NAME>`.
+
+    `lease_ms` is how long a claim is ours without a heartbeat; `send_margin_ms` is what we keep off its end:
+    within it nothing is sent any more, so a slow clock or a stopped process cannot send after its lease.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="EMPIRE_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    worker_database_url: SecretStr
+    statement_cache_size: int = Field(default=200, ge=0, description="0 behind a transaction pooler")
+    paper_venue_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+    worker_batch: int = Field(default=64, ge=1, le=1000, description="deliveries of one claim, at most")
+    worker_in_flight: int = Field(default=256, ge=1, description="deliveries worked on at once, at most")
+    worker_urgent_room: int = Field(default=32, ge=1, description="kept free beside it for the urgent lane")
+    lease_ms: Milliseconds = 5000
+    heartbeat_ms: Milliseconds = 1500
+    send_margin_ms: Milliseconds = 1000
+    poll_min_ms: Milliseconds = 10
+    poll_max_ms: Milliseconds = 400
+    drain_ms: Milliseconds = 15000
+    fill_wait_ms: Milliseconds = Field(
+        default=10000, description="how long a leg waits for the leg before it"
+    )
+
+    @field_validator("worker_database_url")
+    @classmethod
+    def _is_a_postgres_address(cls, value: SecretStr) -> SecretStr:
+        try:
+            PostgresDsn(value.get_secret_value())
+        except ValidationError:
+            # The address holds a password: never repeat it in an error.
+            raise ValueError("must look like postgresql://role:password@host:port/database") from None
+        return value
+
+    @model_validator(mode="after")
+    def _lease_outlives_heartbeat_and_margin(self) -> WorkerSettings:
+        if self.heartbeat_ms + self.send_margin_ms >= self.lease_ms:
+            raise ValueError("EMPIRE_LEASE_MS must exceed EMPIRE_HEARTBEAT_MS + EMPIRE_SEND_MARGIN_MS")
+        return self
+
+
+def read_worker_settings() -> WorkerSettings:
+    """Read and check the whole environment. Raises SettingsError naming every variable that is missing or wrong."""
+    try:
+        return WorkerSettings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        raise SettingsError("\n".join(_faults(error))) from None
+
+
+def _faults(error: ValidationError) -> list[str]:
+    faults = []
+    for fault in error.errors(include_input=False, include_url=False):
+        name = (
+            "EMPIRE_" + "_".join(str(part) for part in fault["loc"]).upper()
+            if fault["loc"]
+            else "environment"
+        )
+        faults.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+    return faults

@@ -1,0 +1,93 @@
+"""What a worker asks of the database: one method per function of schema `engine`, same name, arguments by name.
+
+`postgres.py` speaks to the functions directly; a worker on a trader's own device will reach the same ones through
+the Supabase API. Meaning of each: the `comment on function` in supabase/migrations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from shared.store.rows import (
+    Begun,
+    Claimed,
+    Deferral,
+    Execution,
+    Opened,
+    PaperBook,
+    PaperSaved,
+    Plan,
+    Recorded,
+    Rescued,
+    Settlement,
+    Trace,
+    Unsettled,
+)
+
+
+class StoreUnavailable(Exception):
+    """The database could not be reached, or the connection was cut: what was asked may or may not have happened."""
+
+
+class Store(Protocol):
+    """Times in milliseconds. Every method raises StoreUnavailable; a denial or a lost lease is a value."""
+
+    async def claim(
+        self, *, worker: str, executor: str, lane: str, limit: int, lease_ms: int
+    ) -> list[Claimed]: ...
+
+    async def heartbeat(self, *, worker: str, tokens: Sequence[int], lease_ms: int) -> frozenset[int]:
+        """Extend the leases; the tokens that are still ours. Stop sending for the others."""
+
+    async def open_orders(
+        self, *, plans: Sequence[Plan], begin: bool, request_timeout_ms: int
+    ) -> list[Opened]: ...
+
+    async def begin_send(
+        self, *, commands: Sequence[tuple[int, int]], request_timeout_ms: int
+    ) -> list[Begun]:
+        """commands: (command id, token). Asked once only: when the answer is lost, nothing may be sent."""
+
+    async def record_executions(self, *, results: Sequence[Execution]) -> list[Recorded]: ...
+
+    async def defer(self, *, deliveries: Sequence[Deferral]) -> None: ...
+
+    async def release(self, *, token_deliveries: Sequence[tuple[int, int]]) -> None:
+        """token_deliveries: (delivery id, token)."""
+
+    async def dead_letter(self, *, delivery_id: int, token: int, error: str, trace: Trace) -> bool: ...
+
+    async def rescue(self, *, limit: int) -> Rescued: ...
+
+    async def claim_unsettled(
+        self, *, worker: str, executor: str, limit: int, lease_ms: int
+    ) -> list[Unsettled]: ...
+
+    async def settle(self, *, results: Sequence[Settlement]) -> None: ...
+
+    async def paper_load(self, *, account: str) -> PaperBook: ...
+
+    async def paper_save(
+        self,
+        *,
+        account: str,
+        version: int,
+        balance: Decimal,
+        book: dict[str, Any],
+        orders: Sequence[dict[str, Any]],
+        fills: Sequence[dict[str, Any]],
+    ) -> PaperSaved:
+        """Replace the book if it is still `version`. Not repeated: a lost answer shows in paper_answer."""
+
+    async def paper_answer(self, *, account: str, client_order_id: str) -> dict[str, Any] | None: ...
+
+    async def paper_fills_since(self, *, account: str, since: datetime) -> list[dict[str, Any]]: ...
+
+    async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None: ...
+
+    async def housekeeping(self) -> dict[str, Any]: ...
+
+    async def stats(self) -> dict[str, Any]: ...

@@ -1,0 +1,305 @@
+"""What the engine's functions take and give, as frozen dataclasses. Field names are those of the JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from shared.models.command import Leg
+from shared.models.context import Counters, EndpointRules, Limits
+from shared.models.enums import (
+    Action,
+    Broker,
+    CommandKind,
+    CommandState,
+    DeliveryOutcome,
+    Freshness,
+    Lane,
+    MarginMode,
+    OrderStatus,
+    QtyMode,
+)
+from shared.models.reasons import Reason
+from shared.models.trading import Account, Position, WorkingOrder
+
+Numbers = dict[str, str]
+Trace = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One alert for one account. `expires_at` None = never stale (exits)."""
+
+    id: int
+    event_id: int
+    user_id: str
+    account_id: str
+    lane: Lane
+    action: Action
+    halt_epoch: int
+    symbol: str | None = None
+    tag: str | None = None
+    attempts: int = 0
+    expires_at: datetime | None = None
+    dry_run: bool = False
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The alert as it came; `body` is its text."""
+
+    id: int
+    source: str
+    body: str
+    received_at: datetime
+    fired_at: datetime | None = None
+    endpoint_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A row of broker_accounts with its connection's columns. `account_id` is the broker's number, `id` ours."""
+
+    id: str
+    user_id: str
+    connection_id: str
+    broker: Broker
+    account_id: str
+    currency: str
+    margin_mode: MarginMode
+    trading_enabled: bool
+    halt_epoch: int
+    freshness: Freshness
+    environment: str
+    executor: str = "fleet"
+    server: str | None = None
+    base_url: str | None = None
+    locked_until: datetime | None = None
+    lock_reason: str | None = None
+    balance: Decimal | None = None
+    equity: Decimal | None = None
+    as_of: datetime | None = None
+    timezone: str = "UTC"
+
+    def account(self) -> Account:
+        """The same as the model the decisions and the brokers use."""
+        return Account(
+            id=self.id,
+            user_id=self.user_id,
+            connection_id=self.connection_id,
+            broker=self.broker,
+            account_number=self.account_id,
+            currency=self.currency,
+            margin_mode=self.margin_mode,
+            environment=self.environment,
+            executor=self.executor,
+            trading_enabled=self.trading_enabled,
+            halt_epoch=self.halt_epoch,
+            locked_until=self.locked_until,
+            lock_reason=self.lock_reason,
+            balance=self.balance,
+            equity=self.equity,
+            as_of=self.as_of,
+            freshness=self.freshness,
+            timezone=self.timezone,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """trading_config in force. `sl_pct` and `tp_pct` in percent of the entry price, `rr` = target in stops."""
+
+    qty_mode: QtyMode | None = None
+    qty: Decimal | None = None
+    sl_pct: Decimal | None = None
+    tp_pct: Decimal | None = None
+    rr: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as written ahead. `request` is the leg exactly as it was opened."""
+
+    id: int
+    leg: int
+    kind: CommandKind
+    client_order_id: str
+    state: CommandState
+    request: Leg
+    order_id: int | None = None
+    after_fill: bool = False
+    submitted_at: datetime | None = None
+    order_status: OrderStatus | None = None
+    order_filled_qty: Decimal | None = None
+    order_qty: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until the lease of `token` ends, with everything a decision needs."""
+
+    delivery: Delivery
+    token: int
+    now: datetime
+    event: Event
+    account: AccountRow
+    endpoint: EndpointRules | None = None
+    queued_ms: Decimal | None = None
+    trading_halted: bool = False
+    limits: Limits = Limits()
+    defaults: Defaults = Defaults()
+    counters: Counters = Counters()
+    positions: tuple[Position, ...] = ()
+    orders: tuple[WorkingOrder, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The legs of one delivery, to be written ahead."""
+
+    delivery_id: int
+    token: int
+    legs: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCommand:
+    """`go` = this worker, and only it, may send now."""
+
+    id: int
+    leg: int
+    client_order_id: str
+    go: bool
+    order_id: int | None = None
+    submitted_at: datetime | None = None
+    reason: Reason | None = None
+    numbers: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """verdict: opened | denied (a hard limit said no, under the locks) | lost (the lease is no longer ours)."""
+
+    delivery_id: int
+    verdict: str
+    reason: Reason | None = None
+    numbers: dict[str, Any] | None = None
+    commands: tuple[OpenedCommand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The answer for one command of begin_send."""
+
+    id: int
+    go: bool
+    reason: Reason | None = None
+    numbers: dict[str, Any] | None = None
+    submitted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a delivery ends."""
+
+    outcome: DeliveryOutcome
+    reason: Reason | None = None
+    numbers: Numbers = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What became of a delivery's commands. `finish` None = more legs follow, keep it claimed."""
+
+    delivery_id: int
+    token: int
+    commands: list[dict[str, Any]]
+    finish: Finish | None
+    trace: Trace
+    timings: dict[str, float]
+    account: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """recorded False = an older lease: nothing was written."""
+
+    delivery_id: int
+    recorded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """Give a delivery back, to be claimed again after `ms`."""
+
+    delivery_id: int
+    token: int
+    ms: int
+    reason: Reason
+    numbers: Numbers
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledCommand:
+    """A command whose outcome is unknown. `may_resend`: the database would allow it if the order is absent."""
+
+    id: int
+    delivery_id: int
+    leg: int
+    kind: CommandKind
+    client_order_id: str
+    request: Leg
+    order_id: int | None = None
+    submitted_at: datetime | None = None
+    send_deadline: datetime | None = None
+    lookups: int = 0
+    may_resend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """One unknown command to ask the broker about; `checker` is the fence of this check."""
+
+    command: UnsettledCommand
+    checker: int
+    account: AccountRow
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """verdict: found | absent | cannot_tell. `next_ms` = when to ask again."""
+
+    command_id: int
+    checker: int
+    verdict: str
+    command: dict[str, Any] | None
+    next_ms: int
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class PaperBook:
+    """A paper account: its money and its book as last saved; `version` is the fence of the next save."""
+
+    version: int
+    balance: Decimal
+    currency: str
+    book: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSaved:
+    saved: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    rearmed: int = 0
+    unsettled: int = 0
