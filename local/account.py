@@ -25,7 +25,7 @@ class Account:
 
 
 def server_account() -> Account | None:
-    """None for an ordinary user (Postgres runs as he does); for root, the system account, made when missing."""
+    """None for an ordinary user (Postgres runs as he does); for root the account, made when missing."""
     if os.geteuid() != 0:
         return None
     entry = _lookup()
@@ -33,7 +33,9 @@ def server_account() -> Account | None:
         _create()
         entry = _lookup()
     if entry is None:
-        raise AccountError(f"Cannot create the system account {ACCOUNT_NAME}; run as an ordinary user instead.")
+        raise AccountError(
+            f"Cannot create the system account {ACCOUNT_NAME}; run as an ordinary user instead."
+        )
     return Account(entry.pw_uid, entry.pw_gid)
 
 
@@ -62,7 +64,11 @@ def _lookup() -> pwd.struct_passwd | None:
 def _create() -> None:
     tool = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if tool is None:
-        raise AccountError("Postgres does not run as root and useradd is missing; run as an ordinary user instead.")
+        raise AccountError(
+            "Postgres does not run as root and useradd is missing; run as an ordinary user instead."
+        )
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     # A second start at the same moment may win: the lookup that follows decides, not the exit code.
-    subprocess.run([tool, *options, "--shell", "/usr/sbin/nologin", ACCOUNT_NAME], check=False, capture_output=True)
+    subprocess.run(
+        [tool, *options, "--shell", "/usr/sbin/nologin", ACCOUNT_NAME], check=False, capture_output=True
+    )

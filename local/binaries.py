@@ -47,7 +47,7 @@ def private_root() -> Path:
         if candidate.stat().st_uid == os.geteuid() and os.access(candidate, os.W_OK):
             candidate.chmod(0o711)
             return candidate
-    raise OSError("Neither /var/lib/empire nor the temporary folder can hold Postgres; run as an ordinary user.")
+    raise OSError("No place for Postgres outside this folder was found; run as an ordinary user.")
 
 
 def _wheel_folder() -> Path:

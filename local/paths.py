@@ -25,7 +25,7 @@ class Paths:
         return cls(chosen.expanduser().absolute())
 
     def create(self) -> None:
-        """Make the folder. Others may pass through it (as root, Postgres runs as another account) but not look."""
+        """Make the folder. As root, others may pass through, not look: Postgres runs as another account."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
         self.logs.mkdir(mode=0o700, exist_ok=True)
@@ -67,5 +67,10 @@ def deno_cache() -> Path:
 
 def base_environment() -> dict[str, str]:
     """What every child gets: a search path, a language, the time zone; nothing else of the caller's."""
-    kept = {name: os.environ[name] for name in ("PATH", "TZ", "SSL_CERT_FILE", "DENO_CERT") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
     return {"LANG": "C.UTF-8", **kept}
+
+
+def caller_environment() -> dict[str, str]:
+    """The caller's own environment, for set-up steps: proxies and certificates of his network are in it."""
+    return {**os.environ, "DENO_DIR": str(deno_cache())}

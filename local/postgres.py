@@ -1,4 +1,4 @@
-"""A Postgres cluster from the wheel, set up like hosted Supabase: loopback, scram, `postgres` is no superuser."""
+"""A Postgres cluster from the wheel: loopback only, scram, a superuser that nobody but the stack knows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -58,7 +58,12 @@ class Cluster:
 
     @classmethod
     def at(
-        cls, home: Path, port: int, passwords: Mapping[str, str], version: int = DEFAULT_VERSION, durable: bool = True
+        cls,
+        home: Path,
+        port: int,
+        passwords: Mapping[str, str],
+        version: int = DEFAULT_VERSION,
+        durable: bool = True,
     ) -> Cluster:
         """The cluster of a state folder, run by the account that fits the caller."""
         return cls(home, port, passwords, version, durable, server_account())
@@ -90,7 +95,11 @@ class Cluster:
 
     def program(self, log: Path) -> Program:
         """The server as a direct child: then a killed postmaster is reaped at once and can be restarted."""
-        settings = {**_SETTINGS, **_VERSION_SETTINGS[self.version], **({} if self.durable else _FAST_SETTINGS)}
+        settings = {
+            **_SETTINGS,
+            **_VERSION_SETTINGS[self.version],
+            **({} if self.durable else _FAST_SETTINGS),
+        }
         flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
         return Program(
             name="postgres",
@@ -106,17 +115,24 @@ class Cluster:
     def accepts(self) -> bool:
         """Whether OUR server answers: only it knows our password, whoever else sits on the port."""
         try:
-            return self.sql("select 1") == "1"
+            return self.sql("select 1", timeout_s=3) == "1"
         except (PostgresError, subprocess.TimeoutExpired):
             return False
 
     def url(self, role: str, database: str = "postgres") -> str:
         """The address for a role, with its password."""
-        return f"postgresql://{role}:{quote(self.passwords[role])}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        password = quote(self.passwords[role], safe="")
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
-    def sql(self, statements: str, database: str = "postgres", role: str = SUPERUSER) -> str:
+    def sql(
+        self,
+        statements: str,
+        database: str = "postgres",
+        role: str = SUPERUSER,
+        timeout_s: float | None = None,
+    ) -> str:
         """Run statements with psql, stop at the first error, return the rows as plain text."""
-        return self._psql(["-f", "-"], database, role, statements)
+        return self._psql(["-f", "-"], database, role, statements, timeout_s)
 
     def run_file(self, file: Path, database: str = "postgres", role: str = SUPERUSER) -> None:
         """Run an SQL file in one transaction."""
@@ -125,7 +141,6 @@ class Cluster:
     def clone(self, template: str, name: str) -> None:
         """A new database that equals the template. Nobody may be connected to the template."""
         self.sql(f'create database "{name}" template "{template}" owner postgres strategy wal_log')
-        self._copy_database_settings(template, name)
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is connected; nothing happens when it does not exist."""
@@ -134,48 +149,51 @@ class Cluster:
     def dump_schema(self, database: str, *schemas: str) -> str:
         """pg_dump of the schemas without data, owners kept."""
         command = [self.binaries / "pg_dump", "--schema-only", *(f"--schema={schema}" for schema in schemas)]
-        return self._run([*command, f"--dbname={self.url(SUPERUSER, database)}"])
+        return self._run([*command, database], login=SUPERUSER)
 
-    def _copy_database_settings(self, template: str, name: str) -> None:
-        # create database copies neither `alter database set` nor grants on the database.
-        self.sql(
-            f"""
-            do $$ declare line text; begin
-              for line in
-                select format('alter database %I set %s to %L', '{name}', split_part(s, '=', 1),
-                              substr(s, strpos(s, '=') + 1))
-                from pg_db_role_setting r join pg_database d on d.oid = r.setdatabase, unnest(r.setconfig) s
-                where d.datname = '{template}' and r.setrole = 0
-                union all
-                select format('grant %s on database %I to %s', a.privilege_type, '{name}',
-                              case a.grantee when 0 then 'public' else quote_ident(a.grantee::regrole::text) end)
-                from pg_database d, aclexplode(d.datacl) a where d.datname = '{template}' and a.grantee <> d.datdba
-              loop execute line; end loop;
-            end $$"""
-        )
+    def _psql(
+        self, source: list[str], database: str, role: str, stdin: str = "", timeout_s: float | None = None
+    ) -> str:
+        command = [self.binaries / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *source, database]
+        return self._run(command, stdin=stdin, login=role, timeout_s=timeout_s).strip()
 
-    def _psql(self, source: list[str], database: str, role: str, stdin: str = "") -> str:
-        command = [self.binaries / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *source]
-        return self._run([*command, self.url(role, database)], stdin=stdin).strip()
-
-    def _run(self, command: list[str | Path], stdin: str = "", as_server: bool = False) -> str:
-        """Run a tool; PostgresError if it fails."""
+    def _run(
+        self,
+        command: Sequence[object],
+        *,
+        stdin: str = "",
+        login: str = "",
+        as_server: bool = False,
+        timeout_s: float | None = None,
+    ) -> str:
         account = self.account if as_server else None
         done = subprocess.run(
-            command,
+            [str(part) for part in command],
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
             cwd="/",
-            env=base_environment(),
+            env={**base_environment(), **(self._login(login) if login else {})},
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
+            timeout=timeout_s,
         )
         if done.returncode != 0:
-            raise PostgresError(f"{Path(command[0]).name}: {done.stderr.strip() or done.stdout.strip()}")
+            raise PostgresError(f"{Path(str(command[0])).name}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+    def _login(self, role: str) -> dict[str, str]:
+        # In the environment, because command lines can be read by everybody on the machine.
+        return {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": role,
+            "PGPASSWORD": self.passwords[role],
+            "PGSSLMODE": "disable",
+            "PGCONNECT_TIMEOUT": "5",
+        }
 
     def _passing_folder(self) -> Path:
         return place(self.home, self.account)

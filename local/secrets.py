@@ -13,7 +13,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-LOGIN_ROLES = ("supabase_admin", "postgres", "authenticator", "supabase_auth_admin", "empire_worker", "empire_edge")
+LOGIN_ROLES = (
+    "supabase_admin",
+    "postgres",
+    "authenticator",
+    "supabase_auth_admin",
+    "empire_worker",
+    "empire_edge",
+)
 """Roles that may log in; each has a password of its own."""
 
 KNOWN_DEFAULTS = frozenset(
@@ -96,14 +103,18 @@ def refuse_open_bind(host: str) -> None:
     except ValueError:
         loopback = False
     if not loopback:
-        raise UnsafeStart(f"{host} is not a loopback address: put a TLS proxy in front and keep the stack on 127.0.0.1.")
+        raise UnsafeStart(
+            f"{host} is not a loopback address: put a TLS proxy in front and keep the stack on 127.0.0.1."
+        )
 
 
 def sign_jwt(claims: dict[str, object], secret: str) -> str:
     """An HS256 token with iat and a far exp: the old style of API key, which some clients still send."""
     now = int(time.time())
     body = {**claims, "iat": now, "exp": now + _KEY_LIFETIME_S}
-    parts = [json.dumps(part, separators=(",", ":")).encode() for part in ({"alg": "HS256", "typ": "JWT"}, body)]
+    parts = [
+        json.dumps(part, separators=(",", ":")).encode() for part in ({"alg": "HS256", "typ": "JWT"}, body)
+    ]
     signed = ".".join(_base64url(part) for part in parts)
     return f"{signed}.{_base64url(hmac.digest(secret.encode(), signed.encode(), 'sha256'))}"
 
