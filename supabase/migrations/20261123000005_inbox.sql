@@ -33,6 +33,7 @@ create table public.deliveries (
   lane public.lane not null default 'normal',
   action public.action not null,
   symbol text,
+  side public.side,
   tag text,
   status public.delivery_status not null default 'queued',
   outcome public.delivery_outcome,
