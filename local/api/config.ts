@@ -24,6 +24,8 @@ export interface Config {
   accessTokenHook: string | null;
   /** REST connections to Postgres. */
   restPool: number;
+  /** Refuse realtime channels that are not private. */
+  privateOnly: boolean;
 }
 
 type Env = (name: string) => string | undefined;
@@ -75,5 +77,6 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
     ),
     accessTokenHook: hookFunction(env("EMPIRE_ACCESS_TOKEN_HOOK")),
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
+    privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };
 }

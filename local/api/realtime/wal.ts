@@ -1,0 +1,145 @@
+/**
+ * Rows of realtime.messages as they are committed: a temporary logical slot, plugin pgoutput. Nothing is kept while
+ * nobody reads; after a loss the stream starts anew and `onGap` says that messages may have been missed.
+ */
+import type { Duplex } from "node:stream";
+import { Buffer } from "node:buffer";
+import postgres from "postgres";
+import { failure, log } from "../log.ts";
+import type { Broadcast } from "./frames.ts";
+import { InsertDecoder, type Row } from "./pgoutput.ts";
+
+const PUBLICATION = "supabase_realtime_messages_publication";
+const RETRY_MS = 100;
+const MAX_RETRY_MS = 2000;
+/** A stream that is not back by then counts as lost: clients must not believe that they are up to date. */
+const GRACE_MS = 2000;
+
+export interface WalEvents {
+  onMessage(message: Broadcast): void;
+  onGap(): void;
+}
+
+const decoder = new TextDecoder();
+
+/** The broadcast of a row, or null for rows that are none (presence, rows without an event). */
+export function broadcastOf(row: Row): Broadcast | null {
+  const text = (name: string) => row[name] ? decoder.decode(row[name]) : null;
+  const [topic, event] = [text("topic"), text("event")];
+  if (text("extension") !== "broadcast" || topic === null || event === null) return null;
+  const base = { topic, event, private: text("private") === "t", id: text("id") ?? undefined };
+  const binary = text("binary_payload");
+  if (binary !== null) return { ...base, bytes: Buffer.from(binary.slice(2), "hex"), binary: true };
+  // A copy: the driver reuses the chunk this is a view of.
+  return row.payload ? { ...base, bytes: row.payload.slice(), binary: false } : null;
+}
+
+export class WalStream {
+  #active = false;
+  #stopped = false;
+  #failures = 0;
+  #sql: postgres.Sql | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #grace: ReturnType<typeof setTimeout> | undefined;
+  #gapAnnounced = true;
+
+  constructor(private readonly url: string, private readonly events: WalEvents) {}
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** Resolves when the stream is live for the first time; rejects when Postgres refuses it. */
+  async start(): Promise<void> {
+    await this.#open();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#grace);
+    await this.#sql?.end({ timeout: 0 });
+  }
+
+  async #open(): Promise<void> {
+    const sql = postgres(this.url, {
+      max: 1,
+      fetch_types: false,
+      idle_timeout: undefined,
+      max_lifetime: null,
+      onnotice: () => {},
+      connection: { application_name: "empire-realtime-wal", replication: "database" } as Record<
+        string,
+        string
+      >,
+      onclose: () => this.#lost(sql),
+    });
+    this.#sql = sql;
+    const slot = `supabase_realtime_messages_replication_slot_${crypto.randomUUID().slice(0, 8)}`;
+    const [created] = await sql.unsafe(
+      `CREATE_REPLICATION_SLOT ${slot} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
+    ).simple();
+    const options = `proto_version '1', publication_names '${PUBLICATION}'`;
+    const stream = await sql.unsafe(
+      `START_REPLICATION SLOT ${slot} LOGICAL ${created.consistent_point} (${options})`,
+    ).writable() as unknown as Duplex;
+    this.#read(stream, sql);
+    this.#live();
+  }
+
+  #read(stream: Duplex, sql: postgres.Sql): void {
+    const inserts = new InsertDecoder("realtime", "messages");
+    stream.on("error", () => this.#lost(sql));
+    stream.on("close", () => this.#lost(sql));
+    stream.on("data", (chunk: Buffer) => {
+      if (chunk[0] === 0x6b) {
+        if (chunk[17]) stream.write(statusUpdate(chunk.subarray(1, 9)));
+        return;
+      }
+      if (chunk[0] !== 0x77) return;
+      const row = inserts.decode(chunk.subarray(25));
+      const message = row && broadcastOf(row);
+      if (message) this.events.onMessage(message);
+    });
+  }
+
+  #live(): void {
+    this.#active = true;
+    this.#failures = 0;
+    clearTimeout(this.#grace);
+    if (!this.#gapAnnounced) this.events.onGap();
+    this.#gapAnnounced = true;
+  }
+
+  /** The connection of `sql` is gone. Announced when the new stream is live, so that whoever refetches misses nothing. */
+  #lost(sql: postgres.Sql): void {
+    if (this.#stopped || sql !== this.#sql) return;
+    this.#sql = null;
+    if (this.#active) {
+      log("replication_lost");
+      this.#gapAnnounced = false;
+      this.#grace = setTimeout(() => {
+        this.events.onGap();
+        this.#gapAnnounced = false;
+      }, GRACE_MS);
+    }
+    this.#active = false;
+    void sql.end({ timeout: 0 }).catch(() => {});
+    const delay = Math.min(RETRY_MS * 2 ** this.#failures++, MAX_RETRY_MS);
+    this.#timer = setTimeout(() => this.#open().catch((error) => this.#refused(error)), delay);
+  }
+
+  #refused(error: unknown): void {
+    log("replication_refused", failure(error));
+    if (this.#sql) this.#lost(this.#sql);
+  }
+}
+
+/** Standby status update: everything up to `lsn` is done. Without it Postgres would keep the WAL, then cut us off. */
+function statusUpdate(lsn: Uint8Array): Buffer {
+  const update = Buffer.alloc(34);
+  update[0] = 0x72;
+  for (const offset of [1, 9, 17]) update.set(lsn, offset);
+  update.writeBigInt64BE(BigInt(Date.now() - Date.UTC(2000, 0, 1)) * 1000n, 25);
+  return update;
+}
