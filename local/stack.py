@@ -1,0 +1,152 @@
+"""The supervisor's program: `python -m local.stack`. Everything between `empire up` and `empire down`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets as random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local import database, orphans
+from local.account import AccountError, server_account
+from local.binaries import VERSIONS, place
+from local.deno import DenoError
+from local.paths import Paths
+from local.ports import DEFAULT_BASE, PortsTaken, Reservation, reserve
+from local.postgres import Cluster, PostgresError
+from local.programs import WORKERS, Boot, programs
+from local.secrets import UnsafeStart, load_or_create, refuse_open_bind
+from local.state import ChildState, StackState, lock, read_state, write_state
+from local.supabase_cli import SupabaseCli, SupabaseCliError
+from local.supervisor import StartFailed, Supervisor
+
+HOUSEKEEPING_S = 30.0
+_LOG_LIMIT = 10_000_000
+_HOUSEKEEPING = """
+select to_regprocedure('engine.housekeeping()') is not null as present \\gset
+\\if :present
+select engine.housekeeping();
+\\endif
+"""
+"""pg_cron's place in the embedded stack."""
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor holds the state folder."""
+
+
+class Stack:
+    """One run of the stack in a state folder."""
+
+    def __init__(self, boot: Boot, workers: Sequence[str]) -> None:
+        self.boot = boot
+        self._ready = False
+        cli = SupabaseCli(boot.paths.home / "cli")
+        table = programs(boot, workers, lambda: database.prepare(boot.cluster, cli))
+        self.supervisor = Supervisor(table, self._write_state)
+
+    async def run(self) -> None:
+        """Start, serve until SIGTERM or SIGINT, stop. Raises StartFailed."""
+        self._write_state()
+        await self.supervisor.run(self._announce, [self._keep_house])
+
+    async def _announce(self) -> None:
+        self._ready = True
+        self._write_state()
+        print(f"ready {self.boot.api_url}", flush=True)
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.boot.cluster.sql, _HOUSEKEEPING, self.boot.database)
+            except PostgresError as error:
+                print(f"housekeeping: {error}", file=sys.stderr)
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+    def _write_state(self) -> None:
+        children = [
+            ChildState(kept.child.program.name, kept.child.pid, kept.restarts, kept.ready)
+            for kept in self.supervisor.kept
+        ]
+        boot = self.boot
+        state = StackState(
+            pid=os.getpid(),
+            nonce=boot.nonce,
+            base_port=boot.ports.base,
+            postgres_version=boot.cluster.version,
+            ready=self._ready,
+            children=children,
+        )
+        write_state(boot.paths, state)
+
+
+def boot(paths: Paths, port: int | None, version: int) -> tuple[Boot, Reservation]:
+    """Everything a start needs, after the leftovers of a killed one are gone. Hold the lock when calling."""
+    account = server_account()
+    directories = [place(paths.home, account) / f"postgres-{known}" for known in VERSIONS]
+    ended = orphans.end_orphans(paths.home, directories)
+    if ended:
+        print(f"ended {len(ended)} processes that an earlier start left behind", file=sys.stderr)
+    held = load_or_create(paths.secrets)
+    last = read_state(paths)
+    reservation = reserve(port, preferred=last.base_port if last else DEFAULT_BASE)
+    cluster = Cluster(paths.home, reservation.ports.postgres, held.passwords, version, account=account)
+    return Boot(paths, held, reservation.ports, cluster, random.token_hex(8)), reservation
+
+
+def run(paths: Paths, port: int | None, version: int, workers: Sequence[str]) -> None:
+    """Be the supervisor of this state folder until told to stop."""
+    paths.create()
+    held = lock(paths.lock)
+    if held is None:
+        raise AlreadyRunning(f"The stack of {paths.home} is already running.")
+    with held:
+        _shorten_logs(paths)
+        start, reservation = boot(paths, port, version)
+        asyncio.run(Stack(start, workers).run())
+        reservation.release()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line of the supervisor; errors are one sentence and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m local.stack")
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--pg", type=int, choices=sorted(VERSIONS), default=18)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--no-workers", action="store_true")
+    chosen = parser.parse_args(arguments)
+    try:
+        refuse_open_bind(chosen.host)
+        run(Paths.find(chosen.home), chosen.port, chosen.pg, () if chosen.no_workers else WORKERS)
+    except _EXPECTED as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+_EXPECTED = (
+    AccountError,
+    AlreadyRunning,
+    PortsTaken,
+    PostgresError,
+    StartFailed,
+    SupabaseCliError,
+    UnsafeStart,
+    DenoError,
+    OSError,
+)
+"""What a user can cause; everything else is a bug and shows its traceback."""
+
+
+def _shorten_logs(paths: Paths) -> None:
+    for log in paths.logs.glob("*.log"):
+        if log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
