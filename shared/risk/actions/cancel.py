@@ -1,0 +1,35 @@
+"""cancel: pending entries go; protection never does."""
+
+from shared.models.context import RiskContext
+from shared.models.reasons import Reason
+from shared.models.signal import Signal
+from shared.models.trading import WorkingOrder
+from shared.risk.decision import Denied, Plan, Skipped
+from shared.risk.legs import cancel_legs, numbered, uncancelable
+from shared.risk.scope import LIVE, pending_entries
+
+
+def plan_cancel(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
+    """Cancels pending entries of scope, by order, tag, side or symbol; never protection."""
+    entries = addressed(signal, ctx)
+    legs = cancel_legs(entries, ctx)
+    notes = uncancelable(entries)
+    if not legs:
+        asked = {"order_id": signal.order_id, "tag": signal.tag, "side": signal.side, "symbol": signal.symbol}
+        numbers = {name: str(value) for name, value in asked.items() if value is not None}
+        return Skipped(Reason.NOTHING_TO_CANCEL, numbers, notes)
+    return Plan(numbered(legs), notes)
+
+
+def addressed(signal: Signal, ctx: RiskContext) -> tuple[WorkingOrder, ...]:
+    """The pending entry named by `order_id` (the broker's, ours or the client's), else all of scope, of `side`."""
+    if signal.order_id is None:
+        orders = pending_entries(signal, ctx)
+    else:
+        orders = tuple(each for each in ctx.orders if each.is_entry and each.status in LIVE)
+        orders = tuple(each for each in orders if signal.order_id in _ids(each))
+    return tuple(each for each in orders if signal.side is None or each.side is signal.side)
+
+
+def _ids(order: WorkingOrder) -> tuple[str | None, ...]:
+    return order.venue_order_id, order.client_order_id, None if order.id is None else str(order.id)

@@ -1,0 +1,238 @@
+"""modify: changes the protection of positions in scope, or one pending entry."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from shared.models.command import Leg, Protection
+from shared.models.context import RiskContext
+from shared.models.enums import CommandKind, OrderType, Side, StopMode
+from shared.models.market import Instrument, Quote
+from shared.models.reasons import Reason
+from shared.models.signal import Signal, StopSpec
+from shared.models.trading import Position, WorkingOrder
+from shared.risk.actions.cancel import addressed
+from shared.risk.actions.exits import superfluous
+from shared.risk.decision import Denied, Note, Plan, Sizing, Skipped
+from shared.risk.grid import entry_on_grid
+from shared.risk.legs import numbered, venue_symbol
+from shared.risk.money import usable_instrument, usable_quote
+from shared.risk.prices import (
+    Anchor,
+    anchor_at,
+    passed_by_market,
+    stop_price,
+    stop_refused,
+    target_price,
+    target_refused,
+)
+from shared.risk.scope import in_scope
+from shared.risk.sizing import loss_at_stop, requested, size_entry
+
+
+def plan_modify(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
+    """Sets sl and tp of the positions in scope; flat (or by `order_id`): of exactly one pending entry."""
+    scope = in_scope(signal, ctx)
+    if not scope.known:
+        return Denied(Reason.POSITION_UNKNOWN)
+    instrument = usable_instrument(ctx)
+    if isinstance(instrument, Denied):
+        return instrument
+    if len(signal.tp or ()) > 1:
+        return Denied(Reason.NOT_SUPPORTED, {"what": "several targets with modify"})
+    if signal.order_id is None and scope.holdings:
+        return _modify_positions(tuple(each.position for each in scope.holdings), signal, ctx, instrument)
+    entries = addressed(signal, ctx)
+    if len(entries) != 1:
+        return Denied(Reason.AMBIGUOUS, {"pending_entries": str(len(entries))})
+    return _modify_entry(entries[0], signal, ctx, instrument)
+
+
+def _modify_positions(
+    positions: tuple[Position, ...], signal: Signal, ctx: RiskContext, instrument: Instrument
+) -> Plan | Skipped | Denied:
+    notes = superfluous(signal, "qty", "price", "stop_price")
+    quote = usable_quote(ctx)
+    market = None if isinstance(quote, Denied) else quote
+    legs = []
+    for position in positions:
+        leg = _protect_leg(position, signal, ctx, instrument, market)
+        if isinstance(leg, Denied):
+            return leg
+        if not leg.protection.empty or leg.trail is not None or leg.be is not None:
+            legs.append(leg)
+    if not legs:
+        return Skipped(Reason.NOTHING_TO_MODIFY, {"positions": str(len(positions))}, notes)
+    if market is None:
+        notes += (Note("no quote: whether the market has passed the stop is left to the broker"),)
+    return Plan(numbered(legs), notes)
+
+
+def _protect_leg(
+    position: Position, signal: Signal, ctx: RiskContext, instrument: Instrument, market: Quote | None
+) -> Leg | Denied:
+    """The change for one position. A stop widened or removed counts as an entry for the limits."""
+    anchor = anchor_at(position.entry_price, position.side, instrument, ctx, position.qty)
+    stop = _wanted_stop(signal.sl, anchor)
+    if isinstance(stop, Denied):
+        return stop
+    removed = signal.sl is not None and signal.sl.mode is StopMode.NONE
+    if stop is not None and stop != position.stop_loss and market is not None:
+        passed = passed_by_market(stop, position.side, market)
+        if passed is not None:
+            return passed
+    in_force = None if removed else (stop if stop is not None else position.stop_loss)
+    target = _wanted_target(signal.tp, anchor, in_force)
+    if isinstance(target, Denied):
+        return target
+    protection = _changes(position, stop, target, signal, removed=removed)
+    return Leg(
+        leg=0,
+        kind=CommandKind.PROTECT,
+        symbol=position.symbol,
+        venue_symbol=venue_symbol(position, ctx),
+        root=position.root,
+        side=position.side,
+        qty=position.qty,
+        held_qty=position.qty,
+        protection=protection,
+        venue_position_id=position.venue_position_id,
+        adds_risk=_widens(position, protection),
+        worst_loss=_position_loss(position, in_force, ctx, instrument),
+        tag=signal.tag,
+        trail=signal.trail,
+        be=signal.be,
+    )
+
+
+def _wanted_stop(spec: StopSpec | None, anchor: Anchor) -> Decimal | Denied | None:
+    return None if spec is None or spec.mode is StopMode.NONE else stop_price(spec, anchor)
+
+
+def _wanted_target(
+    specs: tuple[StopSpec, ...] | None, anchor: Anchor, stop: Decimal | None
+) -> Decimal | Denied | None:
+    if not specs or specs[0].mode is StopMode.NONE:
+        return None
+    return target_price(specs[0], anchor, stop)
+
+
+def _changes(
+    position: Position, stop: Decimal | None, target: Decimal | None, signal: Signal, *, removed: bool
+) -> Protection:
+    """Only what differs from what the position has: absent = unchanged, `none` = removed."""
+    no_target = bool(signal.tp) and signal.tp is not None and signal.tp[0].mode is StopMode.NONE
+    return Protection(
+        stop_loss=stop if stop != position.stop_loss else None,
+        take_profit=target if target != position.take_profit else None,
+        clear_stop_loss=removed and position.stop_loss is not None,
+        clear_take_profit=no_target and position.take_profit is not None,
+    )
+
+
+def _widens(position: Position, protection: Protection) -> bool:
+    if protection.clear_stop_loss:
+        return True
+    old, new = position.stop_loss, protection.stop_loss
+    if old is None or new is None:
+        return False
+    return new < old if position.side is Side.BUY else new > old
+
+
+def _position_loss(
+    position: Position, stop: Decimal | None, ctx: RiskContext, instrument: Instrument
+) -> Decimal | None:
+    """What the position loses from its entry to the stop; only slippage and commission when it locks a profit."""
+    if stop is None:
+        return None
+    entry = position.entry_price
+    away = min(stop, entry) if position.side is Side.BUY else max(stop, entry)
+    return loss_at_stop(position.qty, entry, away, instrument, ctx)
+
+
+def _modify_entry(
+    order: WorkingOrder, signal: Signal, ctx: RiskContext, instrument: Instrument
+) -> Plan | Skipped | Denied:
+    """The change of one pending entry: price, quantity, protection. It counts as an entry for the limits."""
+    if order.venue_order_id is None:
+        return Denied(Reason.UNRESOLVED_ORDER, {"symbol": order.symbol})
+    asked = signal.price if order.type is OrderType.LIMIT else signal.stop_price
+    notes = superfluous(signal, "stop_price" if order.type is OrderType.LIMIT else "price")
+    new = None if asked is None else entry_on_grid(asked, order.side, order.type, instrument.tick_size)
+    current = order.price if order.type is OrderType.LIMIT else order.stop_price
+    price = new if new is not None else current
+    if price is None or price <= 0:
+        return Denied(Reason.PRICE_MISSING, {"type": order.type.value})
+    anchored = replace(signal, side=order.side, type=order.type)
+    protection = _entry_protection(order, anchored, ctx, instrument, price)
+    if isinstance(protection, Denied):
+        return protection
+    sizing = _new_size(anchored, ctx, instrument, price, protection.stop_loss)
+    if isinstance(sizing, Denied):
+        return sizing
+    qty = sizing.qty if sizing and sizing.qty != order.qty else None
+    moved = new if new != current else None
+    if protection.empty and qty is None and moved is None and signal.trail is None and signal.be is None:
+        return Skipped(Reason.NOTHING_TO_MODIFY, {"order_id": order.venue_order_id}, notes)
+    leg = _modify_leg(order, ctx, protection, moved, qty)
+    stop = protection.stop_loss
+    loss = None if stop is None else loss_at_stop(qty or order.qty, price, stop, instrument, ctx)
+    return Plan((replace(leg, worst_loss=loss, trail=signal.trail, be=signal.be),), notes, sizing)
+
+
+def _entry_protection(
+    order: WorkingOrder, signal: Signal, ctx: RiskContext, instrument: Instrument, price: Decimal
+) -> Protection | Denied:
+    anchor = anchor_at(price, order.side, instrument, ctx, order.qty)
+    stop = _wanted_stop(signal.sl, anchor)
+    if isinstance(stop, Denied):
+        return stop
+    quote = usable_quote(ctx)
+    market = None if isinstance(quote, Denied) else quote
+    refused = stop_refused(stop, anchor, market, order.type) if stop is not None else None
+    if refused is not None:
+        return refused
+    target = _wanted_target(signal.tp, anchor, stop)
+    if isinstance(target, Denied):
+        return target
+    refused = target_refused(target, anchor) if target is not None else None
+    if refused is not None:
+        return refused
+    no_target = bool(signal.tp) and signal.tp is not None and signal.tp[0].mode is StopMode.NONE
+    no_stop = signal.sl is not None and signal.sl.mode is StopMode.NONE
+    return Protection(stop, target, clear_stop_loss=no_stop, clear_take_profit=no_target)
+
+
+def _new_size(
+    signal: Signal, ctx: RiskContext, instrument: Instrument, price: Decimal, stop: Decimal | None
+) -> Sizing | Denied | None:
+    """The new quantity, only when the alert itself says one: defaults are for new entries."""
+    if signal.qty is None:
+        return None
+    request = requested(signal, ctx)
+    if request is None:
+        return Denied(Reason.SIZE_MISSING)
+    return size_entry(request, instrument, ctx, price, stop)
+
+
+def _modify_leg(
+    order: WorkingOrder, ctx: RiskContext, protection: Protection, moved: Decimal | None, qty: Decimal | None
+) -> Leg:
+    return Leg(
+        leg=0,
+        kind=CommandKind.MODIFY,
+        symbol=order.symbol,
+        venue_symbol=venue_symbol(order, ctx),
+        root=order.root,
+        side=order.side,
+        type=order.type,
+        qty=qty,
+        held_qty=order.qty,
+        price=moved if order.type is OrderType.LIMIT else None,
+        stop_price=moved if order.type is OrderType.STOP else None,
+        tif=order.tif,
+        protection=protection,
+        venue_order_id=order.venue_order_id,
+        order_id=order.id,
+        adds_risk=True,
+        tag=order.tag,
+    )

@@ -1,0 +1,101 @@
+"""What a decision is: a plan, or the reason why there is none. Outcomes are values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+
+from shared.models.command import Leg
+from shared.models.enums import QtyMode
+from shared.models.reasons import Reason
+from shared.risk.grid import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the trader should know although it changed nothing or was decided for them."""
+
+    text: str
+    numbers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule's verdict with its numbers (`value` and `limit` where the rule compares)."""
+
+    rule: str
+    ok: bool
+    numbers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """How a quantity came about, every factor of it, so that a trace can show the arithmetic.
+
+    qty = floor to `qty_step` of `qty_before_step`, which is, by mode: the fixed quantity in the venue's unit,
+    `risk_money / loss_per_unit`, or `notional_money / price_of_one_unit`. `*_money`, `tick_value`,
+    `commission_per_unit`, `loss_per_unit` and `worst_loss` are in the account's `currency`; `ticks` is the
+    distance from entry to stop. None = not a factor here. `cut_from` is the quantity before a ceiling cut it.
+    """
+
+    mode: QtyMode | None
+    amount: Decimal
+    source: str
+    unit: str
+    currency: str
+    qty: Decimal
+    qty_before_step: Decimal
+    qty_step: Decimal
+    base_money: Decimal | None = None
+    risk_money: Decimal | None = None
+    notional_money: Decimal | None = None
+    price_of_one_unit: Decimal | None = None
+    entry_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    ticks: Decimal | None = None
+    slippage_ticks: Decimal | None = None
+    tick_value: Decimal | None = None
+    commission_per_unit: Decimal | None = None
+    loss_per_unit: Decimal | None = None
+    worst_loss: Decimal | None = None
+    cut_from: Decimal | None = None
+
+    def numbers(self) -> dict[str, str]:
+        """Every factor that took part, as text."""
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {
+            name: shown(value) if isinstance(value, Decimal) else str(value)
+            for name, value in values
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send, in order, before any limit is looked at. `sizing` is the arithmetic of an entry."""
+
+    legs: tuple[Leg, ...]
+    notes: tuple[Note, ...] = ()
+    sizing: Sizing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Nothing had to be done."""
+
+    reason: Reason
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """We do not do it. `checks` holds the verdicts up to and including the one that denied.
+
+    `retry_after_read`: an exit which only lacks a fresh read of the account. It is not refused: read again,
+    plan again, and tell the user meanwhile.
+    """
+
+    reason: Reason
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    retry_after_read: bool = False
