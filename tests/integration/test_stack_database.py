@@ -1,0 +1,77 @@
+"""The embedded database is set up like hosted Supabase."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+
+from local import database as local_database
+from tests.support.clusters import Database, TestCluster, wait_until
+
+LOGIN_ROLES = ["postgres", "authenticator", "empire_worker", "empire_edge", "supabase_admin"]
+
+
+async def test_a_clone_has_every_migration(database: Database) -> None:
+    """A test's database has recorded each file of supabase/migrations."""
+    assert local_database.missing_migrations(database.home.cluster, database.name) == []
+
+
+@pytest.mark.parametrize("role", LOGIN_ROLES)
+async def test_every_login_role_connects_with_its_own_password(database: Database, role: str) -> None:
+    """Each role logs in over scram with the generated password."""
+    connection = await database.connect(role)
+    assert await connection.fetchval("select session_user::text") == role
+    await connection.close()
+
+
+def test_a_wrong_password_is_refused(database: Database) -> None:
+    """Loopback is not trusted: without the password nobody gets in."""
+    address = database.url("postgres").replace("postgres:", "postgres:x", 1)
+    psql = database.home.cluster.binaries / "psql"
+    refused = subprocess.run([psql, "-c", "select 1", address], capture_output=True, text=True, check=False)
+    assert "password authentication failed" in refused.stderr
+
+
+async def test_only_the_stack_is_superuser(database: Database) -> None:
+    """postgres is no superuser, as on hosted Supabase."""
+    rows = database.sql("select rolname from pg_roles where rolsuper")
+    assert rows.splitlines() == ["supabase_admin"]
+
+
+def test_the_server_listens_on_loopback_only(database: Database) -> None:
+    """Neither another address nor a socket file leads to the database."""
+    assert database.sql("show listen_addresses; show unix_socket_directories") == "127.0.0.1"
+
+
+def test_a_killed_server_keeps_what_was_committed(own_cluster: TestCluster) -> None:
+    """After kill -9 the server starts again, has recovered, and committed rows are there."""
+    database = own_cluster.clone()
+    database.sql("create table kept (n int); insert into kept select generate_series(1, 1000)")
+    own_cluster.postgres.kill()
+    started = time.monotonic()
+    own_cluster.postgres.start()
+    assert database.sql("select count(*) from kept") == "1000"
+    assert time.monotonic() - started < 10
+
+
+def test_a_killed_backend_does_not_stop_the_server(own_cluster: TestCluster) -> None:
+    """When one backend is killed, the server recovers by itself."""
+    backend = own_cluster.cluster.sql("select pid from pg_stat_activity where backend_type = 'walwriter'")
+    subprocess.run(["kill", "-9", backend], check=True)
+    wait_until(lambda: own_cluster.cluster.accepts())
+    assert own_cluster.postgres.pid is not None
+
+
+def test_preparing_twice_changes_nothing(own_cluster: TestCluster) -> None:
+    """A second start finds everything in place and leaves the schema as it is."""
+    own_cluster.prepare("twice")
+    before = own_cluster.cluster.dump_schema("twice", "public", "auth", "realtime")
+    local_database.prepare(own_cluster.cluster, own_cluster.cli, "twice")
+    assert _stable(own_cluster.cluster.dump_schema("twice", "public", "auth", "realtime")) == _stable(before)
+
+
+def _stable(dump: str) -> list[str]:
+    # pg_dump writes a random key around its output.
+    return [line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
