@@ -54,8 +54,8 @@ def fit(approved: Approved, ctx: RiskContext) -> Fitted | Denied:
 
 def _fitted(leg: Leg, instrument: Instrument | None) -> Leg | Denied | None:
     """One leg on the grid; None when nothing of an exit is left after rounding down."""
-    if instrument is None or instrument.root != leg.root:
-        # A close or cancel of another symbol carries nothing to round.
+    if instrument is None or instrument.root != leg.root or not _has_grid(instrument):
+        # An exit of another symbol, or of one we know too little about, goes out as it was planned.
         return Denied(Reason.INSTRUMENT_UNKNOWN, {"symbol": leg.symbol}) if leg.is_limited else leg
     qty = leg.qty
     if qty is not None and leg.kind is not CommandKind.PROTECT:
@@ -67,6 +67,10 @@ def _fitted(leg: Leg, instrument: Instrument | None) -> Leg | Denied | None:
         elif qty <= 0:
             return None
     return _on_tick(replace(leg, qty=qty), instrument)
+
+
+def _has_grid(instrument: Instrument) -> bool:
+    return instrument.tick_size > 0 and instrument.qty_step > 0
 
 
 def _refused_qty(qty: Decimal, instrument: Instrument) -> Denied | None:
