@@ -22,6 +22,8 @@ export interface Config {
   verifyJwtOff: Set<string>;
   /** `schema.function` of the custom access-token hook, or null. */
   accessTokenHook: string | null;
+  minimumPasswordLength: number;
+  enableSignup: boolean;
   /** REST connections to Postgres. */
   restPool: number;
   /** Refuse realtime channels that are not private. */
@@ -76,6 +78,8 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
       (env("EMPIRE_VERIFY_JWT_OFF") ?? "").split(",").map((s) => s.trim()).filter(Boolean),
     ),
     accessTokenHook: hookFunction(env("EMPIRE_ACCESS_TOKEN_HOOK")),
+    minimumPasswordLength: positive(env, "EMPIRE_MINIMUM_PASSWORD_LENGTH", 6),
+    enableSignup: env("EMPIRE_ENABLE_SIGNUP") !== "0",
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
     privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };

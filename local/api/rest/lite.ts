@@ -8,7 +8,7 @@ import { type Kysely, sql } from "kysely";
 import type { ApiKeys } from "../keys.ts";
 import { defaultsPlugin } from "./defaults.ts";
 import { normalizeError } from "./errors.ts";
-import { parseFloatText, parseJson, parseNumber, serializeJson, unmark } from "./numbers.ts";
+import { WIRE_TYPES } from "./wire.ts";
 
 // deno-lint-ignore no-explicit-any
 type Database = Kysely<any>;
@@ -28,7 +28,7 @@ interface RpcRequest {
 }
 
 interface RequestContext {
-  auth?: { uid?: string | null; role?: string; jwt?: Record<string, unknown> | null };
+  auth?: { role?: string; jwt?: Record<string, unknown> | null };
 }
 
 interface ContextOptions {
@@ -62,32 +62,6 @@ export interface RestSettings {
   pool: number;
 }
 
-const same = (text: unknown) => String(text);
-const isoTime = (text: string) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
-
-/** How values cross the wire. Object ids: Postgres's pg_type. */
-function type(
-  oid: number,
-  serialize: (value: unknown) => string,
-  parse: (text: string) => unknown,
-  from = [oid],
-) {
-  return { to: oid, from, serialize, parse };
-}
-
-export const WIRE_TYPES = {
-  bigint: type(20, String, parseNumber),
-  numeric: type(1700, String, parseNumber),
-  float: type(701, String, parseFloatText, [700, 701]),
-  json: type(114, serializeJson, parseJson),
-  jsonb: type(3802, serializeJson, parseJson),
-  timestamptz: type(1184, same, isoTime),
-  timestamp: type(1114, same, isoTime),
-  bytea: type(17, same, same),
-  string: type(25, (value) => unmark(String(value)), same),
-  varchar: type(1043, (value) => unmark(String(value)), same),
-};
-
 function connect(url: string, max: number): LiteConnection {
   // contextStatement() quotes by doubling: backslashes must mean themselves whatever a database's settings say.
   const parameters = { application_name: "empire-rest", standard_conforming_strings: "on" };
@@ -108,10 +82,10 @@ function setting(name: string, value: string): string {
 /** One statement, one round trip: who is asking and with which request. */
 export function contextStatement(context: RequestContext | undefined, rpc?: RpcRequest): string {
   const role = context?.auth?.role || "anon";
-  const claims = context?.auth?.jwt ?? { role };
+  const claims: Record<string, unknown> = context?.auth?.jwt ?? { role };
   const settings = [
     setting("request.jwt.claims", JSON.stringify(claims)),
-    setting("request.jwt.claim.sub", String(context?.auth?.uid ?? "")),
+    setting("request.jwt.claim.sub", typeof claims.sub === "string" ? claims.sub : ""),
     setting("request.jwt.claim.role", role),
     setting("request.jwt.claim.email", typeof claims.email === "string" ? claims.email : ""),
   ];

@@ -37,16 +37,19 @@ export class Rest {
     }
   }
 
-  /** The headers lite sees: the key in one place, and a bearer only where it is a valid token. */
+  /**
+   * The headers lite sees: no bearer, and the token in the place of the key. As a bearer lite would look its user and
+   * session up in schema auth at every request, which PostgREST does not and the authenticator may not.
+   */
   async #headers(request: Request, key: string): Promise<Headers> {
     const headers = new Headers(request.headers);
-    headers.set("apikey", key);
     headers.delete("authorization");
+    headers.set("apikey", key);
     const authorization = request.headers.get("authorization");
     const bearer = bearerOf(request);
     if (bearer !== null) {
       await this.tokens.verify(bearer);
-      headers.set("authorization", `Bearer ${bearer}`);
+      headers.set("apikey", bearer);
     } else if (authorization && !await this.keys.claims(authorization.replace(/^Bearer\s+/i, ""))) {
       throw new TokenError("malformed", "Expected 3 parts in JWT; got 1");
     }

@@ -1,0 +1,76 @@
+/** The gateway's side of /auth/v1: checks the API key, hands the request to the Worker, waits for its answer. */
+import { json } from "../http.ts";
+import { apiKeyOf, type ApiKeys } from "../keys.ts";
+import type { WorkerRequest, WorkerResponse, WorkerSettings } from "./worker.ts";
+
+const MAX_BODY_BYTES = 100_000;
+/** Opened by a browser from a mail or by a program that looks for public keys: no API key is at hand. */
+const OPEN = new Set(["/auth/v1/verify", "/auth/v1/.well-known/jwks.json", "/auth/v1/health"]);
+const NO_BODY = new Set([101, 204, 205, 304]);
+const FORWARDED = ["authorization", "content-type", "user-agent", "x-supabase-api-version"];
+
+export class Auth {
+  readonly #pending = new Map<number, (response: WorkerResponse) => void>();
+  #next = 1;
+
+  private constructor(
+    private readonly worker: Worker,
+    private readonly keys: ApiKeys,
+    private readonly publishableKey: string,
+  ) {
+    worker.onmessage = ({ data }: MessageEvent<WorkerResponse>) => {
+      this.#pending.get(data.id)?.(data);
+      this.#pending.delete(data.id);
+    };
+  }
+
+  /** Starts the Worker; an error in it later reaches the process as a fatal `error` event. */
+  static async start(settings: WorkerSettings, keys: ApiKeys): Promise<Auth> {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "auth" });
+    await new Promise<void>((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = (event) => reject(new Error(event.message));
+      worker.postMessage(settings);
+    });
+    worker.onerror = null;
+    return new Auth(worker, keys, settings.publishableKey);
+  }
+
+  stop(): void {
+    this.worker.terminate();
+  }
+
+  async handle(request: Request, url: URL, peer: string): Promise<Response> {
+    const claims = await this.keys.claims(apiKeyOf(request, url));
+    if (!claims && !OPEN.has(url.pathname)) {
+      const message = apiKeyOf(request, url) ? "Invalid API key" : "No API key found in request";
+      return json({ message }, 401);
+    }
+    const body = request.body === null ? null : await request.text();
+    if (body !== null && body.length > MAX_BODY_BYTES) {
+      return json({ code: 413, error_code: "validation_failed", msg: "Request body too large" }, 413);
+    }
+    const headers: [string, string][] = [["apikey", this.publishableKey], ["x-empire-peer", peer]];
+    for (const name of FORWARDED) {
+      const value = request.headers.get(name);
+      if (value !== null) headers.push([name, value]);
+    }
+    const target = new URL(url);
+    target.searchParams.delete("apikey");
+    return await this.#ask({
+      id: this.#next++,
+      method: request.method,
+      url: target.href,
+      headers,
+      body,
+      keyRole: claims?.role ?? "anon",
+    });
+  }
+
+  async #ask(message: WorkerRequest): Promise<Response> {
+    const answered = new Promise<WorkerResponse>((resolve) => this.#pending.set(message.id, resolve));
+    this.worker.postMessage(message);
+    const { status, headers, body } = await answered;
+    return new Response(NO_BODY.has(status) ? null : body, { status, headers });
+  }
+}
