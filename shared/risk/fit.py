@@ -23,7 +23,7 @@ _SEAL = _Seal()
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Legs as a broker takes them. Made by `fit` only (a type error elsewhere, and a TypeError at run time)."""
+    """Legs as a broker takes them. Made by `fit` only: a type error elsewhere, and a TypeError."""
 
     legs: tuple[Leg, ...]
     checks: tuple[Check, ...]

@@ -1,6 +1,7 @@
 """Money of one account: what a tick is worth in its currency, and what it may be sized from.
 
-None means the conversion is not known (no rate, or none <= 60 s old): the caller denies `conversion_unknown`."""
+None means the conversion is not known (no rate, or none <= 60 s old): the caller denies
+`conversion_unknown`."""
 
 from datetime import timedelta
 from decimal import Decimal

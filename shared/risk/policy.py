@@ -21,9 +21,9 @@ _SEAL = _Seal()
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Legs that may be sent. Made by `evaluate` only (a type error elsewhere, and a TypeError at run time).
+    """Legs that may be sent. Made by `evaluate` only: a type error elsewhere, and a TypeError.
 
-    `refused`: the plan's entry was refused and only its exits are left (a reverse on a locked account closes).
+    `refused`: the entry was refused and only exits are left (a reverse on a locked account closes).
     """
 
     legs: tuple[Leg, ...]

@@ -1,7 +1,7 @@
 """Where stops and targets lie: their modes turned into prices, moved onto the tick, and judged.
 
-A mode other than `price` is a distance from an anchor: the expected entry before the fill, the average fill after
-it (`anchor_to_fill`), a position's entry price when it is modified."""
+A mode other than `price` is a distance from an anchor: the expected entry before the fill, the average
+fill after it (`anchor_to_fill`), a position's entry price when it is modified."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -65,7 +65,7 @@ def pip_size(instrument: Instrument) -> Decimal | None:
 
 
 def distance(spec: StopSpec, anchor: Anchor, stop_distance: Decimal | None = None) -> Decimal | Denied:
-    """The distance from the anchor a relative mode stands for, in price units. `stop_distance` is for `rr`."""
+    """The distance from the anchor a mode stands for, in price units. `stop_distance` is for `rr`."""
     value = spec.value
     if value is None or value < 0:
         return Denied(Reason.INVALID, {"mode": spec.mode, "value": "none" if value is None else shown(value)})
@@ -101,7 +101,7 @@ def _usd(loss_usd: Decimal, anchor: Anchor) -> Decimal | Denied:
 
 
 def stop_price(spec: StopSpec, anchor: Anchor) -> Decimal | Denied:
-    """The stop-loss as a price on the tick, moved toward the entry. Whether it may be there: `stop_refused`."""
+    """The stop-loss as a price on the tick, moved toward the entry. May it be there: `stop_refused`."""
     apart = distance(spec, anchor)
     if isinstance(apart, Denied):
         return apart
@@ -110,7 +110,7 @@ def stop_price(spec: StopSpec, anchor: Anchor) -> Decimal | Denied:
 
 
 def target_price(spec: StopSpec, anchor: Anchor, stop: Decimal | None) -> Decimal | Denied:
-    """The take-profit as a price on the tick, moved toward the entry. `stop` is the stop-loss `rr` multiplies."""
+    """The take-profit as a price on the tick, moved toward the entry. `stop` is what `rr` multiplies."""
     apart = distance(spec, anchor, None if stop is None else abs(anchor.price - stop))
     if isinstance(apart, Denied):
         return apart
@@ -121,7 +121,7 @@ def target_price(spec: StopSpec, anchor: Anchor, stop: Decimal | None) -> Decima
 def stop_refused(
     stop: Decimal, anchor: Anchor, quote: Quote | None, entry: OrderType, ref_price: Decimal | None = None
 ) -> Denied | None:
-    """Why an entry at `anchor` may not have this stop: wrong side, nearer than spread or minimum, or passed."""
+    """Why an entry may not have this stop: wrong side, nearer than spread or minimum, or passed."""
     numbers = {"what": "stop", "stop": shown(stop), "entry": shown(anchor.price), "side": anchor.side.value}
     beyond = _signed(anchor.price - stop, anchor.side)
     if beyond <= 0 or stop <= 0:
@@ -164,7 +164,7 @@ def passed_by_market(stop: Decimal, side: Side, quote: Quote) -> Denied | None:
 def anchor_to_fill(leg: Leg, average_fill_price: Decimal, instrument: Instrument) -> Protection:
     """The protection of an entry, measured again from its average fill; what was given as a price stays.
 
-    `leg.sl` and `leg.tp` hold no `usd` any more: the plan made it an offset, because it is a whole order's loss.
+    `leg.sl` and `leg.tp` hold no `usd` any more: the plan made the whole order's loss an offset.
     """
     side = leg.side or Side.BUY
     anchor = Anchor(side, average_fill_price, instrument)

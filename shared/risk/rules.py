@@ -1,7 +1,7 @@
 """The rules, one function each: its docstring is what the rule promises, its numbers are what a trace shows.
 
-A rule gets the legs of a plan and the context. It answers the numbers it looked at, or Denied with them. No rule is
-asked about a plan that only reduces: exits are never refused (policy.evaluate)."""
+A rule gets the legs of a plan and the context. It answers the numbers it looked at, or Denied with them.
+No rule is asked about a plan that only reduces: exits are never refused (policy.evaluate)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -134,7 +134,7 @@ def price_near_alert(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str]
 
 
 def risk_per_trade(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] | Denied:
-    """No trade may lose more at its stop than this share of the account (of balance or equity, the smaller)."""
+    """No trade may lose more at its stop than this share of the smaller of balance and equity."""
     limit_pct = ctx.limits.max_risk_per_trade_pct
     stopped = [leg for leg in _limited(legs) if leg.protection.stop_loss is not None]
     if limit_pct is None or not stopped:
@@ -154,7 +154,7 @@ def risk_per_trade(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] |
 
 
 def daily_loss(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] | Denied:
-    """Nothing is opened whose worst case, with today's loss and all open risk, could reach the daily limit."""
+    """Nothing is opened whose worst case, with the day's loss and open risk, reaches the daily limit."""
     limit = _daily_limit(ctx)
     if limit is None or isinstance(limit, Denied):
         return limit or {"limit": "none"}

@@ -1,8 +1,9 @@
 """Which positions and orders an alert means (semantics 2, "Scope").
 
-Netting: the net position of the symbol's root, in any month; a tag limits the quantity to what its fills still hold.
-Hedging: the positions opened through this endpoint, with the alert's tag if it has one; `scope: symbol` means every
-position of the symbol. A request that came through no endpoint means the symbol, narrowed by its tag."""
+Netting: the net position of the symbol's root, in any month; a tag limits the quantity to what its fills
+still hold. Hedging: the positions opened through this endpoint, with the alert's tag if it has one;
+`scope: symbol` means every position of the symbol. A request that came through no endpoint means the
+symbol, narrowed by its tag."""
 
 import re
 from collections.abc import Iterable
@@ -46,7 +47,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class InScope:
-    """What the alert means. `others` is the signed quantity a netting position holds beyond the alert's tag."""
+    """What the alert means. `others`: what a netting position holds beyond the alert's tag, signed."""
 
     holdings: tuple[Holding, ...]
     entries: tuple[WorkingOrder, ...]
@@ -119,7 +120,7 @@ def named_symbol(signal: Signal, ctx: RiskContext) -> bool:
 
 
 def _same_symbol(symbol: str, root: str, signal: Signal, ctx: RiskContext) -> bool:
-    """True when a position or order is of the alert's instrument or, for futures, of any month of its root."""
+    """True for the alert's instrument or, for futures, any month of its root."""
     if ctx.instrument is not None:
         return ctx.instrument.root == root
     if signal.symbol is None:

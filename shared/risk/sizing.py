@@ -34,7 +34,7 @@ def loss_of_one_unit(
     tick_value_money: Decimal,
     commission_money: Decimal,
 ) -> Decimal:
-    """What a quantity of 1 loses at its stop: distance and slippage in ticks, plus the round turn's commission."""
+    """What a quantity of 1 loses at its stop: distance and slippage in ticks, and the commission."""
     ticks = abs(entry_price - stop_price) / tick_size + slippage_ticks
     return ticks * tick_value_money + commission_money
 
@@ -42,7 +42,7 @@ def loss_of_one_unit(
 def loss_at_stop(
     qty: Decimal, entry_price: Decimal, stop_price: Decimal, instrument: Instrument, ctx: RiskContext
 ) -> Decimal | None:
-    """What a quantity loses at its stop, in account currency, rounded up; None when it cannot be converted."""
+    """What a quantity loses at its stop, in account currency, rounded up; None = no conversion rate."""
     tick_value = loss_tick_value(instrument, ctx)
     if tick_value is None:
         return None
@@ -64,7 +64,7 @@ def affordable_qty(budget_money: Decimal, cost_of_one_money: Decimal, qty_step: 
 
 
 def qty_of_lots(qty_lots: Decimal, instrument: Instrument) -> Decimal:
-    """Lots (or contracts) in the venue's unit: a venue that counts units holds `contract_size` of them in a lot."""
+    """Lots (or contracts) in the venue's unit: where it counts units, a lot is `contract_size` of them."""
     return qty_lots * instrument.contract_size if instrument.qty_unit == "units" else qty_lots
 
 
@@ -75,7 +75,9 @@ def qty_of_units(qty_units: Decimal, instrument: Instrument) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class SizeRequest:
-    """An amount in a mode and where it was found; mode None = already in the venue's unit (a size of a position)."""
+    """An amount in a mode and where it was found; mode None = already in the venue's unit (a size of a
+    position).
+    """
 
     mode: QtyMode | None
     amount: Decimal
@@ -89,8 +91,8 @@ class SizeRequest:
 def requested(signal: Signal, ctx: RiskContext) -> SizeRequest | None:
     """The size asked for: the alert's, else the endpoint's, else trading_config's; None when nobody said one.
 
-    An amount without a mode takes the mode of the next one that has one. The endpoint's multiplier for this account
-    applies to every size but a share of a position.
+    An amount without a mode takes the mode of the next one that has one. The endpoint's multiplier for
+    this account applies to every size but a share of a position.
     """
     levels = (
         (signal.qty_mode, signal.qty, "alert"),

@@ -1,7 +1,8 @@
 """Several targets: which part of a quantity each of them gets, and the legs that come of it (semantics 5).
 
-Hedging: one entry per portion, each with its own target and the same stop; one trade with several leg numbers.
-Netting: one entry with one stop for the total, then reduce-only limit orders that wait for its fill."""
+Hedging: one entry per portion, each with its own target and the same stop; one trade with several leg
+numbers. Netting: one entry with one stop for the total, then reduce-only limit orders that wait for its
+fill."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +48,8 @@ def portions_of(specs: Sequence[StopSpec]) -> tuple[Decimal, ...] | Denied:
 def split(
     qty: Decimal, portions: Sequence[Decimal], qty_step: Decimal, qty_min: Decimal
 ) -> tuple[Decimal, ...]:
-    """Portions rounded down to the step, the rest to the last. One below the minimum is 0: the last has it too.
+    """Portions rounded down to the step, the rest to the last. One below the minimum is 0: the last has it
+    too.
 
     Portions that sum to less than 1 leave a rest without a target; it is 0 or at least the minimum.
     """

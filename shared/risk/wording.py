@@ -1,5 +1,5 @@
-"""The words for every reason. Per reason: what happened, most exact first (the first whose numbers are all there is
-used, the last one needs none), and what the trader can do."""
+"""The words for every reason. Per reason: what happened, most exact first (the first whose numbers are all
+there is used, the last one needs none), and what the trader can do."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

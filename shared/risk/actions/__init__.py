@@ -1,7 +1,8 @@
 """The table of what an alert does (semantics 2): one function per action, one line each in `_TABLE`.
 
-`plan` decides from what is there now, before any limit: a Plan of legs, Skipped (nothing had to be done), or Denied.
-It reads no clock and never raises for anything an alert or a broker can say. A dry run plans the same."""
+`plan` decides from what is there now, before any limit: a Plan of legs, Skipped (nothing had to be done),
+or Denied. It reads no clock and never raises for anything an alert or a broker can say. A dry run plans
+the same."""
 
 from collections.abc import Callable, Mapping
 from decimal import localcontext

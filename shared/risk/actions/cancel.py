@@ -22,7 +22,7 @@ def plan_cancel(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
 
 
 def addressed(signal: Signal, ctx: RiskContext) -> tuple[WorkingOrder, ...]:
-    """The pending entry named by `order_id` (the broker's, ours or the client's), else all of scope, of `side`."""
+    """The pending entry with this `order_id` (broker's, ours or client's), else scope's, of `side`."""
     if signal.order_id is None:
         orders = pending_entries(signal, ctx)
     else:

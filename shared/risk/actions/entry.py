@@ -1,4 +1,4 @@
-"""An entry: its price, its protection, its size, its legs. Every action that opens comes through `entry_plan`."""
+"""An entry: price, protection, size, legs. Every action that opens comes through `entry_plan`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ def entry_plan(
     after_fill: bool = False,
     notes: tuple[Note, ...] = (),
 ) -> Plan | Denied:
-    """The legs `before` (closes and cancels), then the entry; `after_fill` = only when the closes are filled."""
+    """The legs `before` (closes, cancels), then the entry; `after_fill` = once the closes are filled."""
     setting = _setting(signal, ctx, side)
     if isinstance(setting, Denied):
         return setting

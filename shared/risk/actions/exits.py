@@ -1,4 +1,4 @@
-"""close, reduce, flatten: what can only make exposure smaller. No limit ever refuses them, and none of them flips."""
+"""close, reduce, flatten: they only make exposure smaller. No limit refuses them, and none flips."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

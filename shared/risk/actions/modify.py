@@ -141,7 +141,7 @@ def _widens(position: Position, protection: Protection) -> bool:
 def _position_loss(
     position: Position, stop: Decimal | None, ctx: RiskContext, instrument: Instrument
 ) -> Decimal | None:
-    """What the position loses from its entry to the stop; only slippage and commission when it locks a profit."""
+    """What the position loses from entry to stop; slippage and commission when it locks a profit."""
     if stop is None:
         return None
     entry = position.entry_price

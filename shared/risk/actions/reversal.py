@@ -1,4 +1,4 @@
-"""reverse and target: from one position to another. The closing part comes first; the entry waits for its fill."""
+"""reverse and target: from one position to another. The close comes first, the entry waits for it."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -39,7 +39,7 @@ def plan_reverse(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
 
 
 def size_of_new_position(signal: Signal, ctx: RiskContext, asked: SizeRequest | None) -> NewSize | Denied:
-    """`position_size` is what the strategy holds afterwards: it wins over a qty that holds the closing part too."""
+    """`position_size`, what the strategy holds afterwards, wins over a qty with the closing part in it."""
     size = signal.position_size
     mode = asked.mode if asked else (signal.qty_mode or ctx.endpoint.qty_mode or ctx.defaults.qty_mode)
     if size is None or mode not in FIXED_MODES:
@@ -61,7 +61,7 @@ def swap(
     request: SizeRequest | None,
     notes: tuple[Note, ...] = (),
 ) -> Plan | Skipped | Denied:
-    """Leg 0.. close what is on the other side and cancel its protection and pending entries; then the entry."""
+    """Leg 0.. close the other side and cancel its protection and pending entries; then the entry."""
     if request is not None and request.amount == 0:
         return plan_close(signal, ctx)
     if (scope.others if side is Side.SELL else -scope.others) > 0:
