@@ -65,7 +65,8 @@ begin
   return a;
 end
 $$;
-comment on function private.my_account(uuid) is 'The user''s own account, locked; anybody else''s does not exist for him.';
+comment on function private.my_account(uuid) is
+'The user''s own account, locked; anybody else''s does not exist for him.';
 revoke all on function private.my_account(uuid) from public;
 
 create function private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb)
@@ -122,7 +123,8 @@ begin
   update public.broker_accounts set trading_enabled = true where id = a.id and not trading_enabled;
   if found then
     perform private.note(a.user_id, 'info', 'account_enabled',
-      format('New entries are allowed on %s.', coalesce(a.label, a.account_id)), jsonb_build_object('account_id', a.id));
+      format('New entries are allowed on %s.', coalesce(a.label, a.account_id)),
+      jsonb_build_object('account_id', a.id));
   end if;
 end
 $$;
@@ -173,7 +175,8 @@ begin
   if private.any_live(array[a.id]) then
     perform private.require_step_up();
   end if;
-  update public.broker_accounts set locked_until = null, lock_reason = null where id = a.id and locked_until is not null;
+  update public.broker_accounts set locked_until = null, lock_reason = null
+  where id = a.id and locked_until is not null;
   if found then
     perform private.note(a.user_id, 'warning', 'account_unlocked',
       format('The lock of %s was lifted.', coalesce(a.label, a.account_id)), jsonb_build_object('account_id', a.id));
@@ -198,7 +201,9 @@ create function public.disable_account(p_account_id uuid) returns void
 language sql security invoker set search_path = '' as $$ select private.disable_account(p_account_id) $$;
 comment on function public.disable_account(uuid) is 'No new entries on an account; exits go on. Always possible.';
 create function public.lock_account(p_account_id uuid, p_until timestamptz, p_reason text default null) returns void
-language sql security invoker set search_path = '' as $$ select private.lock_account(p_account_id, p_until, p_reason) $$;
+language sql security invoker set search_path = '' as $$
+  select private.lock_account(p_account_id, p_until, p_reason)
+$$;
 comment on function public.lock_account(uuid, timestamptz, text) is
 'No entries on an account until a moment. Always possible; shortening a lock of a live account: step-up.';
 create function public.unlock_account(p_account_id uuid) returns void

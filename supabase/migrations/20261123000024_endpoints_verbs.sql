@@ -14,7 +14,8 @@ begin
   return e;
 end
 $$;
-comment on function private.my_endpoint(uuid) is 'The user''s own endpoint, locked; anybody else''s does not exist for him.';
+comment on function private.my_endpoint(uuid) is
+'The user''s own endpoint, locked; anybody else''s does not exist for him.';
 revoke all on function private.my_endpoint(uuid) from public;
 
 create function private.endpoint_is_live(p_endpoint_id uuid) returns boolean
@@ -128,7 +129,8 @@ begin
   if private.any_live(p_account_ids) then
     perform private.require_step_up();
   end if;
-  insert into public.webhook_endpoints (user_id, broker, name) values (v_me, p_broker, btrim(p_name)) returning * into e;
+  insert into public.webhook_endpoints (user_id, broker, name)
+  values (v_me, p_broker, btrim(p_name)) returning * into e;
   perform private.save_endpoint(private.with_settings(e, coalesce(p_settings, '{}')));
   insert into public.webhook_endpoint_accounts (endpoint_id, account_id, user_id)
   select distinct e.id, i, v_me from unnest(p_account_ids) i;
@@ -183,7 +185,8 @@ begin
   where p_multipliers is not null and t.multiplier <> excluded.multiplier;
 end
 $$;
-comment on function private.set_endpoint_accounts(uuid, uuid [], numeric []) is 'public.set_endpoint_accounts, checked.';
+comment on function private.set_endpoint_accounts(uuid, uuid [], numeric []) is
+'public.set_endpoint_accounts, checked.';
 
 create function private.rotate_endpoint(p_endpoint_id uuid) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -197,7 +200,8 @@ begin
   set token_version = token_version + 1, previous_valid_until = clock_timestamp() + interval '24 hours'
   where id = e.id;
   perform private.note(e.user_id, 'warning', 'endpoint_rotated',
-    format('%s has a new address; the old one works for 24 hours more.', e.name), jsonb_build_object('endpoint_id', e.id));
+    format('%s has a new address; the old one works for 24 hours more.', e.name),
+    jsonb_build_object('endpoint_id', e.id));
   return e.token_version + 1;
 end
 $$;
@@ -228,7 +232,8 @@ begin
   update public.webhook_endpoints set enabled = p_enabled where id = e.id and enabled <> p_enabled;
 end
 $$;
-comment on function private.enable_endpoint(uuid, boolean) is 'public.enable_endpoint and public.disable_endpoint, checked.';
+comment on function private.enable_endpoint(uuid, boolean) is
+'public.enable_endpoint and public.disable_endpoint, checked.';
 
 create function private.reveal_endpoint(p_endpoint_id uuid) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -250,7 +255,9 @@ comment on function private.reveal_endpoint(uuid) is 'public.reveal_endpoint, ch
 create function public.create_endpoint(
   p_broker public.broker, p_name text, p_account_ids uuid [] default '{}', p_settings jsonb default '{}'
 ) returns uuid
-language sql security invoker set search_path = '' as $$ select private.create_endpoint(p_broker, p_name, p_account_ids, p_settings) $$;
+language sql security invoker set search_path = '' as $$
+  select private.create_endpoint(p_broker, p_name, p_account_ids, p_settings)
+$$;
 comment on function public.create_endpoint(public.broker, text, uuid [], jsonb) is
 'Makes an address for alerts and returns its id. On live accounts: step-up.';
 create function public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) returns void
@@ -260,7 +267,9 @@ comment on function public.update_endpoint(uuid, jsonb) is
 create function public.set_endpoint_accounts(
   p_endpoint_id uuid, p_account_ids uuid [], p_multipliers numeric [] default null
 ) returns void
-language sql security invoker set search_path = '' as $$ select private.set_endpoint_accounts(p_endpoint_id, p_account_ids, p_multipliers) $$;
+language sql security invoker set search_path = '' as $$
+  select private.set_endpoint_accounts(p_endpoint_id, p_account_ids, p_multipliers)
+$$;
 comment on function public.set_endpoint_accounts(uuid, uuid [], numeric []) is
 'Replaces the accounts that alerts go to; multipliers absent = unchanged. Adding a live account: step-up.';
 create function public.rotate_endpoint(p_endpoint_id uuid) returns integer

@@ -131,7 +131,8 @@ begin
   for v_account in
     select a.id from public.broker_accounts a where a.user_id = p_user_id order by a.id for no key update
   loop
-    update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = v_account returning halt_epoch into v_epoch;
+    update public.broker_accounts set halt_epoch = halt_epoch + 1
+    where id = v_account returning halt_epoch into v_epoch;
     v_n := v_n + engine.supersede(
       v_account, 9223372036854775807, array['open', 'add', 'reverse', 'target', 'modify']::public.action [],
       null, null, null, null

@@ -132,7 +132,9 @@ comment on function private.cancel_order(bigint) is 'public.cancel_order, checke
 create function public.submit_intent(
   intent jsonb, idempotency_key text default null, p_source text default 'dashboard'
 ) returns jsonb
-language sql security invoker set search_path = '' as $$ select private.submit_intent(intent, idempotency_key, p_source) $$;
+language sql security invoker set search_path = '' as $$
+  select private.submit_intent(intent, idempotency_key, p_source)
+$$;
 comment on function public.submit_intent(jsonb, text, text) is
 'What an alert can say, said by a person: into the same inbox and queue. Returns event_id, status, deliveries.';
 create function public.flatten(p_account_ids uuid [] default null, p_source text default 'dashboard') returns jsonb

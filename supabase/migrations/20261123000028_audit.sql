@@ -116,7 +116,7 @@ begin
 end
 $$;
 comment on function private.as_admin(text, uuid, text) is
-'Refuses everybody but an admin with a fresh second factor, records the act, tells the trader; returns the account, locked.';
+'Refuses all but an admin with a fresh second factor, records the act, tells the trader; returns the account, locked.';
 revoke all on function private.as_admin(text, uuid, text) from public;
 
 create function private.admin_disable_account(p_account_id uuid, p_reason text) returns void
@@ -143,7 +143,9 @@ $$;
 comment on function private.admin_flatten(uuid, text) is 'public.admin_flatten, checked.';
 
 create function public.admin_disable_account(p_account_id uuid, p_reason text) returns void
-language sql security invoker set search_path = '' as $$ select private.admin_disable_account(p_account_id, p_reason) $$;
+language sql security invoker set search_path = '' as $$
+  select private.admin_disable_account(p_account_id, p_reason)
+$$;
 comment on function public.admin_disable_account(uuid, text) is
 'Admins: no new entries on an account. Recorded, and shown to the trader.';
 create function public.admin_flatten(p_account_id uuid, p_reason text) returns jsonb

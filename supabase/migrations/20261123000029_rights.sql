@@ -1,13 +1,16 @@
 -- Who may execute what: everything is taken from everyone, then signed-in users get the verbs by name.
 -- The whole matrix of roles and functions is in tests/security/test_functions.py.
-revoke all on function private.connect_paper(text, text, numeric, public.margin_mode) from public, anon, authenticated, service_role;
+revoke all on function private.connect_paper(text, text, numeric, public.margin_mode)
+from public, anon, authenticated, service_role;
 revoke all on function private.enable_account(uuid) from public, anon, authenticated, service_role;
 revoke all on function private.disable_account(uuid) from public, anon, authenticated, service_role;
 revoke all on function private.lock_account(uuid, timestamptz, text) from public, anon, authenticated, service_role;
 revoke all on function private.unlock_account(uuid) from public, anon, authenticated, service_role;
-revoke all on function private.create_endpoint(public.broker, text, uuid [], jsonb) from public, anon, authenticated, service_role;
+revoke all on function private.create_endpoint(public.broker, text, uuid [], jsonb)
+from public, anon, authenticated, service_role;
 revoke all on function private.update_endpoint(uuid, jsonb) from public, anon, authenticated, service_role;
-revoke all on function private.set_endpoint_accounts(uuid, uuid [], numeric []) from public, anon, authenticated, service_role;
+revoke all on function private.set_endpoint_accounts(uuid, uuid [], numeric [])
+from public, anon, authenticated, service_role;
 revoke all on function private.rotate_endpoint(uuid) from public, anon, authenticated, service_role;
 revoke all on function private.revoke_endpoint(uuid) from public, anon, authenticated, service_role;
 revoke all on function private.enable_endpoint(uuid, boolean) from public, anon, authenticated, service_role;
@@ -20,14 +23,17 @@ revoke all on function private.close_position(bigint) from public, anon, authent
 revoke all on function private.cancel_order(bigint) from public, anon, authenticated, service_role;
 revoke all on function private.admin_disable_account(uuid, text) from public, anon, authenticated, service_role;
 revoke all on function private.admin_flatten(uuid, text) from public, anon, authenticated, service_role;
-revoke all on function public.connect_paper(text, text, numeric, public.margin_mode) from public, anon, authenticated, service_role;
+revoke all on function public.connect_paper(text, text, numeric, public.margin_mode)
+from public, anon, authenticated, service_role;
 revoke all on function public.enable_account(uuid) from public, anon, authenticated, service_role;
 revoke all on function public.disable_account(uuid) from public, anon, authenticated, service_role;
 revoke all on function public.lock_account(uuid, timestamptz, text) from public, anon, authenticated, service_role;
 revoke all on function public.unlock_account(uuid) from public, anon, authenticated, service_role;
-revoke all on function public.create_endpoint(public.broker, text, uuid [], jsonb) from public, anon, authenticated, service_role;
+revoke all on function public.create_endpoint(public.broker, text, uuid [], jsonb)
+from public, anon, authenticated, service_role;
 revoke all on function public.update_endpoint(uuid, jsonb) from public, anon, authenticated, service_role;
-revoke all on function public.set_endpoint_accounts(uuid, uuid [], numeric []) from public, anon, authenticated, service_role;
+revoke all on function public.set_endpoint_accounts(uuid, uuid [], numeric [])
+from public, anon, authenticated, service_role;
 revoke all on function public.rotate_endpoint(uuid) from public, anon, authenticated, service_role;
 revoke all on function public.revoke_endpoint(uuid) from public, anon, authenticated, service_role;
 revoke all on function public.disable_endpoint(uuid) from public, anon, authenticated, service_role;
