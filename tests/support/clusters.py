@@ -37,7 +37,7 @@ class Service:
         self.child = Child(program)
 
     def start(self) -> None:
-        """Start it and wait until it is healthy. If it ends at once it is started again, as the supervisor does."""
+        """Start it and wait until it is healthy; one that ends at once is started again."""
         if self.child.program.prepare:
             self.child.program.prepare()
         deadline = time.monotonic() + self.child.program.start_timeout_s

@@ -33,7 +33,7 @@ class Running:
         return "\n".join(self.lines)
 
     def wait_for_line(self, text: str, timeout_s: float = 30) -> str:
-        """The first line that holds the text; else TimeoutError or RuntimeError (it ended) with the output."""
+        """The first line that holds the text; TimeoutError or RuntimeError (it ended) shows the output."""
         with self._news:
             found = self._news.wait_for(lambda: self._line(text) or self._ended, timeout_s)
         line = self._line(text)

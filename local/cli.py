@@ -1,0 +1,146 @@
+"""The console script `empire`: the workers' commands, and those of the embedded stack."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from local import doctor as doctor_checks
+from local.account import AccountError
+from local.binaries import VERSIONS
+from local.control import StackError, UpOptions, start, stop
+from local.paths import Paths
+from local.secrets import UnsafeStart
+from local.status import installation
+from workers.cli import app
+
+# What is printed may come from outside: never read it as markup.
+_out = Console(markup=False, highlight=False, soft_wrap=True)
+_err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+
+_EXPECTED = (AccountError, StackError, UnsafeStart, OSError)
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready.")] = False,
+    port: Annotated[int | None, typer.Option(help="First of a block of ten ports.")] = None,
+    pg: Annotated[int, typer.Option(help="Major version of Postgres: 16 or 18.")] = 18,
+    host: Annotated[str, typer.Option(help="Loopback address; anything else is refused.")] = "127.0.0.1",
+    workers: Annotated[bool, typer.Option(" /--no-workers", help="Without worker processes.")] = True,
+) -> None:
+    """Start the embedded stack: Postgres, the Supabase-compatible API, edge functions, workers."""
+    if pg not in VERSIONS:
+        _fail(f"Postgres {pg} is not available; choose one of {sorted(VERSIONS)}.")
+    paths = Paths.find()
+    running = installation(paths)
+    if running is not None:
+        _err.print(f"The stack is already running (pid {running.state.pid}).")
+        _show(running.as_dict())
+        return
+    supervisor = _start(paths, UpOptions(port, pg, host, workers))
+    started = installation(paths)
+    if started is not None:
+        _show(started.as_dict())
+    if not detach:
+        raise typer.Exit(_stay(supervisor))
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded stack."""
+    try:
+        stopped = stop(Paths.find())
+    except _EXPECTED as error:
+        _fail(str(error))
+    _out.print("stopped" if stopped else "The stack was not running.")
+
+
+@app.command()
+def status(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, with keys and passwords.")
+    ] = False,
+) -> None:
+    """Show every address, key and the health of each process. Ends with 1 when the stack is not well."""
+    found = installation(Paths.find())
+    values: dict[str, Any] = found.as_dict() if found else {"running": False, "ready": False}
+    if as_json:
+        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+    elif found:
+        _show(values)
+    else:
+        _err.print("The stack is not running: empire up.")
+    raise typer.Exit(0 if values["ready"] else 1)
+
+
+@app.command()
+def doctor() -> None:
+    """Ask every check; each prints OK or one sentence. Ends with 1 when one fails."""
+    found = installation(Paths.find())
+    if found is None:
+        _fail("The stack is not running: empire up.")
+    failed = False
+    for check in doctor_checks.CHECKS:
+        sentence = doctor_checks.examine(found, check)
+        failed = failed or sentence is not None
+        _out.print(f"{check.name}: {sentence or 'OK'}", style="red" if sentence else None)
+    raise typer.Exit(1 if failed else 0)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+def _start(paths: Paths, options: UpOptions) -> subprocess.Popen[bytes]:
+    try:
+        if not _err.is_terminal:
+            return start(paths, options)
+        with _err.status("starting") as spinner:
+            return start(paths, options, spinner.update)
+    except _EXPECTED as error:
+        _fail(str(error))
+
+
+def _stay(supervisor: subprocess.Popen[bytes]) -> int:
+    """Wait for the supervisor; Ctrl-C and SIGTERM go to it, a second one hurries it."""
+
+    def forward(_number: int, _frame: FrameType | None) -> None:
+        supervisor.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, forward)
+    return supervisor.wait()
+
+
+def _show(values: dict[str, Any]) -> None:
+    rows = [*values["urls"].items(), *((f"{name} key", key) for name, key in values["keys"].items())]
+    rows += [(name, health) for name, health in values["health"].items()]
+    if not _out.is_terminal:
+        for name, value in rows:
+            _out.print(f"{name}: {value}")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, str(value))
+    _out.print(table)
+
+
+def _fail(sentence: str) -> NoReturn:
+    _err.print(sentence)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()
