@@ -41,6 +41,11 @@ class Paths:
         return self.home / "stack.json"
 
     @property
+    def login(self) -> Path:
+        """The login of the person at the terminal (the demo user at first), 0600."""
+        return self.home / "login.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one supervisor of this folder for as long as it lives."""
         return self.home / "lock"

@@ -1,0 +1,123 @@
+"""`empire send | trace | replay | flatten`: a person's commands, through the public doors only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import typer
+from postgrest.exceptions import APIError
+from supabase_auth.errors import AuthError
+
+from local.console import events, session
+from local.console.flatten import flatten_accounts
+from local.console.render import plain, road_lines
+from local.paths import Paths
+
+FOLLOW_S = 30.0
+_EXIT = {"executed": 0, "skipped": 0, "denied": 2, "rejected": 2, "invalid": 2, "unknown": 3}
+
+Value = TypeVar("Value")
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON object, for scripts")]
+
+
+def send(
+    file: Annotated[str, typer.Argument(help="a file with the alert, or - for standard input")],
+    endpoint: Annotated[str | None, typer.Option(help="the webhook address; default: the demo user's")] = None,
+    as_json: Json = False,
+) -> None:
+    """Post an alert as TradingView would and follow its trace. Exit code: 0 filled, 2 denied or rejected, 3 unknown."""
+    body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    _finish(_send(body, endpoint), as_json)
+
+
+def trace(event: int, as_json: Json = False) -> None:
+    """The decision trace of an alert."""
+    _finish(_trace(event), as_json, judge=False)
+
+
+def replay(event: int, as_json: Json = False) -> None:
+    """The same alert through today's rules, sending nothing."""
+    _finish(_replay(event), as_json, judge=False)
+
+
+def flatten(
+    account: Annotated[str | None, typer.Argument(help="label, number or id of the account")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="every account of yours")] = False,
+    wait_s: Annotated[float, typer.Option(help="how long to wait until it is flat")] = 60.0,
+) -> None:
+    """Close every position and cancel every order, before anything else; waits until the account is flat."""
+    if (account is None) == (not everything):
+        raise typer.BadParameter("name an account, or --all")
+    lines, flat = _run(flatten_accounts(_login(), account, wait_s))
+    for line in lines:
+        print(line)
+    raise typer.Exit(0 if flat else 3)
+
+
+async def _send(body: bytes, endpoint: str | None) -> events.Road:
+    login = _login()
+    address = endpoint or login.endpoint_url
+    kind = "application/json" if _is_json(body) else "text/plain"
+    async with httpx.AsyncClient(timeout=5) as http:
+        answer = await http.post(address, content=body, headers={"content-type": kind})
+    if answer.status_code != 202:
+        raise typer.Exit(_refused(answer))
+    client = await session.sign_in(login)
+    return await events.wait_finished(client, answer.json()["event_id"], FOLLOW_S)
+
+
+async def _trace(event: int) -> events.Road:
+    return await events.read(await session.sign_in(_login()), event)
+
+
+async def _replay(event: int) -> events.Road:
+    client = await session.sign_in(_login())
+    answer = (await client.rpc("replay_event", {"p_event_id": event}).execute()).data
+    return await events.wait_finished(client, answer["event_id"], FOLLOW_S)
+
+
+def _refused(answer: httpx.Response) -> int:
+    print(f"{answer.status_code} {plain(answer.text)}", file=sys.stderr)
+    return 3 if answer.status_code >= 500 else 2
+
+
+def _finish(work: Coroutine[Any, Any, events.Road], as_json: bool, judge: bool = True) -> None:
+    road = _run(work)
+    if as_json:
+        print(json.dumps({"event": road.event, "deliveries": road.deliveries, "orders": road.orders}))
+    else:
+        print("\n".join(road_lines(road)))
+    raise typer.Exit(exit_code(road) if judge else 0)
+
+
+def exit_code(road: events.Road) -> int:
+    """The worst outcome decides: 3 unknown or unfinished, 2 denied or rejected, else 0."""
+    return max((_EXIT.get(delivery["outcome"] or "unknown", 3) for delivery in road.deliveries), default=3)
+
+
+def _run(work: Coroutine[Any, Any, Value]) -> Value:
+    try:
+        return asyncio.run(work)
+    except (events.EventUnknown, session.NotSignedIn, httpx.TransportError, APIError, AuthError) as error:
+        message = error.message if isinstance(error, APIError | AuthError) else str(error)
+        print(plain(message or type(error).__name__), file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _login() -> session.Login:
+    return session.saved(Paths.find().login)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True

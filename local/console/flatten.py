@@ -1,0 +1,55 @@
+"""Flatten, and wait until the account is flat: no position, no working order, nothing of ours in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from supabase import AsyncClient
+
+from local.console import session
+from local.console.events import Row
+
+_OPEN = ["pending", "submitting", "working", "partially_filled", "unknown"]
+
+
+async def flatten_accounts(login: session.Login, account: str | None, wait_s: float) -> tuple[list[str], bool]:
+    """Ask for it in the urgent lane and wait. Returns a line per account and whether all are flat."""
+    client = await session.sign_in(login)
+    accounts = await _accounts(client, account)
+    if not accounts:
+        return [f"You have no account {account}."], False
+    ids = [row["id"] for row in accounts]
+    await client.rpc("flatten", {"p_account_ids": ids, "p_source": "cli"}).execute()
+    deadline = time.monotonic() + wait_s
+    while True:
+        left = await _what_is_left(client, ids)
+        if not left or time.monotonic() > deadline:
+            return [_line(row, left.get(row["id"], [])) for row in accounts], not left
+        await asyncio.sleep(0.1)
+
+
+async def _accounts(client: AsyncClient, name: str | None) -> list[Row]:
+    rows: list[Row] = (await client.table("broker_accounts").select("id,label,account_id").execute()).data
+    return [row for row in rows if name is None or name in (row["id"], row["label"], row["account_id"])]
+
+
+async def _what_is_left(client: AsyncClient, ids: list[str]) -> dict[str, list[str]]:
+    """Per account what keeps it from being flat; an account that is missing is flat."""
+    left: dict[str, list[str]] = {}
+    for table, columns, query in (
+        ("deliveries", "account_id,action", {"status": ["queued", "claimed"]}),
+        ("positions", "account_id,side,qty::text,symbol", None),
+        ("orders", "account_id,side,qty::text,symbol,status", {"status": _OPEN}),
+    ):
+        select: Any = client.table(table).select(columns).in_("account_id", ids)
+        select = select.in_("status", query["status"]) if query else select.is_("closed_at", "null")
+        for row in (await select.execute()).data:
+            left.setdefault(row.pop("account_id"), []).append(" ".join(str(value) for value in row.values()))
+    return left
+
+
+def _line(account: Row, left: list[str]) -> str:
+    name = account["label"] or account["account_id"]
+    return f"{name}: flat" if not left else f"{name}: still trying: {', '.join(left)}"

@@ -1,0 +1,58 @@
+"""A road as lines of text. What came from outside is data: control characters are shown, never obeyed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from local.console.events import Road, Row
+
+
+def plain(value: object) -> str:
+    """Text that cannot move the cursor, colour the screen or ring the bell."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def road_lines(road: Road) -> list[str]:
+    """The alert, each delivery with its trace, each order with its fill."""
+    event = road.event
+    head = f"alert {event['id']} {event['status']} from {event['source']} at {event['received_at']}"
+    lines = [head + (f": {plain(event['reason'])}" if event["reason"] else "")]
+    for delivery in road.deliveries:
+        lines += _delivery_lines(road, delivery)
+    return lines
+
+
+def _delivery_lines(road: Road, delivery: Row) -> list[str]:
+    account = plain(road.accounts.get(delivery["account_id"], delivery["account_id"]))
+    lines = [f"  {account}: {delivery['action']} {plain(delivery['symbol'] or '')} -> {outcome(delivery)}"]
+    lines += [f"    {_step(step)}" for step in delivery["trace"]]
+    return lines + [f"    {order_line(order)}" for order in road.orders_of(delivery)]
+
+
+def outcome(delivery: Row) -> str:
+    """`executed`, or the outcome with its reason and numbers."""
+    word = delivery["outcome"] or delivery["status"]
+    reason = f" ({plain(delivery['reason'])})" if delivery["reason"] else ""
+    numbers = f" {numbers_text(delivery['numbers'])}" if delivery["numbers"] else ""
+    return f"{word}{reason}{numbers}"
+
+
+def numbers_text(numbers: dict[str, Any]) -> str:
+    """`value=15 limit=10`."""
+    return " ".join(f"{name}={plain(value)}" for name, value in numbers.items())
+
+
+def order_line(order: Row) -> str:
+    """One order in a line: what, how much, at which price, under which ids."""
+    filled = f" {order['filled_qty']} @ {order['avg_price']}" if order["avg_price"] else ""
+    reason = f" ({plain(order['reason'])})" if order["reason"] else ""
+    what = f"{order['kind']} {order['side']} {order['qty']} {plain(order['symbol'])} {order['type']}"
+    return f"order {order['client_order_id']}: {what} {order['status']}{filled}{reason}"
+
+
+def _step(step: dict[str, Any]) -> str:
+    detail = step.get("detail") or {}
+    shown = f"  {numbers_text(detail)}" if isinstance(detail, dict) and detail else ""
+    return f"{step['stage']:<8} {plain(step['outcome']):<12} {float(step.get('ms') or 0):8.2f} ms{shown}"

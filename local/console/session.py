@@ -1,0 +1,49 @@
+"""Who is at the terminal: a login kept by `empire up` (the demo user), or one given on the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from supabase import AsyncClient, acreate_client
+
+from local.secrets import write_private
+
+
+class NotSignedIn(Exception):
+    """There is nobody to act for; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An installation's address and publishable key, and the user's own login. `endpoint_url` is where his alerts go."""
+
+    url: str
+    key: str
+    email: str
+    password: str
+    endpoint_url: str = ""
+
+    def __repr__(self) -> str:
+        return f"Login({self.email} at {self.url})"
+
+
+def save(login: Login, path: Path) -> None:
+    """Keep a login, readable by its owner only."""
+    write_private(path, json.dumps(asdict(login), indent=2) + "\n")
+
+
+def saved(path: Path) -> Login:
+    """The kept login. Raises NotSignedIn."""
+    try:
+        return Login(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise NotSignedIn("No login is kept here yet: run `make up` (or `empire up`) first.") from None
+
+
+async def sign_in(login: Login) -> AsyncClient:
+    """A Supabase client that acts as the user."""
+    client = await acreate_client(login.url, login.key)
+    await client.auth.sign_in_with_password({"email": login.email, "password": login.password})
+    return client
