@@ -1,1 +1,1 @@
-"""The commands of a person at a terminal: send, trace, replay, flatten. They use the Supabase SDK as a signed-in user."""
+"""What a person types: send, trace, replay, flatten, through the Supabase SDK as a signed-in user."""

@@ -29,10 +29,10 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object, for scripts
 
 def send(
     file: Annotated[str, typer.Argument(help="a file with the alert, or - for standard input")],
-    endpoint: Annotated[str | None, typer.Option(help="the webhook address; default: the demo user's")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="webhook address; default: the demo user's")] = None,
     as_json: Json = False,
 ) -> None:
-    """Post an alert as TradingView would and follow its trace. Exit code: 0 filled, 2 denied or rejected, 3 unknown."""
+    """Post an alert as TradingView would, follow its trace. Ends 0 filled, 2 denied or rejected, 3 unknown."""
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     _finish(_send(body, endpoint), as_json)
 

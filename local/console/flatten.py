@@ -6,15 +6,16 @@ import asyncio
 import time
 from typing import Any
 
-from supabase import AsyncClient
-
 from local.console import session
 from local.console.events import Row
+from supabase import AsyncClient
 
 _OPEN = ["pending", "submitting", "working", "partially_filled", "unknown"]
 
 
-async def flatten_accounts(login: session.Login, account: str | None, wait_s: float) -> tuple[list[str], bool]:
+async def flatten_accounts(
+    login: session.Login, account: str | None, wait_s: float
+) -> tuple[list[str], bool]:
     """Ask for it in the urgent lane and wait. Returns a line per account and whether all are flat."""
     client = await session.sign_in(login)
     accounts = await _accounts(client, account)

@@ -6,9 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from supabase import AsyncClient, acreate_client
-
 from local.secrets import write_private
+from supabase import AsyncClient, acreate_client
 
 
 class NotSignedIn(Exception):
@@ -17,7 +16,7 @@ class NotSignedIn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """An installation's address and publishable key, and the user's own login. `endpoint_url` is where his alerts go."""
+    """An installation's address and publishable key, the user's own login, and where his alerts go."""
 
     url: str
     key: str
