@@ -2,9 +2,19 @@
 
 export const MAX_BODY_BYTES = 16_384;
 
-/** The bytes of the body, or "too_large". Counted while reading: a Content-Length is only a promise. */
+/** The bytes of the body, or "too_large". */
 export async function readBody(request: Request): Promise<Uint8Array | "too_large"> {
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) return "too_large";
+  const declared = request.headers.get("content-length");
+  if (Number(declared ?? 0) > MAX_BODY_BYTES) return "too_large";
+  // The server delivers no more than a declared length; a chunked body is counted while it is read.
+  if (declared !== null && !request.headers.has("transfer-encoding")) {
+    const body = await request.bytes();
+    return body.length > MAX_BODY_BYTES ? "too_large" : body;
+  }
+  return await readCounted(request);
+}
+
+async function readCounted(request: Request): Promise<Uint8Array | "too_large"> {
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let size = 0;
