@@ -16,7 +16,7 @@ from rich.table import Table
 from local import doctor as doctor_checks
 from local.account import AccountError
 from local.binaries import VERSIONS
-from local.control import StackError, UpOptions, start, stop
+from local.control import StackError, UpOptions, remove_state, start, stop
 from local.paths import Paths
 from local.secrets import UnsafeStart
 from local.status import installation
@@ -55,10 +55,17 @@ def up(
 
 
 @app.command()
-def down() -> None:
+def down(
+    remove_data: Annotated[
+        bool, typer.Option("--remove-data", help="Also remove database, secrets and logs.")
+    ] = False,
+) -> None:
     """Stop the embedded stack."""
+    paths = Paths.find()
     try:
-        stopped = stop(Paths.find())
+        stopped = stop(paths)
+        if remove_data:
+            remove_state(paths)
     except _EXPECTED as error:
         _fail(str(error))
     _out.print("stopped" if stopped else "The stack was not running.")

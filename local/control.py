@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,13 @@ def stop(paths: Paths) -> bool:
             return True
         time.sleep(_POLL_S)
     return True
+
+
+def remove_state(paths: Paths) -> None:
+    """Remove the state folder with its databases. The stack must be stopped."""
+    for folder in {place(paths.home, server_account()), paths.home}:
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _end_orphans(paths: Paths) -> list[int]:

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from local.scratch import ScratchCluster
 from tests.support import processes
-from tests.support.clusters import TEMPLATE, Database, TestCluster, freeze, running_cluster
+from tests.support.clusters import Database, clone, template_cluster
 from tests.support.stacks import RunningStack, running_stack
 
 
@@ -25,18 +26,16 @@ def pg(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="session")
-def cluster(pg: int) -> Iterator[TestCluster]:
+def cluster(pg: int) -> Iterator[ScratchCluster]:
     """One cluster per test process, without fsync, with a template database that has every migration."""
-    with running_cluster(pg) as running:
-        running.prepare(TEMPLATE)
-        freeze(running)
+    with template_cluster(pg) as running:
         yield running
 
 
 @pytest.fixture
-def database(cluster: TestCluster) -> Iterator[Database]:
+def database(cluster: ScratchCluster) -> Iterator[Database]:
     """A database of the test's own."""
-    cloned = cluster.clone()
+    cloned = clone(cluster)
     yield cloned
     cloned.drop()
 
@@ -49,27 +48,25 @@ def stack(database: Database) -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="module")
-def shared_stack(cluster: TestCluster) -> Iterator[RunningStack]:
+def shared_stack(cluster: ScratchCluster) -> Iterator[RunningStack]:
     """Gateway and functions for a whole module, for tests that only touch users they made themselves."""
-    cloned = cluster.clone()
+    cloned = clone(cluster)
     with running_stack(cloned) as running:
         yield running
     cloned.drop()
 
 
 @pytest.fixture
-def own_cluster(pg: int) -> Iterator[TestCluster]:
+def own_cluster(pg: int) -> Iterator[ScratchCluster]:
     """A cluster of the test's own, with fsync, migrated: its `postgres` may be stopped and killed."""
-    with running_cluster(pg, durable=True) as running:
-        running.prepare(TEMPLATE)
-        freeze(running)
+    with template_cluster(pg, durable=True) as running:
         yield running
 
 
 @pytest.fixture
-def own_stack(own_cluster: TestCluster) -> Iterator[RunningStack]:
+def own_stack(own_cluster: ScratchCluster) -> Iterator[RunningStack]:
     """Gateway and functions on a cluster of the test's own: everything may be killed."""
-    with running_stack(own_cluster.clone()) as running:
+    with running_stack(clone(own_cluster)) as running:
         yield running
 
 

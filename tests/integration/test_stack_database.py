@@ -8,7 +8,8 @@ import time
 import pytest
 
 from local import database as local_database
-from tests.support.clusters import Database, TestCluster, wait_until
+from local.scratch import ScratchCluster
+from tests.support.clusters import Database, clone, wait_until
 
 LOGIN_ROLES = ["postgres", "authenticator", "empire_worker", "empire_edge", "supabase_admin"]
 
@@ -45,9 +46,9 @@ def test_the_server_listens_on_loopback_only(database: Database) -> None:
     assert database.sql("show listen_addresses; show unix_socket_directories") == "127.0.0.1"
 
 
-def test_a_killed_server_keeps_what_was_committed(own_cluster: TestCluster) -> None:
+def test_a_killed_server_keeps_what_was_committed(own_cluster: ScratchCluster) -> None:
     """After kill -9 the server starts again, has recovered, and committed rows are there."""
-    database = own_cluster.clone()
+    database = clone(own_cluster)
     database.sql("create table kept (n int); insert into kept select generate_series(1, 1000)")
     own_cluster.postgres.kill()
     started = time.monotonic()
@@ -56,15 +57,15 @@ def test_a_killed_server_keeps_what_was_committed(own_cluster: TestCluster) -> N
     assert time.monotonic() - started < 10
 
 
-def test_a_killed_backend_does_not_stop_the_server(own_cluster: TestCluster) -> None:
+def test_a_killed_backend_does_not_stop_the_server(own_cluster: ScratchCluster) -> None:
     """When one backend is killed, the server recovers by itself."""
     backend = own_cluster.cluster.sql("select pid from pg_stat_activity where backend_type = 'walwriter'")
     subprocess.run(["kill", "-9", backend], check=True)
-    wait_until(lambda: own_cluster.cluster.accepts())
+    wait_until(own_cluster.cluster.accepts)
     assert own_cluster.postgres.pid is not None
 
 
-def test_preparing_twice_changes_nothing(own_cluster: TestCluster) -> None:
+def test_preparing_twice_changes_nothing(own_cluster: ScratchCluster) -> None:
     """A second start finds everything in place and leaves the schema as it is."""
     own_cluster.prepare("twice")
     before = own_cluster.cluster.dump_schema("twice", "public", "auth", "realtime")

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import httpx
 
 from local import programs
-from tests.support.clusters import Database, Service, reserve_ports
+from local.ports import reserve
+from local.scratch import Service
+from tests.support.clusters import Database
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class RunningStack:
 def running_stack(database: Database) -> Iterator[RunningStack]:
     """Gateway and functions on that database until the block ends."""
     home = database.home
-    reservation = reserve_ports()
+    reservation = reserve(None)
     boot = programs.Boot(
         home.paths, home.secrets, reservation.ports, home.cluster, random.token_hex(8), database.name
     )

@@ -1,0 +1,10480 @@
+--
+-- PostgreSQL database dump
+--
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: engine; Type: SCHEMA; Schema: -; Owner: postgres
+--
+
+CREATE SCHEMA engine;
+
+ALTER SCHEMA engine OWNER TO postgres;
+
+--
+-- Name: SCHEMA engine; Type: COMMENT; Schema: -; Owner: postgres
+--
+
+COMMENT ON SCHEMA engine IS 'The queue, the commands and the functions of workers and edge functions. Not exposed by the API.';
+
+--
+-- Name: private; Type: SCHEMA; Schema: -; Owner: postgres
+--
+
+CREATE SCHEMA private;
+
+ALTER SCHEMA private OWNER TO postgres;
+
+--
+-- Name: SCHEMA private; Type: COMMENT; Schema: -; Owner: postgres
+--
+
+COMMENT ON SCHEMA private IS 'Security definer functions behind the public verbs. Not exposed by the API.';
+
+--
+-- Name: public; Type: SCHEMA; Schema: -; Owner: pg_database_owner
+--
+
+CREATE SCHEMA public;
+
+ALTER SCHEMA public OWNER TO pg_database_owner;
+
+--
+-- Name: SCHEMA public; Type: COMMENT; Schema: -; Owner: pg_database_owner
+--
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+--
+-- Name: action; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.action AS ENUM (
+    'open',
+    'add',
+    'close',
+    'reduce',
+    'reverse',
+    'target',
+    'cancel',
+    'modify',
+    'flatten'
+);
+
+ALTER TYPE public.action OWNER TO postgres;
+
+--
+-- Name: broker; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.broker AS ENUM (
+    'tradelocker',
+    'topstepx',
+    'metatrader',
+    'paper'
+);
+
+ALTER TYPE public.broker OWNER TO postgres;
+
+--
+-- Name: command_kind; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.command_kind AS ENUM (
+    'place',
+    'modify',
+    'cancel',
+    'close',
+    'protect'
+);
+
+ALTER TYPE public.command_kind OWNER TO postgres;
+
+--
+-- Name: command_state; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.command_state AS ENUM (
+    'pending',
+    'submitting',
+    'accepted',
+    'rejected',
+    'unknown',
+    'canceled',
+    'expired'
+);
+
+ALTER TYPE public.command_state OWNER TO postgres;
+
+--
+-- Name: delivery_outcome; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.delivery_outcome AS ENUM (
+    'executed',
+    'denied',
+    'rejected',
+    'invalid',
+    'skipped',
+    'unknown'
+);
+
+ALTER TYPE public.delivery_outcome OWNER TO postgres;
+
+--
+-- Name: delivery_status; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.delivery_status AS ENUM (
+    'queued',
+    'claimed',
+    'done',
+    'dead'
+);
+
+ALTER TYPE public.delivery_status OWNER TO postgres;
+
+--
+-- Name: effect; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.effect AS ENUM (
+    'open',
+    'close'
+);
+
+ALTER TYPE public.effect OWNER TO postgres;
+
+--
+-- Name: environment; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.environment AS ENUM (
+    'live',
+    'demo',
+    'simulated'
+);
+
+ALTER TYPE public.environment OWNER TO postgres;
+
+--
+-- Name: event_source; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.event_source AS ENUM (
+    'tradingview',
+    'api',
+    'dashboard',
+    'cli',
+    'drill',
+    'system'
+);
+
+ALTER TYPE public.event_source OWNER TO postgres;
+
+--
+-- Name: event_status; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.event_status AS ENUM (
+    'accepted',
+    'refused'
+);
+
+ALTER TYPE public.event_status OWNER TO postgres;
+
+--
+-- Name: executor; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.executor AS ENUM (
+    'fleet',
+    'edge'
+);
+
+ALTER TYPE public.executor OWNER TO postgres;
+
+--
+-- Name: freshness; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.freshness AS ENUM (
+    'fresh',
+    'stale',
+    'unknown'
+);
+
+ALTER TYPE public.freshness OWNER TO postgres;
+
+--
+-- Name: lane; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.lane AS ENUM (
+    'normal',
+    'urgent'
+);
+
+ALTER TYPE public.lane OWNER TO postgres;
+
+--
+-- Name: log_level; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.log_level AS ENUM (
+    'debug',
+    'info',
+    'warning',
+    'error'
+);
+
+ALTER TYPE public.log_level OWNER TO postgres;
+
+--
+-- Name: margin_mode; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.margin_mode AS ENUM (
+    'netting',
+    'hedging'
+);
+
+ALTER TYPE public.margin_mode OWNER TO postgres;
+
+--
+-- Name: on_opposite; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.on_opposite AS ENUM (
+    'refuse',
+    'reverse',
+    'close',
+    'hedge'
+);
+
+ALTER TYPE public.on_opposite OWNER TO postgres;
+
+--
+-- Name: on_same; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.on_same AS ENUM (
+    'add',
+    'ignore'
+);
+
+ALTER TYPE public.on_same OWNER TO postgres;
+
+--
+-- Name: order_origin; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.order_origin AS ENUM (
+    'alert',
+    'api',
+    'dashboard',
+    'broker',
+    'protection',
+    'flatten'
+);
+
+ALTER TYPE public.order_origin OWNER TO postgres;
+
+--
+-- Name: order_status; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.order_status AS ENUM (
+    'pending',
+    'submitting',
+    'working',
+    'partially_filled',
+    'filled',
+    'canceled',
+    'rejected',
+    'expired',
+    'unknown'
+);
+
+ALTER TYPE public.order_status OWNER TO postgres;
+
+--
+-- Name: TYPE order_status; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TYPE public.order_status IS 'The life of an order; what may follow what is the table order_transitions.';
+
+--
+-- Name: order_type; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.order_type AS ENUM (
+    'market',
+    'limit',
+    'stop'
+);
+
+ALTER TYPE public.order_type OWNER TO postgres;
+
+--
+-- Name: plan; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.plan AS ENUM (
+    'starter',
+    'pro',
+    'elite'
+);
+
+ALTER TYPE public.plan OWNER TO postgres;
+
+--
+-- Name: qty_mode; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.qty_mode AS ENUM (
+    'lots',
+    'units',
+    'contracts',
+    'risk_pct',
+    'risk_usd',
+    'equity_pct',
+    'notional',
+    'position_pct'
+);
+
+ALTER TYPE public.qty_mode OWNER TO postgres;
+
+--
+-- Name: reason; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.reason AS ENUM (
+    'already_in_position',
+    'already_on_side',
+    'already_at_target',
+    'nothing_to_add_to',
+    'nothing_to_close',
+    'nothing_to_cancel',
+    'nothing_to_modify',
+    'wrong_side',
+    'superseded',
+    'dry_run',
+    'below_minimum',
+    'above_maximum',
+    'size_missing',
+    'side_missing',
+    'stop_required',
+    'stop_too_close',
+    'stop_wrong_side',
+    'stop_passed',
+    'price_missing',
+    'no_quote',
+    'price_deviation',
+    'pip_undefined',
+    'instrument_unknown',
+    'symbol_ambiguous',
+    'symbol_not_allowed',
+    'conversion_unknown',
+    'opposite_position',
+    'position_unknown',
+    'balance_unknown',
+    'ambiguous',
+    'not_supported',
+    'account_disabled',
+    'account_locked',
+    'account_disconnected',
+    'endpoint_disabled',
+    'kill_switch',
+    'halted',
+    'max_order_size',
+    'max_trades_per_day',
+    'max_trades_per_month',
+    'max_open_trades',
+    'max_concurrent_positions',
+    'max_risk_per_trade',
+    'daily_loss',
+    'day_start_unknown',
+    'plan_limit',
+    'endpoint_limit',
+    'queue_full',
+    'stale',
+    'ts_in_future',
+    'unresolved_order',
+    'reduce_too_large',
+    'executor_offline',
+    'lease_lost',
+    'leg_not_filled',
+    'never_arrived',
+    'internal_error',
+    'invalid',
+    'broker_mismatch',
+    'id_reused',
+    'address_not_allowed',
+    'address_unknown',
+    'signature_invalid',
+    'rate_limited',
+    'insufficient_margin',
+    'insufficient_funds',
+    'market_closed',
+    'invalid_price',
+    'invalid_quantity',
+    'invalid_stops',
+    'order_not_found',
+    'position_not_found',
+    'duplicate_order',
+    'trading_disabled',
+    'risk_rejected',
+    'not_authorized',
+    'broker_busy',
+    'broker_unreachable',
+    'broker_rejected'
+);
+
+ALTER TYPE public.reason OWNER TO postgres;
+
+--
+-- Name: TYPE reason; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TYPE public.reason IS 'Why something was denied, rejected, skipped or refused. Equal to shared/models/reasons.py.';
+
+--
+-- Name: scope; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.scope AS ENUM (
+    'endpoint',
+    'symbol'
+);
+
+ALTER TYPE public.scope OWNER TO postgres;
+
+--
+-- Name: side; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.side AS ENUM (
+    'buy',
+    'sell'
+);
+
+ALTER TYPE public.side OWNER TO postgres;
+
+--
+-- Name: stop_mode; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.stop_mode AS ENUM (
+    'price',
+    'offset',
+    'pips',
+    'ticks',
+    'pct',
+    'usd',
+    'rr',
+    'none'
+);
+
+ALTER TYPE public.stop_mode OWNER TO postgres;
+
+--
+-- Name: tif; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.tif AS ENUM (
+    'gtc',
+    'day',
+    'gtd',
+    'ioc',
+    'fok'
+);
+
+ALTER TYPE public.tif OWNER TO postgres;
+
+--
+-- Name: accept_intent(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.accept_intent(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_user constant uuid := (p ->> 'user_id')::uuid;
+  v_source constant public.event_source := coalesce(p ->> 'source', 'api')::public.event_source;
+  v_intent constant jsonb := p -> 'intent';
+  v_key constant text := 'key:' || (p ->> 'idempotency_key');
+  v_body constant text := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', v_intent)::text;
+  v_sha constant text := encode(sha256(convert_to(v_body, 'UTF8')), 'hex');
+  v_now constant timestamptz := clock_timestamp();
+  v_action public.action;
+  v_accounts uuid [];
+  v_event bigint;
+  v_seen record;
+begin
+  if jsonb_typeof(v_intent) is distinct from 'object' or octet_length(v_body) > 16384 then
+    return '{"http": 422, "error": "invalid", "message": "intent must be an object of at most 16 kB."}';
+  end if;
+  if coalesce(v_intent ->> 'action', 'open') not in (select unnest(enum_range(null::public.action))::text) then
+    return '{"http": 422, "error": "invalid", "message": "intent.action is not one we know."}';
+  end if;
+  if coalesce(v_intent ->> 'side', 'buy') not in ('buy', 'sell') then
+    return '{"http": 422, "error": "invalid", "message": "intent.side must be buy or sell."}';
+  end if;
+  v_action := coalesce(v_intent ->> 'action', 'open')::public.action;
+  select array_agg(a.id) into v_accounts from public.broker_accounts a
+  where a.user_id = v_user and (
+    exists (select 1 from jsonb_array_elements_text(coalesce(nullif(p -> 'accounts', 'null'), '[]')) n where n = a.id::text)
+    or exists (select 1 from jsonb_array_elements_text(coalesce(nullif(v_intent -> 'accounts', 'null'), '[]')) n where n in (a.id::text, a.account_id, a.label))
+  );
+  if v_accounts is null then
+    return '{"http": 404, "error": "invalid", "message": "None of these accounts is yours."}';
+  end if;
+  v_event := nextval('public.webhook_events_id_seq');
+  if p ->> 'idempotency_key' is not null then
+    insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
+    values (v_user, v_key, v_event, v_sha, v_now + interval '24 hours')
+    on conflict (endpoint_id, key) do update
+    set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
+    where d.expires_at <= v_now;
+    if not found then
+      select d.event_id, d.body_sha256 into v_seen from engine.dedupe d where d.endpoint_id = v_user and d.key = v_key;
+      if v_seen.body_sha256 <> v_sha then
+        return '{"http": 422, "error": "id_reused", "message": "This idempotency key was used before with another intent."}';
+      end if;
+      return jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', v_seen.event_id, 'deliveries', (
+        select count(*) from public.deliveries d where d.event_id = v_seen.event_id
+      ));
+    end if;
+  end if;
+  insert into public.webhook_events (
+    id, user_id, source, broker, body, payload, status, dry_run, received_at, open_deliveries
+  ) overriding system value values (
+    v_event, v_user, v_source, null, v_body, v_body::jsonb, 'accepted',
+    coalesce((v_intent ->> 'dry_run')::boolean, false), v_now, cardinality(v_accounts)
+  );
+  perform engine.enqueue(v_event, v_accounts, v_source, v_action, v_intent ->> 'symbol', (v_intent ->> 'side')::public.side,
+    v_intent ->> 'tag', null, true, case when not engine.is_exit(v_action) then v_now + interval '60 seconds' end,
+    coalesce((v_intent ->> 'dry_run')::boolean, false));
+  return jsonb_build_object('http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts));
+end
+$$;
+
+ALTER FUNCTION engine.accept_intent(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION accept_intent(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.accept_intent(p jsonb) IS 'An intent of a user (API, dashboard, CLI) into the same inbox and queue. The caller has proved who the user is.';
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: broker_accounts; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.broker_accounts (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    connection_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id text NOT NULL,
+    label text,
+    currency text DEFAULT 'USD'::text NOT NULL,
+    margin_mode public.margin_mode NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    reset_time time without time zone DEFAULT '00:00:00'::time without time zone NOT NULL,
+    trading_enabled boolean DEFAULT false NOT NULL,
+    halt_epoch bigint DEFAULT 0 NOT NULL,
+    locked_until timestamp with time zone,
+    lock_reason text,
+    balance numeric,
+    equity numeric,
+    as_of timestamp with time zone,
+    freshness public.freshness DEFAULT 'unknown'::public.freshness NOT NULL,
+    last_sync timestamp with time zone,
+    api_key text,
+    api_key_hash text,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT broker_accounts_account_id_check CHECK (((char_length(account_id) >= 1) AND (char_length(account_id) <= 64))),
+    CONSTRAINT broker_accounts_api_key_check CHECK ((char_length(api_key) <= 4)),
+    CONSTRAINT broker_accounts_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
+    CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
+    CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200))
+);
+
+ALTER TABLE public.broker_accounts OWNER TO postgres;
+
+--
+-- Name: TABLE broker_accounts; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.broker_accounts IS 'One trading account. Its row is the lock under which everything of the account is ordered.';
+
+--
+-- Name: COLUMN broker_accounts.account_id; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.account_id IS 'The broker''s own account number, as text.';
+
+--
+-- Name: COLUMN broker_accounts.halt_epoch; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.halt_epoch IS 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
+
+--
+-- Name: broker_connections; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.broker_connections (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    environment public.environment NOT NULL,
+    server text,
+    base_url text,
+    login_label text,
+    executor public.executor DEFAULT 'fleet'::public.executor NOT NULL,
+    status text DEFAULT 'new'::text NOT NULL,
+    last_error text,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT broker_connections_base_url_check CHECK ((char_length(base_url) <= 200)),
+    CONSTRAINT broker_connections_last_error_check CHECK ((char_length(last_error) <= 500)),
+    CONSTRAINT broker_connections_login_label_check CHECK ((char_length(login_label) <= 80)),
+    CONSTRAINT broker_connections_server_check CHECK ((server ~ '^[A-Za-z0-9._ -]{1,64}$'::text)),
+    CONSTRAINT broker_connections_status_check CHECK ((status = ANY (ARRAY['new'::text, 'connected'::text, 'failed'::text, 'disabled'::text])))
+);
+
+ALTER TABLE public.broker_connections OWNER TO postgres;
+
+--
+-- Name: TABLE broker_connections; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.broker_connections IS 'One login at one broker.';
+
+--
+-- Name: account_json(public.broker_accounts, public.broker_connections); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
+    'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
+    'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
+    'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
+    'base_url', c.base_url, 'executor', c.executor
+  )
+$$;
+
+ALTER FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION account_json(a public.broker_accounts, c public.broker_connections); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) IS 'An account as workers see it.';
+
+--
+-- Name: webhook_endpoints; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_endpoints (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    name text NOT NULL,
+    format text DEFAULT 'unify.v1'::text NOT NULL,
+    token_version integer DEFAULT 1 NOT NULL,
+    previous_valid_until timestamp with time zone,
+    require_signature boolean DEFAULT false NOT NULL,
+    allow_cidrs cidr[],
+    max_age_s integer DEFAULT 60 NOT NULL,
+    dedupe_window_s integer DEFAULT 60 NOT NULL,
+    on_same public.on_same DEFAULT 'add'::public.on_same NOT NULL,
+    on_opposite public.on_opposite DEFAULT 'refuse'::public.on_opposite NOT NULL,
+    scope public.scope DEFAULT 'endpoint'::public.scope NOT NULL,
+    qty_mode public.qty_mode,
+    qty numeric,
+    allowed_symbols text[],
+    allowed_actions public.action[],
+    max_qty numeric,
+    max_entries_per_day integer,
+    alerts_per_minute integer DEFAULT 600 NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    last_seen_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT fixed_size_has_mode_and_quantity CHECK (((qty IS NULL) = (qty_mode IS NULL))),
+    CONSTRAINT webhook_endpoints_alerts_per_minute_check CHECK (((alerts_per_minute >= 1) AND (alerts_per_minute <= 100000))),
+    CONSTRAINT webhook_endpoints_dedupe_window_s_check CHECK (((dedupe_window_s >= 0) AND (dedupe_window_s <= 7776000))),
+    CONSTRAINT webhook_endpoints_max_age_s_check CHECK (((max_age_s >= 5) AND (max_age_s <= 86400))),
+    CONSTRAINT webhook_endpoints_max_entries_per_day_check CHECK ((max_entries_per_day >= 0)),
+    CONSTRAINT webhook_endpoints_max_qty_check CHECK ((max_qty > (0)::numeric)),
+    CONSTRAINT webhook_endpoints_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT webhook_endpoints_qty_check CHECK ((qty > (0)::numeric)),
+    CONSTRAINT webhook_endpoints_token_version_check CHECK ((token_version > 0))
+);
+
+ALTER TABLE public.webhook_endpoints OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_endpoints IS 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
+
+--
+-- Name: answer_seen(public.webhook_endpoints, jsonb, text, bigint, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_key like 'id:%' and p_sha <> p ->> 'body_sha256' then
+    return engine.refuse(e, p, 409, 'id_reused', 'This id was used before with another body.',
+      jsonb_build_array(jsonb_build_object('path', 'id', 'message', 'already used; ids are kept for 90 days')));
+  end if;
+  return jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', p_event, 'deliveries', (
+    select count(*) from public.deliveries d where d.event_id = p_event
+  ));
+end
+$$;
+
+ALTER FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) IS 'The answer to an alert whose key is taken: duplicate with the original event, or id_reused.';
+
+--
+-- Name: commands; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.commands (
+    id bigint NOT NULL,
+    delivery_id bigint NOT NULL,
+    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    leg integer NOT NULL,
+    kind public.command_kind NOT NULL,
+    order_id bigint,
+    client_order_id text NOT NULL,
+    root text NOT NULL,
+    is_entry boolean NOT NULL,
+    after_fill boolean DEFAULT false NOT NULL,
+    request jsonb NOT NULL,
+    state public.command_state DEFAULT 'pending'::public.command_state NOT NULL,
+    reason public.reason,
+    answer jsonb,
+    token bigint,
+    send_deadline timestamp with time zone,
+    request_timeout_ms integer,
+    submitted_at timestamp with time zone,
+    answered_at timestamp with time zone,
+    lookups integer DEFAULT 0 NOT NULL,
+    check_at timestamp with time zone,
+    checker bigint,
+    sends integer DEFAULT 0 NOT NULL,
+    reserved jsonb
+)
+WITH (fillfactor='80');
+
+ALTER TABLE engine.commands OWNER TO postgres;
+
+--
+-- Name: TABLE commands; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.commands IS 'The write-ahead of every write to a broker: it exists before anything is sent. submitting whose holder is gone = unknown.';
+
+--
+-- Name: COLUMN commands.send_deadline; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.commands.send_deadline IS 'The holder must not send after this; a resend may happen only after send_deadline + request_timeout.';
+
+--
+-- Name: apply_command(engine.commands, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  o public.orders;
+  v_state constant public.command_state := (r ->> 'outcome')::public.command_state;
+begin
+  update engine.commands
+  set state = v_state, reason = (r ->> 'reason')::public.reason, answered_at = clock_timestamp(),
+    answer = r - array['fills', 'positions', 'effects'],
+    check_at = case when v_state = 'unknown' then clock_timestamp() end
+  where id = k.id;
+  if k.kind in ('place', 'close') then
+    select * into o from public.orders where id = k.order_id;
+    perform engine.apply_order(o, a, r || case
+      when v_state = 'rejected' then '{"status": "rejected"}' when v_state = 'unknown' then '{"status": "unknown"}'
+      when v_state in ('canceled', 'expired') then jsonb_build_object('status', v_state) else '{}'
+    end::jsonb);
+  end if;
+  perform engine.apply_effects(a, r);
+  if v_state in ('rejected', 'canceled', 'expired') and k.is_entry then
+    perform engine.release_trade(k.delivery_id);
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_command(k engine.commands, a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) IS 'One command''s outcome: accepted, rejected, unknown or never sent.';
+
+--
+-- Name: apply_effects(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  x jsonb;
+  o public.orders;
+begin
+  for x in select e from jsonb_array_elements(coalesce(nullif(r -> 'effects', 'null'), '[]')) e loop
+    select * into o from public.orders t
+    where t.account_id = a.id and (t.client_order_id = x ->> 'client_order_id' or t.venue_order_id = x ->> 'venue_order_id')
+    limit 1;
+    perform engine.apply_order(o, a, x);
+  end loop;
+  -- What the broker says of protection and value is taken as said; quantities come from fills alone.
+  update public.positions p
+  set stop_loss = (x2 ->> 'stop_loss')::numeric, take_profit = (x2 ->> 'take_profit')::numeric,
+    unrealized_pnl = (x2 ->> 'unrealized_pnl')::numeric, root = coalesce(x2 ->> 'root', p.root), as_of = clock_timestamp(), freshness = 'fresh'
+  from jsonb_array_elements(coalesce(nullif(r -> 'positions', 'null'), '[]')) x2
+  where p.account_id = a.id and p.venue_position_id = x2 ->> 'venue_position_id';
+end
+$$;
+
+ALTER FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_effects(a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) IS 'Other orders and positions that a command''s answer tells about: triggered stops, canceled siblings, protection.';
+
+--
+-- Name: orders; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.orders (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    delivery_id bigint,
+    leg integer DEFAULT 0 NOT NULL,
+    client_order_id text NOT NULL,
+    venue_order_id text,
+    origin public.order_origin NOT NULL,
+    kind public.command_kind DEFAULT 'place'::public.command_kind NOT NULL,
+    reduce_only boolean DEFAULT false NOT NULL,
+    parent_order_id bigint,
+    position_id text,
+    endpoint_id uuid,
+    tv_symbol text,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    type public.order_type NOT NULL,
+    qty numeric NOT NULL,
+    filled_qty numeric DEFAULT 0 NOT NULL,
+    price numeric,
+    stop_price numeric,
+    avg_price numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    tif public.tif DEFAULT 'gtc'::public.tif NOT NULL,
+    status public.order_status DEFAULT 'pending'::public.order_status NOT NULL,
+    reason public.reason,
+    reason_text text,
+    currency text,
+    tag text,
+    trading_day date,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT orders_client_order_id_check CHECK ((char_length(client_order_id) <= 26)),
+    CONSTRAINT orders_filled_qty_check CHECK ((filled_qty >= (0)::numeric)),
+    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT orders_qty_check CHECK ((qty > (0)::numeric)),
+    CONSTRAINT orders_reason_text_check CHECK ((char_length(reason_text) <= 500)),
+    CONSTRAINT orders_stop_price_check CHECK ((stop_price > (0)::numeric))
+);
+
+ALTER TABLE public.orders OWNER TO postgres;
+
+--
+-- Name: TABLE orders; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
+
+--
+-- Name: apply_fill(public.orders, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id bigint;
+begin
+  insert into public.fills (
+    user_id, account_id, order_id, venue_fill_id, venue_order_id, position_id, effect, symbol, side, qty, price,
+    commission, swap, fee, realised, currency, filled_at
+  ) values (
+    a.user_id, a.id, o.id, f ->> 'venue_fill_id', f ->> 'venue_order_id', f ->> 'position_id', (f ->> 'effect')::public.effect,
+    coalesce(f ->> 'symbol', o.symbol), (f ->> 'side')::public.side, (f ->> 'qty')::numeric, (f ->> 'price')::numeric,
+    coalesce((f ->> 'commission')::numeric, 0), coalesce((f ->> 'swap')::numeric, 0), coalesce((f ->> 'fee')::numeric, 0),
+    coalesce((f ->> 'realised')::numeric, 0), a.currency, (f ->> 'filled_at')::timestamptz
+  ) on conflict on constraint a_fill_is_recorded_once do nothing returning id into v_id;
+  if v_id is null then
+    return false;
+  end if;
+  if (f ->> 'position_id') is not null then
+    perform engine.move_position(o, a, f);
+  end if;
+  insert into engine.account_days as t (account_id, trading_day, realised)
+  select a.id, engine.trading_day(a.timezone, a.reset_time, (f ->> 'filled_at')::timestamptz), (f ->> 'realised')::numeric
+  where (f ->> 'realised')::numeric <> 0
+  on conflict (account_id, trading_day) do update set realised = t.realised + excluded.realised;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_fill(o public.orders, a public.broker_accounts, f jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) IS 'Records a fill once and moves its position by it; false when it was known. The order may be null (a fill of somebody else''s order).';
+
+--
+-- Name: apply_order(public.orders, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  f jsonb;
+  v_status public.order_status := (r ->> 'status')::public.order_status;
+begin
+  for f in select x from jsonb_array_elements(coalesce(nullif(r -> 'fills', 'null'), '[]')) x loop
+    perform engine.apply_fill(o, a, f);
+  end loop;
+  if o.id is null then
+    return;
+  end if;
+  -- News may come late: what the state machine does not allow from here is older than what we know.
+  if v_status is not null and v_status <> o.status and not exists (
+    select 1 from public.order_transitions t where t.from_status = o.status and t.to_status = v_status
+  ) then
+    v_status := null;
+  end if;
+  update public.orders
+  set status = coalesce(v_status, status),
+    venue_order_id = coalesce(r ->> 'venue_order_id', venue_order_id),
+    filled_qty = greatest(filled_qty, coalesce((r ->> 'filled_qty')::numeric, 0)),
+    avg_price = coalesce((r ->> 'avg_price')::numeric, avg_price),
+    stop_loss = coalesce((r ->> 'stop_loss')::numeric, stop_loss),
+    take_profit = coalesce((r ->> 'take_profit')::numeric, take_profit),
+    reason = coalesce((r ->> 'reason')::public.reason, reason),
+    reason_text = coalesce(left(r ->> 'text', 500), reason_text),
+    position_id = coalesce(r #>> '{fills,0,position_id}', position_id)
+  where id = o.id;
+end
+$$;
+
+ALTER FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_order(o public.orders, a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) IS 'Fills and status of one order as the broker told them.';
+
+--
+-- Name: base36(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.base36(p bigint) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_digits constant text := '0123456789abcdefghijklmnopqrstuvwxyz';
+  v text := '';
+  n bigint := p;
+begin
+  loop
+    v := substr(c_digits, (n % 36)::integer + 1, 1) || v;
+    n := n / 36;
+    exit when n = 0;
+  end loop;
+  return v;
+end
+$$;
+
+ALTER FUNCTION engine.base36(p bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION base36(p bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.base36(p bigint) IS 'A number in base 36, to keep client order ids short (26 characters is the tightest broker).';
+
+--
+-- Name: begin_send(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  k engine.commands;
+  v_answer jsonb := '[]';
+begin
+  perform engine.lock_accounts(array(
+    select c.delivery_id from engine.commands c join jsonb_array_elements(p_commands) x on c.id = (x ->> 'id')::bigint
+  ));
+  for r in select (x ->> 'id')::bigint as id, (x ->> 'token')::bigint as token from jsonb_array_elements(p_commands) x order by 1 loop
+    select * into k from engine.commands where id = r.id for update;
+    v_answer := v_answer || jsonb_build_array(
+      case when found then engine.try_begin(k, r.token, p_request_timeout_ms)
+        else jsonb_build_object('id', r.id, 'go', false, 'reason', 'lease_lost') end
+    );
+  end loop;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION begin_send(p_commands jsonb, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) IS 'Begins the send of pending commands: later legs and resumed ones. Only a go = true may be sent.';
+
+--
+-- Name: cancel_waiting_legs(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.cancel_waiting_legs(k engine.commands) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  x engine.commands;
+  a public.broker_accounts;
+begin
+  if exists (select 1 from engine.commands c where c.id = k.id and c.state in ('accepted', 'pending')) then
+    return;
+  end if;
+  select * into a from public.broker_accounts where id = k.account_id;
+  for x in
+    select c.* from engine.commands c where c.delivery_id = k.delivery_id and c.leg > k.leg and c.after_fill and c.state = 'pending'
+  loop
+    perform engine.apply_command(x, a, '{"outcome": "canceled", "reason": "leg_not_filled"}');
+  end loop;
+end
+$$;
+
+ALTER FUNCTION engine.cancel_waiting_legs(k engine.commands) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION cancel_waiting_legs(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.cancel_waiting_legs(k engine.commands) IS 'Legs that wait for the fill of a leg which will not fill are never sent.';
+
+--
+-- Name: claim(text, text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_token constant bigint := nextval('engine.lease_token');
+  v_ids bigint [];
+begin
+  -- Losing a claim in a crash of the database is harmless: the row is ready again and nothing was written under it.
+  perform set_config('synchronous_commit', 'off', true);
+  with heads as materialized (
+    select q.id, q.user_id from engine.queue q
+    where q.executor = p_executor::public.executor and q.lane = p_lane::public.lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+    order by q.id limit p_limit * 4
+  ), ranked as (
+    select h.id, row_number() over (partition by h.user_id order by h.id) as nth from heads h
+  ), fair as (
+    -- One user gets a quarter of a batch while others wait; nobody waits for an empty seat.
+    select r.id from ranked r order by (r.nth > greatest(1, p_limit / 4)), r.id limit p_limit
+  ), locked as (
+    select q.id from engine.queue q where q.id in (select f.id from fair f) and q.state = 'ready' order by q.id for update skip locked
+  ), taken as (
+    update engine.queue q
+    set state = 'claimed', token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    from locked l where q.id = l.id
+    returning q.id
+  )
+  select array_agg(t.id order by t.id) into v_ids from taken t;
+  return query
+    select engine.context_of(i.id) || jsonb_build_object('token', v_token) from unnest(v_ids) as i (id) order by i.id;
+end
+$$;
+
+ALTER FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) IS 'Takes up to n heads of a lane for a worker, with one fencing token and a lease, and returns each with its context.';
+
+--
+-- Name: claim_unsettled(text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_checker constant bigint := nextval('engine.lease_token');
+begin
+  return query
+    with due as (
+      select c.id from engine.commands c
+      join public.broker_accounts b on b.id = c.account_id join public.broker_connections n on n.id = b.connection_id
+      where c.state = 'unknown' and c.check_at <= clock_timestamp() and n.executor = p_executor::public.executor
+      order by c.id limit p_limit for update of c skip locked
+    ), taken as (
+      update engine.commands c
+      set checker = v_checker, lookups = lookups + 1, check_at = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+      from due where c.id = due.id returning c.*
+    )
+    select jsonb_build_object(
+      'command', jsonb_build_object(
+        'id', k.id, 'delivery_id', k.delivery_id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id,
+        'client_order_id', k.client_order_id, 'request', k.request, 'submitted_at', k.submitted_at,
+        'send_deadline', k.send_deadline, 'lookups', k.lookups,
+        'may_resend', engine.may_resend(k::engine.commands, d, a) = 'yes'
+      ),
+      'checker', v_checker, 'account', engine.account_json(a, n),
+      'delivery', jsonb_build_object('id', d.id, 'event_id', d.event_id, 'action', d.action, 'symbol', d.symbol, 'attempts', d.attempts)
+    )
+    from (select t.id from taken t) t
+    join engine.commands k on k.id = t.id
+    join public.deliveries d on d.id = k.delivery_id
+    join public.broker_accounts a on a.id = k.account_id
+    join public.broker_connections n on n.id = a.connection_id
+    order by k.id;
+end
+$$;
+
+ALTER FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) IS 'Unknown commands that are due to be asked about, each for one worker at a time.';
+
+--
+-- Name: close_event(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.close_event(p_event bigint) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  update public.webhook_events
+  set open_deliveries = open_deliveries - 1, processed = (open_deliveries <= 1)
+  where id = p_event
+$$;
+
+ALTER FUNCTION engine.close_event(p_event bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION close_event(p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.close_event(p_event bigint) IS 'One delivery of the event is finished.';
+
+--
+-- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
+    action public.action NOT NULL,
+    symbol text,
+    side public.side,
+    tag text,
+    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
+    outcome public.delivery_outcome,
+    reason public.reason,
+    numbers jsonb,
+    halt_epoch bigint NOT NULL,
+    dry_run boolean DEFAULT false NOT NULL,
+    expires_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
+    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
+);
+
+ALTER TABLE public.deliveries OWNER TO postgres;
+
+--
+-- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
+
+--
+-- Name: conclude(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.conclude(d public.deliveries) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c record;
+begin
+  if not exists (select 1 from engine.queue q where q.id = d.id and q.state = 'unsettled') then
+    return;
+  end if;
+  if exists (select 1 from engine.commands k where k.delivery_id = d.id and k.state in ('unknown', 'submitting')) then
+    return;
+  end if;
+  select count(*) filter (where k.state = 'pending') as pending, count(*) filter (where k.state = 'accepted') as accepted,
+    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected'))[1] as rejected,
+    (array_agg(k.reason order by k.leg) filter (where k.state = 'expired'))[1] as expired
+  into c from engine.commands k where k.delivery_id = d.id;
+  if c.pending > 0 then
+    perform engine.requeue(d);
+  else
+    perform engine.finish(d.id, jsonb_build_object('finish', case
+      when c.accepted > 0 then '{"outcome": "executed"}'::jsonb
+      when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
+      else jsonb_build_object('outcome', 'denied', 'reason', coalesce(c.expired, 'never_arrived'))
+    end));
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.conclude(d public.deliveries) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION conclude(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.conclude(d public.deliveries) IS 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends.';
+
+--
+-- Name: context_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.context_of(p_delivery bigint) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'delivery', jsonb_build_object(
+      'id', d.id, 'event_id', d.event_id, 'user_id', d.user_id, 'account_id', d.account_id, 'lane', d.lane, 'action', d.action,
+      'symbol', d.symbol, 'tag', d.tag, 'attempts', d.attempts, 'expires_at', d.expires_at, 'halt_epoch', d.halt_epoch,
+      'dry_run', d.dry_run, 'created_at', d.created_at
+    ),
+    'now', clock_timestamp(),
+    'queued_ms', round(extract(epoch from clock_timestamp() - d.created_at) * 1000, 3),
+    'event', jsonb_build_object(
+      'id', e.id, 'source', e.source, 'body', e.body, 'fired_at', e.fired_at, 'received_at', e.received_at, 'endpoint_id', e.endpoint_id
+    ),
+    'endpoint', case when w.id is not null then jsonb_build_object(
+      'id', w.id, 'on_same', w.on_same, 'on_opposite', w.on_opposite, 'scope', w.scope, 'multiplier', coalesce(t.multiplier, 1),
+      'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols, 'qty_mode', w.qty_mode, 'qty', w.qty
+    ) end,
+    'account', engine.account_json(a, c),
+    'trading_halted', u.trading_halted,
+    'limits', engine.limits_of(d.user_id, a.broker, a.id),
+    'defaults', engine.defaults_of(d.user_id, a.broker, a.id),
+    'positions', (select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p where p.account_id = a.id and p.closed_at is null),
+    'orders', (
+      select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
+      where o.account_id = a.id and o.status in ('working', 'partially_filled')
+    ),
+    'unresolved', (
+      select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
+      where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
+    ),
+    'counters', jsonb_build_object(
+      'trades_today', coalesce((
+        select s.trades from engine.scope_counters s
+        where s.user_id = d.user_id and s.broker = a.broker and s.account_id = a.id
+          and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
+      ), 0),
+      'entries_in_flight', (
+        select count(*) from engine.commands k
+        where k.account_id = a.id and k.is_entry and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
+      )
+    ),
+    'commands', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id, 'state', k.state,
+        'request', k.request, 'after_fill', k.after_fill, 'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
+      ) order by k.leg), '[]')
+      from engine.commands k left join public.orders o on o.id = k.order_id where k.delivery_id = d.id
+    )
+  )
+  from public.deliveries d
+  join public.webhook_events e on e.id = d.event_id
+  join public.broker_accounts a on a.id = d.account_id
+  join public.broker_connections c on c.id = a.connection_id
+  join public.profiles u on u.id = d.user_id
+  left join public.webhook_endpoints w on w.id = e.endpoint_id
+  left join public.webhook_endpoint_accounts t on t.endpoint_id = w.id and t.account_id = a.id
+  where d.id = p_delivery
+$$;
+
+ALTER FUNCTION engine.context_of(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION context_of(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.context_of(p_delivery bigint) IS 'Everything the decision about one delivery may look at, in one snapshot: alert, endpoint, account, limits, positions, orders, what is unresolved.';
+
+--
+-- Name: count_alert(public.webhook_endpoints, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_n integer;
+begin
+  limited := false;
+  insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+  values (e.id, date_trunc('minute', clock_timestamp()), 'alerts', 1)
+  on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
+  returning n into v_n;
+  -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
+  if v_n > e.alerts_per_minute * (case when p_entry then 1 else 5 end) then
+    limited := true;
+    retry_after := 60 - floor(extract(second from clock_timestamp()))::integer;
+  elsif p_entry and e.max_entries_per_day is not null then
+    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+    values (e.id, date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC', 'entries', 1)
+    on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
+    returning n into v_n;
+    limited := v_n > e.max_entries_per_day;
+    retry_after := 86400 - floor(extract(epoch from (clock_timestamp() at time zone 'UTC')::time))::integer;
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) IS 'Counts an alert against the endpoint''s limits a minute and a day.';
+
+--
+-- Name: dead_letter(bigint, bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  d public.deliveries;
+begin
+  perform engine.lock_accounts(array[p_delivery_id]);
+  if not engine.still_held(p_delivery_id, p_token) then
+    return false;
+  end if;
+  insert into engine.dead_letters (delivery_id, error) values (p_delivery_id, left(p_error, 4000));
+  update engine.commands set state = 'canceled', reason = 'internal_error', answered_at = clock_timestamp()
+  where delivery_id = p_delivery_id and state = 'pending';
+  update public.orders set status = 'canceled', reason = 'internal_error' where delivery_id = p_delivery_id and status = 'pending';
+  -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
+  perform engine.make_unknown(p_delivery_id);
+  perform engine.finish(p_delivery_id, jsonb_build_object(
+    'finish', jsonb_build_object('outcome', 'invalid', 'reason', 'internal_error'), 'trace', p_trace
+  ));
+  update public.deliveries set status = 'dead' where id = p_delivery_id and status = 'done' returning * into d;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) IS 'A stage failed with a bug or a broken machine: the delivery ends dead with the error kept, its account goes on.';
+
+--
+-- Name: decide(public.deliveries, public.broker_accounts, uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  l jsonb;
+  v_entry boolean := false;
+begin
+  for l in select x from jsonb_array_elements(p_legs) x order by (x ->> 'leg')::integer loop
+    if l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false) then
+      v_entry := true;
+      denial := engine.denial_of_entry(d, a, p_endpoint, l);
+    -- A reduce-only leg that waits for an entry's fill reduces what is not there yet.
+    elsif not coalesce((l ->> 'after_fill')::boolean, false) then
+      denial := engine.denial_of_exit(d, a, l);
+    end if;
+    if denial is not null then
+      return;
+    end if;
+  end loop;
+  if v_entry then
+    -- A reverse frees the room it needs: what it closes first is not counted against it.
+    if not exists (select 1 from jsonb_array_elements(p_legs) x where x ->> 'kind' = 'close') then
+      denial := engine.denial_of_open_trades(a);
+    end if;
+    if denial is null then
+      select r.denial, r.reserved into denial, reserved from engine.reserve_trade(a) r;
+    end if;
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) IS 'The hard limits, again and last, under the locks: denial with its numbers, or the trade reserved.';
+
+--
+-- Name: defaults_of(uuid, public.broker, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with t as (
+    select c.*, case when c.account_id is not null then 1 when c.broker is not null then 2 else 3 end as nearness
+    from public.trading_config c
+    where c.user_id = p_user and (c.broker is null or c.broker = p_broker) and (c.account_id is null or c.account_id = p_account)
+  )
+  select jsonb_build_object(
+    'qty_mode', (select lot_size_mode from t where fixed_lot_size is not null order by nearness limit 1),
+    'qty', (select fixed_lot_size from t where fixed_lot_size is not null order by nearness limit 1),
+    'sl_pct', (select sl_percentage from t where sl_percentage is not null order by nearness limit 1),
+    'tp_pct', (select tp_percentage from t where tp_percentage is not null order by nearness limit 1),
+    'rr', (select risk_reward_ratio from t where risk_reward_ratio is not null order by nearness limit 1)
+  )
+$$;
+
+ALTER FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION defaults_of(p_user uuid, p_broker public.broker, p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) IS 'What a silent alert gets for this account: the nearest scope that says something.';
+
+--
+-- Name: defer(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.defer(p_deliveries jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_done bigint [] := '{}';
+begin
+  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_deliveries) x));
+  for r in
+    select (x ->> 'delivery_id')::bigint as id, (x ->> 'token')::bigint as token, (x ->> 'ms')::integer as ms,
+      x ->> 'reason' as reason, x -> 'numbers' as numbers, x -> 'trace' as trace
+    from jsonb_array_elements(p_deliveries) x order by 1
+  loop
+    if engine.still_held(r.id, r.token) then
+      perform engine.give_back(r.id, r.ms);
+      update public.deliveries
+      set attempts = attempts + 1, status = 'claimed', reason = r.reason::public.reason, numbers = r.numbers,
+        trace = case when jsonb_array_length(trace) < 40 then trace || coalesce(r.trace, '[]') else trace end
+      where id = r.id;
+      v_done := v_done || r.id;
+    end if;
+  end loop;
+  return to_jsonb(v_done);
+end
+$$;
+
+ALTER FUNCTION engine.defer(p_deliveries jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION defer(p_deliveries jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.defer(p_deliveries jsonb) IS 'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order to be settled.';
+
+--
+-- Name: denial_of_entry(public.deliveries, public.broker_accounts, uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_denial jsonb := engine.denial_of_state(d, a, p_endpoint);
+  v_cap numeric;
+begin
+  if v_denial is not null then
+    return v_denial;
+  end if;
+  if exists (
+    select 1 from engine.commands c
+    where c.account_id = a.id and c.root = l ->> 'root' and c.state in ('submitting', 'unknown') and c.delivery_id <> d.id
+  ) then
+    return jsonb_build_object('reason', 'unresolved_order', 'numbers', jsonb_build_object('symbol', l ->> 'root'));
+  end if;
+  select least(min(r.max_order_qty), (select w.max_qty from public.webhook_endpoints w where w.id = p_endpoint)) into v_cap
+  from public.risk_settings r
+  where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
+    and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id);
+  if (l ->> 'qty')::numeric > v_cap then
+    return engine.denied('max_order_size', (l ->> 'qty')::numeric, v_cap);
+  end if;
+  v_cap := (engine.limits_of(a.user_id, a.broker, a.id) ->> 'max_risk_per_trade_pct')::numeric;
+  if (l ->> 'worst_loss')::numeric > least(a.balance, a.equity) * v_cap / 100 then
+    return engine.denied('max_risk_per_trade', round((l ->> 'worst_loss')::numeric, 2), round(least(a.balance, a.equity) * v_cap / 100, 2));
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) IS 'Whether an entry leg may be sent: state, unresolved orders, order size, the ceiling of loss. Null = it may.';
+
+--
+-- Name: denial_of_exit(public.deliveries, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_open numeric;
+  v_flying numeric;
+begin
+  -- Something newer (a flatten) covers it: an old exit sent now could turn the position around.
+  if d.halt_epoch < a.halt_epoch then
+    return engine.denied('superseded', d.halt_epoch, a.halt_epoch);
+  end if;
+  if l ->> 'kind' not in ('place', 'close') or l ->> 'qty' is null or l ->> 'type' <> 'market' then
+    return null;
+  end if;
+  select coalesce(sum(p.qty), 0) into v_open from public.positions p
+  where p.account_id = a.id and p.closed_at is null and p.root = l ->> 'root'
+    and p.side <> (l ->> 'side')::public.side
+    and (l ->> 'venue_position_id' is null or p.venue_position_id = l ->> 'venue_position_id');
+  select coalesce(sum(o.qty - o.filled_qty), 0) into v_flying from public.orders o
+  where o.account_id = a.id and o.root = l ->> 'root' and o.reduce_only and o.type = 'market' and o.side = (l ->> 'side')::public.side
+    and o.delivery_id is distinct from d.id and o.status in ('pending', 'submitting', 'unknown')
+    and (l ->> 'venue_position_id' is null or o.position_id is null or o.position_id = l ->> 'venue_position_id');
+  if (l ->> 'qty')::numeric > v_open - v_flying then
+    return engine.denied('reduce_too_large', (l ->> 'qty')::numeric, greatest(v_open - v_flying, 0));
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) IS 'Whether an exit leg really reduces: at most the open quantity minus exits in flight. Null = it does.';
+
+--
+-- Name: denial_of_open_trades(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_open_trades(a public.broker_accounts) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  s record;
+  v_open integer;
+  v_positions integer;
+begin
+  for s in
+    select r.broker, r.account_id, r.max_open_trades, r.max_concurrent_positions from public.risk_settings r
+    where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
+      and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id)
+      and (r.max_open_trades is not null or r.max_concurrent_positions is not null)
+  loop
+    -- Live and paper are counted apart: practice never uses up the room of real money.
+    select count(*) into v_positions from public.positions p
+    where p.user_id = a.user_id and p.closed_at is null and (p.broker = 'paper') = (a.broker = 'paper')
+      and (s.broker is null or p.broker = s.broker) and (s.account_id is null or p.account_id = s.account_id);
+    select count(*) into v_open from public.orders o
+    where o.user_id = a.user_id and not o.reduce_only and o.kind = 'place' and o.origin <> 'broker'
+      and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown') and (o.broker = 'paper') = (a.broker = 'paper')
+      and (s.broker is null or o.broker = s.broker) and (s.account_id is null or o.account_id = s.account_id);
+    if v_positions + v_open >= s.max_open_trades then
+      return engine.denied('max_open_trades', v_positions + v_open, s.max_open_trades);
+    elsif v_positions + v_open >= s.max_concurrent_positions then
+      return engine.denied('max_concurrent_positions', v_positions + v_open, s.max_concurrent_positions);
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_open_trades(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_open_trades(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_open_trades(a public.broker_accounts) IS 'Open positions plus entries in flight against the limits of every scope. The caller holds the scopes'' rows.';
+
+--
+-- Name: denial_of_state(public.deliveries, public.broker_accounts, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+begin
+  if d.expires_at <= v_now then
+    return jsonb_build_object('reason', 'stale', 'numbers', jsonb_build_object(
+      'age_s', round(extract(epoch from v_now - d.created_at), 1), 'expired_at', d.expires_at
+    ));
+  elsif d.halt_epoch < a.halt_epoch then
+    return engine.denied('halted', d.halt_epoch, a.halt_epoch);
+  elsif exists (select 1 from public.profiles u where u.id = d.user_id and (u.trading_halted or u.status <> 'active')) then
+    return engine.denied('kill_switch', null::integer, null);
+  elsif not a.trading_enabled then
+    return engine.denied('account_disabled', null::integer, null);
+  elsif a.locked_until > v_now then
+    return jsonb_build_object('reason', 'account_locked', 'numbers', jsonb_build_object('until', a.locked_until, 'why', a.lock_reason));
+  elsif exists (select 1 from public.webhook_endpoints w where w.id = p_endpoint and not w.enabled) then
+    return engine.denied('endpoint_disabled', null::integer, null);
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) IS 'Why an entry may not be sent now whatever its size: age, halt, kill switch, account, lock, endpoint. Null = it may.';
+
+--
+-- Name: denied(public.reason, anyelement, anyelement); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object('reason', p_reason, 'numbers', jsonb_strip_nulls(jsonb_build_object('value', p_value, 'limit', p_limit)))
+$$;
+
+ALTER FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denied(p_reason public.reason, p_value anyelement, p_limit anyelement); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) IS 'A denial with the value and the limit it broke.';
+
+--
+-- Name: enqueue(bigint, uuid[], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamp with time zone, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_cap constant integer := 200;
+  v record;
+  v_delivery bigint;
+  v_epoch bigint;
+  v_exit constant boolean := engine.is_exit(p_action);
+  v_key constant text := engine.symbol_key(p_symbol);
+  v_endpoint uuid;
+  v_waiting integer;
+  -- Only people use the urgent lane here; alerts keep their order of arrival.
+  v_lane constant public.lane := case
+    when p_source in ('dashboard', 'cli', 'system') and p_action in ('flatten', 'close') and not p_dry_run then 'urgent' else 'normal'
+  end;
+  v_n integer := 0;
+begin
+  -- The account row is the lock under which "am I the head?" is asked and answered; ascending, as everywhere.
+  for v in
+    select a.id, a.user_id, a.margin_mode, a.halt_epoch, c.executor
+    from public.broker_accounts a join public.broker_connections c on c.id = a.connection_id
+    where a.id = any (p_accounts) order by a.id for no key update of a
+  loop
+    v_delivery := nextval('public.deliveries_id_seq');
+    v_epoch := v.halt_epoch;
+    if v_lane = 'urgent' then
+      v_epoch := engine.halt(v.id, v_delivery);
+    elsif p_action in ('close', 'cancel') and not p_dry_run then
+      -- On a netting account there is one position a symbol, so the endpoint does not narrow the scope.
+      v_endpoint := case when p_by_symbol or v.margin_mode = 'netting' then null else p_endpoint end;
+      perform engine.supersede(
+        v.id, v_delivery,
+        case
+          when p_action = 'cancel' or p_side is not null then array['open', 'add']::public.action []
+          else array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel']::public.action []
+        end,
+        v_key, v_endpoint, p_tag, case when p_action = 'close' then p_side end
+      );
+    end if;
+    select count(*) into v_waiting from (
+      select 1 from engine.queue q where q.account_id = v.id and q.lane = v_lane limit c_cap
+    ) w;
+    insert into public.deliveries (
+      id, event_id, user_id, account_id, lane, action, symbol, side, tag, halt_epoch, expires_at, dry_run,
+      status, outcome, reason, numbers, finished_at
+    ) overriding system value values (
+      v_delivery, p_event, v.user_id, v.id, v_lane, p_action, p_symbol, p_side, p_tag, v_epoch, p_expires_at, p_dry_run,
+      case when v_waiting >= c_cap and not v_exit then 'done' else 'queued' end::public.delivery_status,
+      case when v_waiting >= c_cap and not v_exit then 'denied' end::public.delivery_outcome,
+      case when v_waiting >= c_cap and not v_exit then 'queue_full' end::public.reason,
+      case when v_waiting >= c_cap and not v_exit then jsonb_build_object('value', v_waiting, 'limit', c_cap) end,
+      case when v_waiting >= c_cap and not v_exit then clock_timestamp() end
+    );
+    if v_waiting >= c_cap and not v_exit then
+      perform engine.close_event(p_event);
+    else
+      insert into engine.queue (id, account_id, user_id, executor, lane, state, is_exit, symbol, tag, endpoint_id)
+      values (v_delivery, v.id, v.user_id, v.executor, v_lane,
+        case when v_waiting > 0 and exists (
+          select 1 from engine.queue q where q.account_id = v.id and q.lane = v_lane and q.state in ('ready', 'claimed')
+        ) then 'waiting' else 'ready' end,
+        v_exit, v_key, p_tag, p_endpoint);
+    end if;
+    v_n := v_n + 1;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) IS 'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in their scope.';
+
+--
+-- Name: finish(bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.finish(p_delivery bigint, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  d public.deliveries;
+  v_unknown constant boolean := exists (
+    select 1 from engine.commands c where c.delivery_id = p_delivery and c.state in ('unknown', 'submitting')
+  );
+  v_outcome constant public.delivery_outcome := case when v_unknown then 'unknown' else p #>> '{finish,outcome}' end;
+begin
+  update public.deliveries
+  set status = case when v_unknown then 'claimed' else 'done' end::public.delivery_status, outcome = v_outcome,
+    reason = (p #>> '{finish,reason}')::public.reason, numbers = nullif(p #> '{finish,numbers}', 'null'),
+    trace = trace || coalesce(nullif(p -> 'trace', 'null'), '[]'), timings = timings || coalesce(nullif(p -> 'timings', 'null'), '{}'),
+    finished_at = case when not v_unknown then clock_timestamp() end
+  where id = p_delivery returning * into d;
+  if v_unknown then
+    -- The settler has it from here; the lane goes on.
+    update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null where id = p_delivery;
+  else
+    delete from engine.queue where id = p_delivery;
+    perform engine.close_event(d.event_id);
+  end if;
+  perform engine.promote(d.account_id, d.lane);
+  perform engine.tell(d, v_outcome::text, jsonb_build_object('outcome', v_outcome, 'reason', d.reason, 'numbers', d.numbers));
+end
+$$;
+
+ALTER FUNCTION engine.finish(p_delivery bigint, p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION finish(p_delivery bigint, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.finish(p_delivery bigint, p jsonb) IS 'Ends a delivery (or hands it to the settler) and makes the next of its lane ready. The caller holds the account row.';
+
+--
+-- Name: give_back(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.give_back(p_delivery bigint, p_ms integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update engine.queue
+  set state = 'ready', token = null, worker = null, lease_until = null, run_at = clock_timestamp() + make_interval(secs => p_ms / 1000.0)
+  where id = p_delivery;
+end
+$$;
+
+ALTER FUNCTION engine.give_back(p_delivery bigint, p_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) IS 'A claimed row becomes the ready head again, not before the given delay. The caller holds the account row.';
+
+--
+-- Name: halt(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.halt(p_account uuid, p_before bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_epoch bigint;
+begin
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = p_account returning halt_epoch into v_epoch;
+  perform engine.supersede(
+    p_account, p_before, array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel']::public.action [],
+    null, null, null, null
+  );
+  return v_epoch;
+end
+$$;
+
+ALTER FUNCTION engine.halt(p_account uuid, p_before bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION halt(p_account uuid, p_before bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.halt(p_account uuid, p_before bigint) IS 'Raises the account''s halt epoch and ends what waits before the given delivery: nothing older may be sent. The caller holds the account row.';
+
+--
+-- Name: heartbeat(text, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_alive bigint [];
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  -- A lease that ran out is not revived, even if nobody has taken it yet: its holder may have been stopped for a while.
+  with extended as (
+    update engine.queue set lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    where token = any (p_tokens) and worker = p_worker and state = 'claimed' and lease_until > clock_timestamp()
+    returning token
+  )
+  select array_agg(distinct x.token) into v_alive from extended x;
+  return jsonb_build_object('alive', coalesce(to_jsonb(v_alive), '[]'));
+end
+$$;
+
+ALTER FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) IS 'Extends the leases of a worker''s claims; a token that is missing in the answer is lost: nothing may be sent under it.';
+
+--
+-- Name: housekeeping(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.housekeeping() RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_batch constant integer := 5000;
+  v_dedupe integer;
+  v_counters integer;
+  v_logs integer;
+begin
+  -- Small batches: a long delete would hold back vacuum of the queue.
+  delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit c_batch));
+  get diagnostics v_dedupe = row_count;
+  delete from engine.endpoint_counters where window_start < now() - interval '2 days';
+  get diagnostics v_counters = row_count;
+  delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < now() - interval '90 days' limit c_batch));
+  get diagnostics v_logs = row_count;
+  delete from engine.workers where seen_at < now() - interval '1 day';
+  return jsonb_build_object('dedupe', v_dedupe, 'endpoint_counters', v_counters, 'logs', v_logs);
+end
+$$;
+
+ALTER FUNCTION engine.housekeeping() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION housekeeping(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.housekeeping() IS 'Forgets what need not be remembered, a small batch at a time.';
+
+--
+-- Name: ingest(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.ingest(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_unauthorized constant jsonb := '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
+  e public.webhook_endpoints;
+  v_now constant timestamptz := clock_timestamp();
+  v_intent constant jsonb := p #> '{payload,intent}';
+  v_version constant integer := (p ->> 'token_version')::integer;
+  v_action public.action;
+  v_ts timestamptz;
+  v_age numeric;
+  v_expires timestamptz;
+  v_entry boolean;
+  v_key text;
+  v_event bigint;
+  v_seen record;
+  v_target record;
+  v_limit record;
+  v_answer jsonb;
+begin
+  select w.* into e from public.webhook_endpoints w join public.profiles u on u.id = w.user_id and u.status = 'active'
+  where w.id = (p ->> 'endpoint_id')::uuid and w.enabled
+    and (w.token_version = v_version or (w.token_version = v_version + 1 and w.previous_valid_until > v_now));
+  if not found then
+    return c_unauthorized;
+  end if;
+  v_answer := engine.refusal_of_door(e, p);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if jsonb_typeof(p -> 'refusal') = 'object' then
+    return engine.refuse(e, p, (p #>> '{refusal,status}')::integer, 'invalid', 'The alert cannot be read.', p #> '{refusal,details}')
+      || jsonb_build_object('error', coalesce(p #>> '{refusal,error}', 'invalid'));
+  end if;
+  if coalesce(p ->> 'broker', e.broker::text) <> e.broker::text
+    or coalesce(v_intent ->> 'broker', e.broker::text) <> e.broker::text then
+    return engine.refuse(e, p, 422, 'broker_mismatch', format('This endpoint belongs to %s.', e.broker),
+      jsonb_build_array(jsonb_build_object('path', 'intent.broker', 'message', format('must be %s or absent', e.broker))));
+  end if;
+
+  v_action := coalesce(v_intent ->> 'action', 'open')::public.action;
+  v_entry := not engine.is_exit(v_action);
+  v_key := case when p #>> '{payload,id}' is not null then 'id:' || (p #>> '{payload,id}') else 'body:' || (p ->> 'body_sha256') end;
+  -- A resend is answered before anything that could refuse it: what was accepted stays accepted.
+  select d.event_id, d.body_sha256 into v_seen from engine.dedupe d
+  where d.endpoint_id = e.id and d.key = v_key and d.expires_at > v_now;
+  if found then
+    return engine.answer_seen(e, p, v_key, v_seen.event_id, v_seen.body_sha256);
+  end if;
+
+  v_ts := (p #>> '{payload,ts}')::timestamptz;
+  if v_ts > v_now + interval '60 seconds' then
+    return engine.refuse(e, p, 422, 'ts_in_future', 'ts lies more than 60 seconds in the future.',
+      jsonb_build_array(jsonb_build_object('path', 'ts', 'message', format('%s seconds ahead of our clock, at most 60', round(extract(epoch from v_ts - v_now))))));
+  end if;
+  if v_entry then
+    v_expires := least(coalesce(v_ts, v_now), v_now) + make_interval(secs => e.max_age_s);
+    if v_expires <= v_now then
+      v_age := round(extract(epoch from v_now - v_ts));
+      return engine.refuse(e, p, 409, 'stale',
+        format('The alert is %s seconds old, this endpoint accepts %s.', v_age, e.max_age_s)
+        || case when mod(v_age, 60) < 5 then ' Did you send {{time}}? Use {{timenow}}.' else '' end,
+        jsonb_build_array(jsonb_build_object('path', 'ts', 'message', format('%s seconds old, at most %s', v_age, e.max_age_s))));
+    end if;
+  end if;
+  if e.allowed_actions is not null and v_entry and not v_action = any (e.allowed_actions) then
+    return engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', v_action),
+      jsonb_build_array(jsonb_build_object('path', 'intent.action', 'message', 'not allowed on this endpoint')));
+  end if;
+  select * into v_target from engine.targets(e.id, v_intent -> 'accounts');
+  if v_target.foreign_name is not null or v_target.accounts is null then
+    return engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
+      jsonb_build_array(jsonb_build_object('path', 'intent.accounts', 'message',
+        coalesce(format('%s is not an account of this endpoint', v_target.foreign_name), 'this endpoint has no accounts yet'))));
+  end if;
+  select * into v_limit from engine.count_alert(e, v_entry);
+  if v_limit.limited then
+    return engine.refuse(e, p, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
+      || jsonb_build_object('retry_after', v_limit.retry_after);
+  end if;
+
+  v_event := nextval('public.webhook_events_id_seq');
+  insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
+  values (e.id, v_key, v_event, p ->> 'body_sha256', v_now + case
+    when p #>> '{payload,id}' is not null or v_ts is not null then interval '90 days' else make_interval(secs => e.dedupe_window_s) end)
+  on conflict (endpoint_id, key) do update
+  set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
+  where d.expires_at <= v_now;
+  if not found then
+    -- Another copy committed while we waited for its row.
+    select d.event_id, d.body_sha256 into v_seen from engine.dedupe d where d.endpoint_id = e.id and d.key = v_key;
+    return engine.answer_seen(e, p, v_key, v_seen.event_id, v_seen.body_sha256);
+  end if;
+  insert into public.webhook_events (
+    id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at, received_at, open_deliveries
+  ) overriding system value values (
+    v_event, e.user_id, 'tradingview', e.broker, e.id, p ->> 'body', p -> 'payload', p ->> 'signature', (p ->> 'signature_valid')::boolean,
+    'accepted', coalesce((v_intent ->> 'dry_run')::boolean, false), v_ts, v_now, cardinality(v_target.accounts)
+  );
+  perform engine.enqueue(v_event, v_target.accounts, 'tradingview', v_action, v_intent ->> 'symbol',
+    (v_intent ->> 'side')::public.side, v_intent ->> 'tag', e.id,
+    coalesce(v_intent ->> 'scope', e.scope::text) = 'symbol', v_expires, coalesce((v_intent ->> 'dry_run')::boolean, false));
+  update public.webhook_endpoints set last_seen_at = v_now
+  where id = e.id and (last_seen_at is null or last_seen_at < v_now - interval '1 minute');
+  return jsonb_build_object('http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_target.accounts));
+end
+$$;
+
+ALTER FUNCTION engine.ingest(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION ingest(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.ingest(p jsonb) IS 'The webhook''s one call: endpoint, limits, age, dedupe, inbox, deliveries, queue. Takes the credential, never a user. Returns the HTTP answer.';
+
+--
+-- Name: invariant_rows(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.invariant_rows() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v record;
+  v_n bigint;
+  v_all jsonb := '{}';
+begin
+  for v in select c.relname from pg_catalog.pg_class c
+    where c.relnamespace = 'engine'::regnamespace and c.relkind = 'v' and c.relname like 'invariant\_%' order by 1
+  loop
+    execute format('select count(*) from engine.%I', v.relname) into v_n;
+    v_all := v_all || jsonb_build_object(v.relname, v_n);
+  end loop;
+  return v_all;
+end
+$$;
+
+ALTER FUNCTION engine.invariant_rows() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION invariant_rows(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.invariant_rows() IS 'Rows in each invariant view: all must be 0.';
+
+--
+-- Name: is_exit(public.action); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_exit(p_action public.action) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select p_action in ('close', 'reduce', 'cancel', 'flatten')
+$$;
+
+ALTER FUNCTION engine.is_exit(p_action public.action) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_exit(p_action public.action); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_exit(p_action public.action) IS 'Actions that can only reduce exposure: never refused by limits, locks or age.';
+
+--
+-- Name: limits_of(uuid, public.broker, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with r as (
+    select * from public.risk_settings s
+    where s.user_id = p_user and s.superseded_at is null and s.effective_from <= now()
+      and (s.broker is null or s.broker = p_broker) and (s.account_id is null or s.account_id = p_account)
+  )
+  select jsonb_build_object(
+    'max_order_qty', min(max_order_qty),
+    'max_trades_per_day', min(max_trades_per_day),
+    'max_open_trades', min(max_open_trades),
+    'max_concurrent_positions', min(max_concurrent_positions),
+    'max_risk_per_trade_pct', coalesce(min(max_risk_per_trade_pct), 5),
+    'max_daily_loss_usd', min(max_daily_loss_usd),
+    'max_daily_loss_pct', min(max_daily_loss_pct),
+    'max_price_deviation_pct', min(max_price_deviation_pct),
+    'stop_required', coalesce(bool_or(stop_required), false),
+    -- Allowed means allowed by every scope that has a list.
+    'allowed_symbols', case when bool_or(allowed_symbols is not null) then (
+      select coalesce(jsonb_agg(s.symbol), '[]') from (
+        select upper(a.symbol) as symbol from r r2, unnest(r2.allowed_symbols) as a (symbol)
+        group by upper(a.symbol) having count(distinct r2.id) = (select count(*) from r r3 where r3.allowed_symbols is not null)
+      ) s
+    ) end
+  ) from r
+$$;
+
+ALTER FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION limits_of(p_user uuid, p_broker public.broker, p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) IS 'The limits in force for an account: the tightest of user, user + broker and account. Null = no limit.';
+
+--
+-- Name: lock_accounts(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lock_accounts(p_deliveries bigint[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select a.id from public.broker_accounts a
+  where a.id in (select d.account_id from public.deliveries d where d.id = any (p_deliveries))
+  order by a.id for no key update
+$$;
+
+ALTER FUNCTION engine.lock_accounts(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) IS 'Locks the account rows of these deliveries, ascending: the order everywhere.';
+
+--
+-- Name: lock_scopes(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lock_scopes(p_accounts uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- user, then user + broker, then account; then the account rows themselves: the one order that cannot deadlock.
+  insert into engine.scope_counters (user_id, broker, account_id, trading_day)
+  select distinct s.user_id, s.broker, s.account_id, s.day from engine.scopes_of(p_accounts) s
+  order by s.user_id, s.broker nulls first, s.account_id nulls first, s.day
+  on conflict do nothing;
+  perform 1 from engine.scope_counters c
+  where exists (
+    select 1 from engine.scopes_of(p_accounts) s
+    where s.user_id = c.user_id and s.broker is not distinct from c.broker
+      and s.account_id is not distinct from c.account_id and s.day = c.trading_day
+  )
+  order by (c.account_id is not null), (c.broker is not null), c.user_id, c.broker, c.account_id, c.trading_day
+  for update;
+end
+$$;
+
+ALTER FUNCTION engine.lock_scopes(p_accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lock_scopes(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lock_scopes(p_accounts uuid[]) IS 'Makes and locks the counter rows of these accounts in the order of scopes.';
+
+--
+-- Name: make_unknown(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.make_unknown(p_delivery bigint) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_n integer;
+begin
+  update public.orders set status = 'unknown'
+  where id in (
+    select c.order_id from engine.commands c
+    where c.delivery_id = p_delivery and c.state = 'submitting' and c.kind in ('place', 'close')
+  );
+  update engine.commands set state = 'unknown', check_at = clock_timestamp() where delivery_id = p_delivery and state = 'submitting';
+  get diagnostics v_n = row_count;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.make_unknown(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION make_unknown(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.make_unknown(p_delivery bigint) IS 'submitting whose holder is gone: whether it arrived cannot be known from here.';
+
+--
+-- Name: may_resend(engine.commands, public.deliveries, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- The old holder could still be sending until its deadline, and its request still be under way after it.
+  if clock_timestamp() < k.send_deadline + make_interval(secs => coalesce(k.request_timeout_ms, 5000) / 1000.0) then
+    return 'too_early';
+  elsif d.expires_at <= clock_timestamp() then
+    return 'stale';
+  elsif d.halt_epoch < a.halt_epoch then
+    return 'superseded';
+  elsif k.is_entry and exists (
+    select 1 from public.deliveries x
+    where x.account_id = d.account_id and x.id > d.id and x.action in ('close', 'cancel', 'flatten', 'reverse', 'target') and not x.dry_run
+      and (x.symbol is null or engine.symbol_key(x.symbol) = engine.symbol_key(d.symbol))
+  ) then
+    return 'superseded';
+  elsif k.sends >= 3 then
+    return 'too_often';
+  end if;
+  return 'yes';
+end
+$$;
+
+ALTER FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION may_resend(k engine.commands, d public.deliveries, a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) IS 'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit covers are never sent again.';
+
+--
+-- Name: move_position(public.orders, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_qty constant numeric := (f ->> 'qty')::numeric * (case when f ->> 'effect' = 'open' then 1 else -1 end);
+  v_side constant public.side := case
+    when f ->> 'effect' = 'open' then f ->> 'side' when f ->> 'side' = 'buy' then 'sell' else 'buy'
+  end::public.side;
+begin
+  -- By the difference, not by a stated total: answers of two lanes may be recorded in either order.
+  insert into public.positions as p (
+    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, endpoint_id, tag, opened_at, closed_at
+  ) values (
+    a.user_id, a.broker, a.id, f ->> 'position_id', coalesce(f ->> 'symbol', o.symbol), coalesce(o.root, f ->> 'symbol'), v_side,
+    greatest(v_qty, 0), (f ->> 'price')::numeric, o.endpoint_id, o.tag, (f ->> 'filled_at')::timestamptz,
+    case when v_qty <= 0 then (f ->> 'filled_at')::timestamptz end
+  ) on conflict on constraint one_row_per_venue_position do update
+  set qty = greatest(p.qty + v_qty, 0),
+    entry_price = case
+      when v_qty > 0 then (p.entry_price * p.qty + excluded.entry_price * v_qty) / (p.qty + v_qty) else p.entry_price
+    end,
+    closed_at = case when p.qty + v_qty <= 0 then (f ->> 'filled_at')::timestamptz end,
+    as_of = clock_timestamp();
+end
+$$;
+
+ALTER FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION move_position(o public.orders, a public.broker_accounts, f jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) IS 'Adds a fill to the position it names, opening or closing the row.';
+
+--
+-- Name: open_one(jsonb, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id constant bigint := (p ->> 'delivery_id')::bigint;
+  v_token constant bigint := (p ->> 'token')::bigint;
+  d public.deliveries;
+  a public.broker_accounts;
+  k engine.commands;
+  v_verdict record;
+  v_endpoint uuid;
+  v_source public.event_source;
+  v_leading boolean := true;
+  v_commands jsonb := '[]';
+  v_go jsonb;
+begin
+  select q.endpoint_id into v_endpoint from engine.queue q
+  where q.id = v_id and q.token = v_token and q.state = 'claimed' and q.lease_until > clock_timestamp() for update;
+  if not found then
+    return jsonb_build_object('delivery_id', v_id, 'verdict', 'lost', 'reason', 'lease_lost');
+  end if;
+  -- Asked again after a lost answer: what was written the first time is the answer.
+  if not exists (select 1 from engine.commands c where c.delivery_id = v_id) then
+    select * into d from public.deliveries where id = v_id;
+    select * into a from public.broker_accounts where id = d.account_id;
+    select e.source into v_source from public.webhook_events e where e.id = d.event_id;
+    select * into v_verdict from engine.decide(d, a, v_endpoint, p -> 'legs');
+    if v_verdict.denial is not null then
+      return jsonb_build_object('delivery_id', v_id, 'verdict', 'denied') || v_verdict.denial;
+    end if;
+    perform engine.write_legs(d, a, v_endpoint, v_source, p -> 'legs', v_verdict.reserved);
+  end if;
+  for k in select c.* from engine.commands c where c.delivery_id = v_id order by c.leg loop
+    v_leading := v_leading and not k.after_fill;
+    v_go := case when p_begin and v_leading then engine.try_begin(k, v_token, p_request_timeout_ms) else '{"go": false}' end;
+    v_commands := v_commands || jsonb_build_array(
+      v_go || jsonb_build_object('id', k.id, 'leg', k.leg, 'order_id', k.order_id, 'client_order_id', k.client_order_id)
+    );
+  end loop;
+  return jsonb_build_object('delivery_id', v_id, 'verdict', 'opened', 'commands', v_commands);
+end
+$$;
+
+ALTER FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) IS 'Write ahead for one delivery: fence, limits, orders and commands, and the begin of its leading legs.';
+
+--
+-- Name: open_orders(jsonb, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer jsonb := '[]';
+  p jsonb;
+begin
+  perform engine.lock_scopes(array(
+    select distinct d.account_id from jsonb_array_elements(p_plans) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+    where exists (
+      select 1 from jsonb_array_elements(x -> 'legs') l where l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+    )
+  ));
+  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_plans) x));
+  for p in select x from jsonb_array_elements(p_plans) x loop
+    v_answer := v_answer || jsonb_build_array(engine.open_one(p, p_begin, p_request_timeout_ms));
+  end loop;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) IS 'Writes orders and commands of a batch before anything is sent, re-checking the hard limits under the locks; with p_begin also begins the leading legs in the same commit.';
+
+--
+-- Name: paper_answer(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.paper_answer(p_account uuid, p_client_order_id text) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select o.answer from engine.paper_orders o where o.account_id = p_account and o.client_order_id = p_client_order_id
+$$;
+
+ALTER FUNCTION engine.paper_answer(p_account uuid, p_client_order_id text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION paper_answer(p_account uuid, p_client_order_id text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.paper_answer(p_account uuid, p_client_order_id text) IS 'What the paper broker answered to this client order id; null = it never arrived.';
+
+--
+-- Name: paper_fills_since(uuid, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.paper_fills_since(p_account uuid, p_since timestamp with time zone) RETURNS SETOF jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select f.fill from engine.paper_fills f where f.account_id = p_account and f.at >= p_since order by f.id
+$$;
+
+ALTER FUNCTION engine.paper_fills_since(p_account uuid, p_since timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION paper_fills_since(p_account uuid, p_since timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.paper_fills_since(p_account uuid, p_since timestamp with time zone) IS 'The paper broker''s executions since a time, oldest first.';
+
+--
+-- Name: paper_load(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.paper_load(p_account uuid) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object('version', p.version, 'balance', p.balance, 'currency', p.currency, 'book', p.book, 'margin_mode', a.margin_mode)
+  from engine.paper_accounts p join public.broker_accounts a on a.id = p.account_id
+  where p.account_id = p_account
+$$;
+
+ALTER FUNCTION engine.paper_load(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION paper_load(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.paper_load(p_account uuid) IS 'A paper account''s money and book, with the version to save it by; null when there is none.';
+
+--
+-- Name: paper_save(uuid, bigint, numeric, jsonb, jsonb, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_version bigint;
+begin
+  update engine.paper_accounts set version = version + 1, balance = p_balance, book = p_book
+  where account_id = p_account and version = p_version returning version into v_version;
+  if not found then
+    return '{"saved": false}';
+  end if;
+  -- The primary key refuses a client order id that was executed before, whatever the caller believes.
+  insert into engine.paper_orders (account_id, client_order_id, answer)
+  select p_account, o ->> 'client_order_id', o -> 'answer' from jsonb_array_elements(p_orders) o;
+  insert into engine.paper_fills (account_id, fill) select p_account, f from jsonb_array_elements(p_fills) f;
+  return jsonb_build_object('saved', true, 'version', v_version);
+end
+$$;
+
+ALTER FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) IS 'Replaces a paper book if its version is still the one that was loaded, with the answers given and the executions made.';
+
+--
+-- Name: promote(uuid, public.lane); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.promote(p_account uuid, p_lane public.lane) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Its own statement, so its snapshot is younger than the lock on the account row that the caller holds:
+  -- in one statement with the delete it would miss a row enqueued in between, and the account would sleep.
+  if exists (
+    select 1 from engine.queue q
+    where q.account_id = p_account and q.lane = p_lane and q.state in ('ready', 'claimed')
+  ) then
+    return;
+  end if;
+  update engine.queue set state = 'ready'
+  where id = (
+    select q.id from engine.queue q
+    where q.account_id = p_account and q.lane = p_lane and q.state = 'waiting'
+    order by q.id limit 1
+  );
+end
+$$;
+
+ALTER FUNCTION engine.promote(p_account uuid, p_lane public.lane) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION promote(p_account uuid, p_lane public.lane); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.promote(p_account uuid, p_lane public.lane) IS 'Makes the oldest waiting row of an account and lane its head, if it has none. The caller holds the account row.';
+
+--
+-- Name: promote_hung_exits(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.promote_hung_exits(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_epoch bigint;
+  v_ids bigint [];
+  v_n integer := 0;
+begin
+  v_ids := array(
+    select q.id from engine.queue q join public.deliveries d on d.id = q.id
+    where q.state = 'waiting' and q.lane = 'normal' and q.is_exit and d.created_at < clock_timestamp() - interval '5 seconds'
+      and exists (
+        select 1 from engine.queue h where h.account_id = q.account_id and h.lane = 'normal' and h.state = 'claimed'
+      )
+    order by q.id limit p_limit
+  );
+  if v_ids = '{}' then
+    return 0;
+  end if;
+  perform engine.lock_accounts(v_ids);
+  for r in
+    select q.id, q.account_id from engine.queue q where q.id = any (v_ids) and q.state = 'waiting' and q.lane = 'normal' order by q.id
+  loop
+    v_epoch := engine.halt(r.account_id, r.id);
+    update engine.queue set lane = 'urgent' where id = r.id;
+    update public.deliveries set lane = 'urgent' where id = r.id;
+    -- What came after it is not old: it keeps its turn.
+    update public.deliveries set halt_epoch = v_epoch
+    where id in (select q.id from engine.queue q where q.account_id = r.account_id and q.id >= r.id);
+    perform engine.promote(r.account_id, 'urgent');
+    v_n := v_n + 1;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.promote_hung_exits(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION promote_hung_exits(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.promote_hung_exits(p_limit integer) IS 'An alert''s exit that has waited 5 s behind a hung head goes to the urgent lane, and nothing older may be sent any more.';
+
+--
+-- Name: record_executions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_executions(p_results jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer jsonb := '[]';
+  p jsonb;
+begin
+  -- Releasing a reserved trade touches the scope counters, which come before accounts in the lock order.
+  perform 1 from engine.scope_counters s
+  where s.id in (
+    select i::bigint from jsonb_array_elements(p_results) x
+    join engine.commands c on c.delivery_id = (x ->> 'delivery_id')::bigint, jsonb_array_elements_text(c.reserved) i
+    where exists (select 1 from jsonb_array_elements(x -> 'commands') y where y ->> 'outcome' in ('rejected', 'canceled', 'expired'))
+  )
+  order by (s.account_id is not null), (s.broker is not null), s.user_id, s.broker, s.account_id, s.trading_day for update;
+  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_results) x));
+  for p in select x from jsonb_array_elements(p_results) x loop
+    v_answer := v_answer || jsonb_build_array(engine.record_one(p));
+  end loop;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION engine.record_executions(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_executions(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_executions(p_results jsonb) IS 'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready.';
+
+--
+-- Name: record_one(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_one(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id constant bigint := (p ->> 'delivery_id')::bigint;
+  a public.broker_accounts;
+  k engine.commands;
+  r jsonb;
+begin
+  -- The fence: an older lease records nothing. What it did is found out by asking the broker.
+  if not engine.still_held(v_id, (p ->> 'token')::bigint) then
+    return jsonb_build_object('delivery_id', v_id, 'recorded', false);
+  end if;
+  select b.* into a from public.broker_accounts b join public.deliveries d on d.account_id = b.id where d.id = v_id;
+  for r in select x from jsonb_array_elements(coalesce(nullif(p -> 'commands', 'null'), '[]')) x loop
+    select * into k from engine.commands where id = (r ->> 'id')::bigint and delivery_id = v_id;
+    if k.state in ('pending', 'submitting') then
+      perform engine.apply_command(k, a, r);
+    end if;
+  end loop;
+  if p #>> '{account,balance}' is not null then
+    update public.broker_accounts
+    set balance = (p #>> '{account,balance}')::numeric, equity = (p #>> '{account,equity}')::numeric,
+      as_of = coalesce((p #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh', last_sync = clock_timestamp()
+    where id = a.id;
+  end if;
+  if jsonb_typeof(p -> 'finish') = 'object' then
+    perform engine.finish(v_id, p);
+  else
+    update public.deliveries
+    set trace = trace || coalesce(nullif(p -> 'trace', 'null'), '[]'), timings = timings || coalesce(nullif(p -> 'timings', 'null'), '{}')
+    where id = v_id;
+  end if;
+  return jsonb_build_object('delivery_id', v_id, 'recorded', true);
+end
+$$;
+
+ALTER FUNCTION engine.record_one(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_one(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_one(p jsonb) IS 'Records what one delivery brought, if its token still holds it.';
+
+--
+-- Name: refusal_of_door(public.webhook_endpoints, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if (p ->> 'signature_valid')::boolean is false or (e.require_signature and (p ->> 'signature_valid')::boolean is not true) then
+    return '{"http": 401, "error": "signature_invalid", "message": "This endpoint wants a valid X-Webhook-Signature header."}';
+  end if;
+  if e.allow_cidrs is not null then
+    if p ->> 'client_ip' is null then
+      return '{"http": 403, "error": "address_unknown", "message": "This endpoint allows listed addresses only and yours cannot be told."}';
+    elsif not (p ->> 'client_ip')::inet <<= any (e.allow_cidrs) then
+      return '{"http": 403, "error": "address_not_allowed", "message": "This endpoint does not accept alerts from your address."}';
+    end if;
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION refusal_of_door(e public.webhook_endpoints, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) IS 'Signature and address rules of an endpoint; null = may come in.';
+
+--
+-- Name: refuse(public.webhook_endpoints, jsonb, integer, public.reason, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_event bigint;
+  v_n integer;
+begin
+  insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+  values (p_endpoint.id, date_trunc('hour', clock_timestamp()), 'refused', 1)
+  on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
+  returning n into v_n;
+  -- A flood of bad bodies is counted, not kept.
+  if v_n <= 100 then
+    insert into public.webhook_events (
+      user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, processed, status, reason, details
+    ) values (
+      p_endpoint.user_id, 'tradingview', p_endpoint.broker, p_endpoint.id, p ->> 'body', nullif(p -> 'payload', 'null'),
+      p ->> 'signature', (p ->> 'signature_valid')::boolean, true, 'refused', p_reason,
+      jsonb_build_object('message', p_message, 'details', coalesce(p_details, '[]'))
+    ) returning id into v_event;
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'http', p_http, 'error', p_reason, 'message', p_message, 'details', p_details, 'event_id', v_event
+  ));
+end
+$$;
+
+ALTER FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) IS 'Keeps a refused body of an authenticated sender with its reason, and makes the answer.';
+
+--
+-- Name: release(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.release(p_deliveries jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_deliveries) x));
+  for r in
+    select (x ->> 'delivery_id')::bigint as id, (x ->> 'token')::bigint as token from jsonb_array_elements(p_deliveries) x order by 1
+  loop
+    if engine.still_held(r.id, r.token) and not exists (
+      select 1 from engine.commands c where c.delivery_id = r.id and c.state = 'submitting'
+    ) then
+      perform engine.give_back(r.id, 0);
+      v_n := v_n + 1;
+    end if;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.release(p_deliveries jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION release(p_deliveries jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.release(p_deliveries jsonb) IS 'A draining worker gives back what it claimed and has not begun to send.';
+
+--
+-- Name: release_trade(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.release_trade(p_delivery bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Kept while any entry of the delivery was accepted or is unknown; released once, when none can be.
+  if exists (
+    select 1 from engine.commands c where c.delivery_id = p_delivery and c.is_entry and c.state not in ('rejected', 'canceled', 'expired')
+  ) then
+    return;
+  end if;
+  update engine.scope_counters set trades = trades - 1
+  where id in (select i::bigint from engine.commands c, jsonb_array_elements_text(c.reserved) i where c.delivery_id = p_delivery);
+  update engine.commands set reserved = null where delivery_id = p_delivery and reserved is not null;
+end
+$$;
+
+ALTER FUNCTION engine.release_trade(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION release_trade(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.release_trade(p_delivery bigint) IS 'Gives a reserved trade back when no entry of the delivery reached the broker.';
+
+--
+-- Name: replay(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.replay(p_user uuid, p_event bigint) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e public.webhook_events;
+  v_accounts uuid [];
+  v_event bigint;
+begin
+  select * into e from public.webhook_events where id = p_event and user_id = p_user and status = 'accepted';
+  if not found then
+    return '{"http": 404, "error": "invalid", "message": "There is no accepted alert of yours with this number."}';
+  end if;
+  select array_agg(d.account_id) into v_accounts from public.deliveries d where d.event_id = p_event;
+  v_event := nextval('public.webhook_events_id_seq');
+  insert into public.webhook_events (
+    id, user_id, source, broker, endpoint_id, body, payload, status, dry_run, fired_at, received_at, open_deliveries
+  ) overriding system value values (
+    v_event, p_user, 'drill', e.broker, e.endpoint_id, e.body, e.payload, 'accepted', true, e.fired_at, clock_timestamp(),
+    cardinality(v_accounts)
+  );
+  perform engine.enqueue(
+    v_event, v_accounts, 'drill', coalesce(e.payload #>> '{intent,action}', 'open')::public.action,
+    e.payload #>> '{intent,symbol}', (e.payload #>> '{intent,side}')::public.side, e.payload #>> '{intent,tag}',
+    e.endpoint_id, false, null, true
+  );
+  return jsonb_build_object(
+    'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.replay(p_user uuid, p_event bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION replay(p_user uuid, p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.replay(p_user uuid, p_event bigint) IS 'A copy of an accepted alert as a dry run for the same accounts. The caller has proved who the user is.';
+
+--
+-- Name: requeue(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.requeue(d public.deliveries) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update engine.queue set state = 'waiting', token = null, worker = null, lease_until = null, run_at = '-infinity' where id = d.id;
+  update public.deliveries set outcome = null, status = 'queued' where id = d.id;
+  perform engine.promote(d.account_id, d.lane);
+end
+$$;
+
+ALTER FUNCTION engine.requeue(d public.deliveries) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION requeue(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.requeue(d public.deliveries) IS 'A settled delivery with legs still to send stands in its lane again; its id puts it in front.';
+
+--
+-- Name: rescue(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.rescue(p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_attempts constant integer := 20;
+  r record;
+  v_rearmed integer := 0;
+  v_unsettled integer := 0;
+  v_ids bigint [];
+begin
+  v_ids := array(select q.id from engine.queue q where q.state = 'claimed' and q.lease_until < clock_timestamp() order by q.id limit p_limit);
+  if v_ids = '{}' then
+    return jsonb_build_object('rearmed', 0, 'unsettled', 0, 'promoted', engine.promote_hung_exits(p_limit));
+  end if;
+  perform engine.lock_accounts(v_ids);
+  for r in
+    select q.id, q.account_id, q.lane, d.attempts from engine.queue q join public.deliveries d on d.id = q.id
+    where q.id = any (v_ids) and q.state = 'claimed' and q.lease_until < clock_timestamp() order by q.id for update of q
+  loop
+    insert into engine.counters as c (name, n) values ('lease_expired', 1) on conflict (name) do update set n = c.n + 1;
+    update public.deliveries
+    set attempts = attempts + 1, status = 'claimed', trace = trace || jsonb_build_array(jsonb_build_object(
+      'stage', 'claim', 'outcome', 'lease_expired', 'ms', 0, 'detail', jsonb_build_object('attempt', attempts + 1)
+    ))
+    where id = r.id;
+    if engine.make_unknown(r.id) > 0 then
+      perform engine.finish(r.id, '{"finish": {"outcome": "unknown"}}');
+      v_unsettled := v_unsettled + 1;
+    elsif r.attempts >= c_attempts then
+      insert into engine.dead_letters (delivery_id, error) values (r.id, format('its lease ran out %s times', r.attempts + 1));
+      update engine.commands set state = 'canceled', reason = 'internal_error' where delivery_id = r.id and state = 'pending';
+      update public.orders set status = 'canceled', reason = 'internal_error' where delivery_id = r.id and status = 'pending';
+      perform engine.finish(r.id, '{"finish": {"outcome": "invalid", "reason": "internal_error"}}');
+      update public.deliveries set status = 'dead' where id = r.id;
+    else
+      perform engine.give_back(r.id, 0);
+      v_rearmed := v_rearmed + 1;
+    end if;
+  end loop;
+  return jsonb_build_object('rearmed', v_rearmed, 'unsettled', v_unsettled, 'promoted', engine.promote_hung_exits(p_limit));
+end
+$$;
+
+ALTER FUNCTION engine.rescue(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION rescue(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.rescue(p_limit integer) IS 'Re-arms expired leases: unsent work is ready again, work that was being sent goes to the settler. Also promotes exits whose lane hangs.';
+
+--
+-- Name: reserve_trade(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  s record;
+  v_day constant date := engine.trading_day(a.timezone, a.reset_time, now());
+  v_ids bigint [] := '{}';
+begin
+  for s in
+    select c.id, c.trades, (
+      select min(r.max_trades_per_day) from public.risk_settings r
+      where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
+        and r.account_id is not distinct from c.account_id
+        and (r.broker is not distinct from case when c.account_id is null then c.broker end or (r.broker is null and c.broker = 'paper' and c.account_id is null))
+    ) as cap
+    from engine.scope_counters c
+    where c.user_id = a.user_id and c.trading_day = v_day
+      and (c.account_id = a.id or (c.account_id is null and (c.broker = a.broker or (c.broker is null and a.broker <> 'paper'))))
+  loop
+    if s.trades >= s.cap then
+      denial := engine.denied('max_trades_per_day', s.trades, s.cap);
+      return;
+    end if;
+    v_ids := v_ids || s.id;
+  end loop;
+  update engine.scope_counters set trades = trades + 1 where id = any (v_ids);
+  reserved := to_jsonb(v_ids);
+end
+$$;
+
+ALTER FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) IS 'Counts one trade in every scope of the account, or says which limit it would break. The caller holds the counter rows.';
+
+--
+-- Name: scopes_of(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.scopes_of(p_accounts uuid[]) RETURNS TABLE(user_id uuid, broker public.broker, account_id uuid, day date)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select a.user_id, x.broker, x.account_id, engine.trading_day(a.timezone, a.reset_time, now())
+  from public.broker_accounts a
+  cross join lateral (values
+    -- The user's own counter counts real money only; practice counts at the paper broker and the account.
+    (case when a.broker = 'paper' then 'paper'::public.broker end, null::uuid), (a.broker, null::uuid), (a.broker, a.id)
+  ) x (broker, account_id)
+  where a.id = any (p_accounts)
+$$;
+
+ALTER FUNCTION engine.scopes_of(p_accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION scopes_of(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.scopes_of(p_accounts uuid[]) IS 'The counter rows an entry on these accounts is counted in: user, user + broker, account, each for the account''s trading day.';
+
+--
+-- Name: settle(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.settle(p_results jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer jsonb := '[]';
+  p jsonb;
+begin
+  perform 1 from engine.scope_counters s
+  where s.id in (
+    select i::bigint from jsonb_array_elements(p_results) x
+    join engine.commands c on c.id = (x ->> 'command_id')::bigint
+    join engine.commands c2 on c2.delivery_id = c.delivery_id, jsonb_array_elements_text(c2.reserved) i
+  )
+  order by (s.account_id is not null), (s.broker is not null), s.user_id, s.broker, s.account_id, s.trading_day for update;
+  perform engine.lock_accounts(array(
+    select c.delivery_id from engine.commands c join jsonb_array_elements(p_results) x on c.id = (x ->> 'command_id')::bigint
+  ));
+  for p in select x from jsonb_array_elements(p_results) x order by (x ->> 'command_id')::bigint loop
+    v_answer := v_answer || jsonb_build_array(engine.settle_one(p));
+  end loop;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION engine.settle(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION settle(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.settle(p_results jsonb) IS 'Settles unknown commands by what the broker said when asked.';
+
+--
+-- Name: settle_one(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.settle_one(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  k engine.commands;
+  d public.deliveries;
+  a public.broker_accounts;
+  v_verdict text := p ->> 'verdict';
+  v_why text;
+begin
+  select * into k from engine.commands
+  where id = (p ->> 'command_id')::bigint and state = 'unknown' and checker = (p ->> 'checker')::bigint for update;
+  if not found then
+    return jsonb_build_object('command_id', p -> 'command_id', 'settled', false);
+  end if;
+  select * into d from public.deliveries where id = k.delivery_id;
+  select * into a from public.broker_accounts where id = k.account_id;
+  if v_verdict = 'found' then
+    perform engine.apply_command(k, a, jsonb_build_object('id', k.id) || (p -> 'command'));
+  elsif v_verdict = 'absent' then
+    v_why := engine.may_resend(k, d, a);
+    if v_why = 'too_early' then
+      v_verdict := 'cannot_tell';
+    elsif v_why = 'yes' then
+      -- Absent by a lookup that is proof, and nobody can be sending it any more: as good as never sent.
+      update engine.commands set state = 'pending', token = null, check_at = null where id = k.id;
+      if k.kind in ('place', 'close') then
+        update public.orders set status = 'pending' where id = k.order_id;
+      end if;
+    else
+      perform engine.apply_command(k, a, jsonb_build_object('outcome', 'expired', 'reason', 'never_arrived', 'numbers', jsonb_build_object('why', v_why)));
+    end if;
+  end if;
+  if v_verdict = 'cannot_tell' then
+    update engine.commands
+    set check_at = greatest(
+      clock_timestamp() + make_interval(secs => coalesce((p ->> 'next_ms')::integer, 1000) / 1000.0),
+      case when v_why = 'too_early' then send_deadline + make_interval(secs => coalesce(request_timeout_ms, 5000) / 1000.0) end
+    ) where id = k.id;
+  end if;
+  update public.deliveries
+  set trace = case when jsonb_array_length(trace) < 60 then trace || coalesce(nullif(p -> 'trace', 'null'), '[]')
+    || case when v_why is not null then jsonb_build_array(jsonb_build_object(
+      'stage', 'settle', 'outcome', case when v_why = 'yes' then 'resend' else v_why end, 'ms', 0, 'detail', jsonb_build_object('leg', k.leg)
+    )) else '[]' end else trace end
+  where id = d.id returning * into d;
+  -- A leg that came out otherwise than filled ends the legs that wait for its fill.
+  if v_verdict <> 'cannot_tell' then
+    perform engine.cancel_waiting_legs(k);
+    perform engine.conclude(d);
+  end if;
+  return jsonb_build_object('command_id', k.id, 'settled', v_verdict <> 'cannot_tell');
+end
+$$;
+
+ALTER FUNCTION engine.settle_one(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION settle_one(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.settle_one(p jsonb) IS 'What a lookup told about one unknown command: recorded, sent again through the queue, expired, or asked again later.';
+
+--
+-- Name: stats(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stats() RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'queue_ready', (select count(*) from engine.queue where state = 'ready'),
+    'queue_waiting', (select count(*) from engine.queue where state = 'waiting'),
+    'queue_oldest_seconds', coalesce((
+      select round(extract(epoch from clock_timestamp() - d.created_at), 3) from engine.queue q join public.deliveries d on d.id = q.id
+      where q.state in ('ready', 'waiting') order by q.id limit 1
+    ), 0),
+    'unknown_orders', (select count(*) from engine.commands where state = 'unknown'),
+    'dead_letters', (select count(*) from engine.dead_letters),
+    'counters', (select coalesce(jsonb_object_agg(c.name, c.n), '{}') from engine.counters c),
+    'workers', (select coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'kind', w.kind, 'seen_seconds', round(extract(epoch from clock_timestamp() - w.seen_at), 1))), '[]') from engine.workers w where w.seen_at > now() - interval '1 hour'),
+    'oldest_xmin_seconds', coalesce((
+      select round(extract(epoch from max(clock_timestamp() - s.xact_start)), 1) from pg_catalog.pg_stat_activity s
+      where s.datname = current_database() and s.backend_xmin is not null and s.pid <> pg_backend_pid()
+    ), 0)
+  )
+$$;
+
+ALTER FUNCTION engine.stats() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stats(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stats() IS 'The numbers that metrics and doctor show.';
+
+--
+-- Name: still_held(bigint, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.still_held(p_delivery bigint, p_token bigint) RETURNS boolean
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select exists (
+    select 1 from engine.queue q where q.id = p_delivery and q.token = p_token and q.state = 'claimed' for update
+  )
+$$;
+
+ALTER FUNCTION engine.still_held(p_delivery bigint, p_token bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION still_held(p_delivery bigint, p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.still_held(p_delivery bigint, p_token bigint) IS 'The fence: true (and the queue row locked) when this token still holds the delivery.';
+
+--
+-- Name: supersede(uuid, bigint, public.action[], text, uuid, text, public.side); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v record;
+  v_n integer := 0;
+begin
+  for v in
+    delete from engine.queue q
+    using public.deliveries d
+    where d.id = q.id and q.account_id = p_account and q.id < p_before and q.state in ('waiting', 'ready')
+      and d.action = any (p_actions)
+      and (p_symbol is null or q.symbol = p_symbol)
+      and (p_endpoint is null or q.endpoint_id = p_endpoint)
+      and (p_tag is null or q.tag = p_tag)
+      and (p_side is null or d.side is distinct from p_side)
+      and not exists (select 1 from engine.commands c where c.delivery_id = q.id)
+    returning q.id, q.lane, d.event_id
+  loop
+    update public.deliveries
+    set status = 'done', outcome = 'skipped', reason = 'superseded', finished_at = clock_timestamp(),
+      numbers = jsonb_build_object('by', p_before),
+      trace = trace || jsonb_build_array(jsonb_build_object(
+        'stage', 'ingest', 'outcome', 'superseded', 'ms', 0, 'detail', jsonb_build_object('by_delivery', p_before)
+      ))
+    where id = v.id;
+    perform engine.close_event(v.event_id);
+    v_n := v_n + 1;
+  end loop;
+  if v_n > 0 then
+    perform engine.promote(p_account, 'normal');
+    perform engine.promote(p_account, 'urgent');
+  end if;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) IS 'Ends deliveries that an exit makes pointless while they still wait. The caller holds the account row. Null = any.';
+
+--
+-- Name: symbol_key(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.symbol_key(p_symbol text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''))
+$$;
+
+ALTER FUNCTION engine.symbol_key(p_symbol text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION symbol_key(p_symbol text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.symbol_key(p_symbol text) IS 'A TradingView symbol without its exchange, upper case: what two alerts must share to mean the same thing.';
+
+--
+-- Name: targets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  select array_agg(a.id) into accounts
+  from public.webhook_endpoint_accounts t join public.broker_accounts a on a.id = t.account_id
+  where t.endpoint_id = p_endpoint;
+  if jsonb_typeof(p_accounts) = 'array' then
+    select n into foreign_name from jsonb_array_elements_text(p_accounts) n
+    where not exists (
+      select 1 from public.broker_accounts a
+      where a.id = any (accounts) and n in (a.account_id, a.label, a.id::text)
+    ) limit 1;
+    select array_agg(a.id) into accounts from public.broker_accounts a
+    where a.id = any (accounts) and exists (
+      select 1 from jsonb_array_elements_text(p_accounts) n where n in (a.account_id, a.label, a.id::text)
+    );
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) IS 'The accounts an alert goes to: the endpoint''s, narrowed by the alert''s own list of numbers, labels or ids.';
+
+--
+-- Name: tell(public.deliveries, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into engine.outbox (id, account_id, user_id, subject, body)
+  values (nextval('engine.outbox_id'), d.account_id, d.user_id, 'empire.delivery.' || p_event || '.' || d.user_id, jsonb_build_object(
+    'schema', 1, 'delivery_id', d.id, 'event_id', d.event_id, 'account_id', d.account_id, 'action', d.action, 'symbol', d.symbol
+  ) || p_body)
+$$;
+
+ALTER FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell(d public.deliveries, p_event text, p_body jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) IS 'One row for the outside. The caller holds the account row, so ids rise in the order of what happened.';
+
+--
+-- Name: trace_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.trace_of(p_event bigint) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'event', to_jsonb(e) - array['body', 'payload', 'signature'],
+    'intent', e.payload -> 'intent',
+    'deliveries', (
+      select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object(
+        'account', (select jsonb_build_object('label', a.label, 'account_id', a.account_id, 'broker', a.broker) from public.broker_accounts a where a.id = d.account_id),
+        'orders', (select coalesce(jsonb_agg(to_jsonb(o) order by o.leg), '[]') from public.orders o where o.delivery_id = d.id),
+        'commands', (select coalesce(jsonb_agg(to_jsonb(c) - 'request' order by c.leg), '[]') from engine.commands c where c.delivery_id = d.id),
+        'fills', (select coalesce(jsonb_agg(to_jsonb(f) order by f.id), '[]') from public.fills f join public.orders o on o.id = f.order_id where o.delivery_id = d.id)
+      ) order by d.id), '[]') from public.deliveries d where d.event_id = e.id
+    )
+  ) from public.webhook_events e where e.id = p_event
+$$;
+
+ALTER FUNCTION engine.trace_of(p_event bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION trace_of(p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.trace_of(p_event bigint) IS 'An alert from door to fill: for the operator''s trace command.';
+
+--
+-- Name: trading_day(text, time without time zone, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) RETURNS date
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select ((p_at at time zone p_timezone) - p_reset)::date
+$$;
+
+ALTER FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) IS 'The trading day a moment belongs to: days run from reset to reset in the account''s zone.';
+
+--
+-- Name: try_begin(engine.commands, bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  d public.deliveries;
+  a public.broker_accounts;
+  v_denial jsonb;
+  v_lease timestamptz;
+  v_endpoint uuid;
+begin
+  select q.lease_until, q.endpoint_id into v_lease, v_endpoint from engine.queue q
+  where q.id = k.delivery_id and q.token = p_token and q.state = 'claimed' and q.lease_until > clock_timestamp() for update;
+  if not found then
+    return jsonb_build_object('id', k.id, 'go', false, 'reason', 'lease_lost');
+  elsif k.state <> 'pending' then
+    return jsonb_build_object('id', k.id, 'go', false, 'state', k.state);
+  end if;
+  select * into d from public.deliveries where id = k.delivery_id;
+  select * into a from public.broker_accounts where id = k.account_id;
+  v_denial := case when k.is_entry then engine.denial_of_state(d, a, v_endpoint)
+    when d.halt_epoch < a.halt_epoch then engine.denied('superseded', d.halt_epoch, a.halt_epoch) end;
+  if v_denial is not null then
+    return jsonb_build_object('id', k.id, 'go', false) || v_denial;
+  end if;
+  update engine.commands
+  set state = 'submitting', token = p_token, submitted_at = clock_timestamp(), send_deadline = v_lease,
+    request_timeout_ms = p_request_timeout_ms, sends = sends + 1
+  where id = k.id and state = 'pending' returning submitted_at into k.submitted_at;
+  if k.kind in ('place', 'close') then
+    update public.orders set status = 'submitting' where id = k.order_id;
+  end if;
+  return jsonb_build_object('id', k.id, 'go', true, 'submitted_at', k.submitted_at);
+end
+$$;
+
+ALTER FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) IS 'pending -> submitting, for the holder of the lease only: whoever gets go = true is the only one who may send. The caller holds the account row.';
+
+--
+-- Name: worker_seen(text, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  insert into engine.workers as w (id, kind, details) values (p_worker, p_kind, p_details)
+  on conflict (id) do update set seen_at = clock_timestamp(), details = excluded.details;
+end
+$$;
+
+ALTER FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION worker_seen(p_worker text, p_kind text, p_details jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) IS 'A worker process says that it lives.';
+
+--
+-- Name: write_legs(public.deliveries, public.broker_accounts, uuid, public.event_source, jsonb, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  l jsonb;
+  v_base constant text := 'E' || (select i.code from engine.installation i) || '_' || engine.base36(d.id) || '_';
+  v_order bigint;
+begin
+  for l in select x from jsonb_array_elements(p_legs) x order by (x ->> 'leg')::integer loop
+    v_order := (l ->> 'order_id')::bigint;
+    if l ->> 'kind' in ('place', 'close') then
+      insert into public.orders (
+        user_id, broker, account_id, delivery_id, leg, client_order_id, origin, kind, reduce_only, position_id, endpoint_id, tv_symbol,
+        symbol, root, side, type, qty, price, stop_price, stop_loss, take_profit, tif, currency, tag, trading_day
+      ) values (
+        d.user_id, a.broker, a.id, d.id, (l ->> 'leg')::integer, v_base || engine.base36((l ->> 'leg')::bigint),
+        case
+          when d.action = 'flatten' then 'flatten' when p_source = 'dashboard' then 'dashboard'
+          when p_source = 'tradingview' then 'alert' else 'api'
+        end::public.order_origin,
+        (l ->> 'kind')::public.command_kind, coalesce((l ->> 'reduce_only')::boolean, false) or l ->> 'kind' = 'close',
+        l ->> 'venue_position_id', p_endpoint, d.symbol, l ->> 'symbol', l ->> 'root', (l ->> 'side')::public.side,
+        coalesce(l ->> 'type', 'market')::public.order_type,
+        -- A close without a quantity means all that is open.
+        coalesce((l ->> 'qty')::numeric, (
+          select p.qty from public.positions p
+          where p.account_id = a.id and p.venue_position_id = l ->> 'venue_position_id' and p.closed_at is null
+        )), (l ->> 'price')::numeric, (l ->> 'stop_price')::numeric,
+        (l ->> 'stop_loss')::numeric, (l ->> 'take_profit')::numeric, coalesce(l ->> 'tif', 'gtc')::public.tif, a.currency, l ->> 'tag',
+        engine.trading_day(a.timezone, a.reset_time, now())
+      ) returning id into v_order;
+    end if;
+    insert into engine.commands (
+      delivery_id, account_id, user_id, leg, kind, order_id, client_order_id, root, is_entry, after_fill, request, reserved
+    ) values (
+      d.id, a.id, d.user_id, (l ->> 'leg')::integer, (l ->> 'kind')::public.command_kind, v_order,
+      v_base || engine.base36((l ->> 'leg')::bigint), l ->> 'root',
+      l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false), coalesce((l ->> 'after_fill')::boolean, false),
+      coalesce(l -> 'request', l), p_reserved
+    );
+    p_reserved := null;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) IS 'Orders and commands of a delivery, with their client order ids, in state pending.';
+
+--
+-- Name: accounts_named(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.accounts_named(p_user_id uuid, p_names jsonb) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_accounts uuid [];
+begin
+  if coalesce(jsonb_typeof(p_names), 'null') = 'null' then
+    select array_agg(a.id) into v_accounts from public.broker_accounts a where a.user_id = p_user_id;
+    if cardinality(v_accounts) > 1 then
+      perform private.refuse(422, 'invalid', 'You have several accounts: say in "accounts" which ones are meant.');
+    end if;
+  elsif jsonb_typeof(p_names) <> 'array' then
+    perform private.refuse(422, 'invalid', '"accounts" is a list of account ids, numbers or labels.');
+  else
+    select array_agg(distinct a.id) into v_accounts
+    from jsonb_array_elements_text(p_names) n
+    join public.broker_accounts a on a.user_id = p_user_id and n in (a.id::text, a.account_id, a.label);
+    if exists (
+      select 1 from jsonb_array_elements_text(p_names) n where not exists (
+        select 1 from public.broker_accounts a where a.user_id = p_user_id and n in (a.id::text, a.account_id, a.label)
+      )
+    ) then
+      v_accounts := null;
+    end if;
+  end if;
+  if v_accounts is null then
+    perform private.refuse(404, 'not_found', 'You have no such account.');
+  end if;
+  return v_accounts;
+end
+$$;
+
+ALTER FUNCTION private.accounts_named(p_user_id uuid, p_names jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION accounts_named(p_user_id uuid, p_names jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.accounts_named(p_user_id uuid, p_names jsonb) IS 'The user''s accounts by id, number or label; none named = his only account.';
+
+--
+-- Name: actor(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.actor() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select session_user || case
+    when current_setting('role') in ('none', session_user) then '' else ' as ' || current_setting('role')
+  end
+$$;
+
+ALTER FUNCTION private.actor() OWNER TO postgres;
+
+--
+-- Name: FUNCTION actor(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.actor() IS 'Who is at the keyboard: the login and the role it has taken.';
+
+--
+-- Name: admin_disable_account(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.admin_disable_account(p_account_id uuid, p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.as_admin('admin_disable_account', p_account_id, p_reason);
+begin
+  update public.broker_accounts set trading_enabled = false where id = a.id and trading_enabled;
+end
+$$;
+
+ALTER FUNCTION private.admin_disable_account(p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION admin_disable_account(p_account_id uuid, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.admin_disable_account(p_account_id uuid, p_reason text) IS 'public.admin_disable_account, checked.';
+
+--
+-- Name: admin_flatten(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.as_admin('admin_flatten', p_account_id, p_reason);
+begin
+  return engine.accept_intent(jsonb_build_object(
+    'user_id', a.user_id, 'source', 'system', 'intent', '{"action": "flatten"}'::jsonb,
+    'accounts', jsonb_build_array(a.id), 'aal2', true
+  ));
+end
+$$;
+
+ALTER FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION admin_flatten(p_account_id uuid, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) IS 'public.admin_flatten, checked.';
+
+--
+-- Name: any_live(uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.any_live(p_account_ids uuid[]) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select exists (
+    select 1 from public.broker_accounts a join public.broker_connections c on c.id = a.connection_id
+    where a.id = any (p_account_ids) and c.environment = 'live'
+  )
+$$;
+
+ALTER FUNCTION private.any_live(p_account_ids uuid[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION any_live(p_account_ids uuid[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.any_live(p_account_ids uuid[]) IS 'Whether real money is behind one of these accounts.';
+
+--
+-- Name: as_admin(text, uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text) RETURNS public.broker_accounts
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a public.broker_accounts;
+begin
+  if not private.is_admin() then
+    perform private.refuse(403, 'admin_required', 'Only an admin, signed in with a second factor, may do this.');
+  end if;
+  perform private.require_step_up();
+  if char_length(btrim(coalesce(p_reason, ''))) not between 3 and 200 then
+    perform private.refuse(422, 'invalid', 'Say why, in 3 to 200 characters: it is recorded and shown to the trader.');
+  end if;
+  select b.* into a from public.broker_accounts b where b.id = p_account_id for no key update;
+  if not found then
+    perform private.refuse(404, 'not_found', 'There is no such account.');
+  end if;
+  insert into public.admin_actions (admin_user_id, actor, action, target_user_id, details)
+  values ((select auth.uid()), private.actor(), p_action, a.user_id,
+    jsonb_build_object('account_id', a.id, 'reason', p_reason));
+  perform private.note(a.user_id, 'warning', p_action,
+    format('An operator acted on %s: %s', coalesce(a.label, a.account_id), p_reason),
+    jsonb_build_object('account_id', a.id));
+  return a;
+end
+$$;
+
+ALTER FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION as_admin(p_action text, p_account_id uuid, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text) IS 'Refuses all but an admin with a fresh second factor, records the act, tells the trader; returns the account, locked.';
+
+--
+-- Name: audit(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  -- That these changed is recorded, what they were or are is not.
+  c_secret constant text [] := array['api_key_hash', 'key_hash', 'sealed', 'stripe_customer_id'];
+  c_silent constant text [] := array['version', 'updated_at'];
+  v_old constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) else '{}' end;
+  v_new constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) else '{}' end;
+  v_row constant jsonb := v_old || v_new;
+  v_owner constant uuid := coalesce(
+    v_row ->> 'user_id', case when tg_table_name = 'profiles' then v_row ->> 'id' end
+  )::uuid;
+  v_changes jsonb;
+begin
+  -- Behind this login PostgREST has checked the token, so auth.uid() is true; behind any other it is only claimed.
+  if session_user = 'authenticator' and v_owner = (select auth.uid()) then
+    return null;
+  end if;
+  select jsonb_object_agg(k, case
+    when k = any (c_secret) then '"(not shown)"'
+    when tg_op = 'UPDATE' then jsonb_build_array(v_old -> k, v_new -> k)
+    else v_row -> k
+  end) into v_changes
+  from jsonb_object_keys(v_row) k
+  where k <> all (c_silent) and (tg_op <> 'UPDATE' or v_old -> k is distinct from v_new -> k);
+  if v_changes is null then
+    return null;
+  end if;
+  insert into public.admin_actions (admin_user_id, actor, action, target_user_id, details, ip_address)
+  values (
+    case when session_user = 'authenticator' then (select auth.uid()) end, private.actor(),
+    lower(tg_op) || ' ' || tg_table_name, v_owner,
+    jsonb_build_object('table', tg_table_schema || '.' || tg_table_name, 'id', v_row -> 'id', 'changes', v_changes),
+    case when session_user <> 'authenticator' then inet_client_addr() end
+  );
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.audit() OWNER TO postgres;
+
+--
+-- Name: FUNCTION audit(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.audit() IS 'Records a write that is not the owner''s: who, what, old and new values (never secrets).';
+
+--
+-- Name: cancel_order(bigint); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.cancel_order(p_order_id bigint) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  o public.orders;
+begin
+  select w.* into o from public.orders w where w.id = p_order_id and w.user_id = private.me();
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such order.');
+  elsif o.status in ('filled', 'canceled', 'rejected', 'expired') then
+    perform private.refuse(409, 'order_is_done', format('The order is %s already.', o.status));
+  end if;
+  return private.submit_intent(jsonb_build_object(
+    'action', 'cancel', 'symbol', coalesce(o.tv_symbol, o.symbol), 'order_id', o.id::text, 'scope', 'symbol',
+    'accounts', jsonb_build_array(o.account_id)
+  ), null, 'dashboard');
+end
+$$;
+
+ALTER FUNCTION private.cancel_order(p_order_id bigint) OWNER TO postgres;
+
+--
+-- Name: FUNCTION cancel_order(p_order_id bigint); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.cancel_order(p_order_id bigint) IS 'public.cancel_order, checked.';
+
+--
+-- Name: cancel_waiting_entries(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.cancel_waiting_entries(p_user_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v record;
+begin
+  for v in
+    select coalesce(o.tv_symbol, o.symbol) as symbol, array_agg(distinct o.account_id) as accounts
+    from public.orders o
+    where o.user_id = p_user_id and o.kind = 'place' and not o.reduce_only
+      and o.status in ('working', 'partially_filled', 'unknown')
+    group by 1
+  loop
+    perform engine.accept_intent(jsonb_build_object(
+      'user_id', p_user_id, 'source', 'system', 'accounts', to_jsonb(v.accounts),
+      'intent', jsonb_build_object('action', 'cancel', 'symbol', v.symbol, 'scope', 'symbol')
+    ));
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.cancel_waiting_entries(p_user_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION cancel_waiting_entries(p_user_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) IS 'Asks the brokers to cancel every entry of the user that has not filled yet.';
+
+--
+-- Name: check_endpoint_accounts(public.broker, uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_me constant uuid := private.me();
+begin
+  if exists (
+    select 1 from unnest(p_account_ids) i
+    where not exists (select 1 from public.broker_accounts a where a.id = i and a.user_id = v_me)
+  ) then
+    perform private.refuse(404, 'not_found', 'You have no such account.');
+  elsif exists (select 1 from public.broker_accounts a where a.id = any (p_account_ids) and a.broker <> p_broker) then
+    perform private.refuse(422, 'broker_mismatch', 'All accounts of an endpoint are at the endpoint''s broker.');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) IS 'Refuses accounts that are not the user''s own or are at another broker.';
+
+--
+-- Name: check_trading_session(uuid[], boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolean) RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not private.any_live(p_account_ids) then
+    return;
+  elsif not private.session_is_strong_enough() then
+    perform private.refuse(403, 'aal2_required', 'Sign in with your authenticator app to trade on live accounts.');
+  elsif not p_exit and not private.mfa_enrolled() then
+    perform private.refuse(403, 'second_factor_required',
+      'Live accounts need a second factor: set up an authenticator app in your security settings first.');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_trading_session(p_account_ids uuid[], p_exit boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolean) IS 'Live accounts: entries want a second factor, exits want it where it is enrolled. Paper accounts want nothing.';
+
+--
+-- Name: close_position(bigint); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.close_position(p_position_id bigint) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  p public.positions;
+begin
+  select o.* into p from public.positions o
+  where o.id = p_position_id and o.user_id = private.me() and o.closed_at is null;
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such open position.');
+  end if;
+  -- The side is that of the order: what closes a long is a sell.
+  return private.submit_intent(jsonb_build_object(
+    'action', 'close', 'symbol', p.symbol, 'side', case p.side when 'buy' then 'sell' else 'buy' end,
+    'scope', 'symbol', 'accounts', jsonb_build_array(p.account_id)
+  ), null, 'dashboard');
+end
+$$;
+
+ALTER FUNCTION private.close_position(p_position_id bigint) OWNER TO postgres;
+
+--
+-- Name: FUNCTION close_position(p_position_id bigint); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.close_position(p_position_id bigint) IS 'public.close_position, checked.';
+
+--
+-- Name: connect_paper(text, text, numeric, public.margin_mode); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $_$
+declare
+  c_most constant integer := 500;
+  v_me constant uuid := private.me();
+  v_connection uuid;
+  v_account constant uuid := gen_random_uuid();
+begin
+  if p_balance is null or p_balance <= 0 or p_balance > 1000000000 then
+    perform private.refuse(422, 'invalid', 'A paper account starts with more than 0 and at most 1,000,000,000.');
+  elsif p_currency is null or p_currency !~ '^[A-Z]{3,5}$' then
+    perform private.refuse(422, 'invalid', 'The currency is three to five capital letters, such as USD.');
+  elsif char_length(p_label) > 80 then
+    perform private.refuse(422, 'invalid', 'A label has at most 80 characters.');
+  elsif (select count(*) from public.broker_accounts a where a.user_id = v_me and a.broker = 'paper') >= c_most then
+    perform private.refuse(409, 'too_many', format('You have %s paper accounts, which is the most we keep.', c_most));
+  end if;
+  insert into public.broker_connections (user_id, broker, environment, login_label, status)
+  values (v_me, 'paper', 'simulated', p_label, 'connected') returning id into v_connection;
+  insert into public.broker_accounts (
+    id, connection_id, user_id, broker, account_id, label, currency, margin_mode, trading_enabled, balance, equity,
+    as_of, freshness, last_sync
+  ) values (
+    v_account, v_connection, v_me, 'paper', 'P' || upper(left(replace(v_account::text, '-', ''), 8)), p_label,
+    p_currency, p_margin_mode, true, p_balance, p_balance, clock_timestamp(), 'fresh', clock_timestamp()
+  );
+  insert into engine.paper_accounts (account_id, balance, currency) values (v_account, p_balance, p_currency);
+  return v_account;
+end
+$_$;
+
+ALTER FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) OWNER TO postgres;
+
+--
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) IS 'public.connect_paper, checked.';
+
+--
+-- Name: count_realtime_failure(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.count_realtime_failure() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  -- The caller holds locks of its own: waiting here for another failing writer could deadlock, and would put every
+  -- writer in one row. So a busy row is left alone: the count says that messages are lost, not exactly how many.
+  update engine.counters set n = n + 1
+  where name = (
+    select c.name from engine.counters c where c.name = 'realtime_failures' for update skip locked
+  );
+end
+$$;
+
+ALTER FUNCTION private.count_realtime_failure() OWNER TO postgres;
+
+--
+-- Name: FUNCTION count_realtime_failure(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.count_realtime_failure() IS 'Counts a live message that could not be written; never waits.';
+
+--
+-- Name: create_endpoint(public.broker, text, uuid[], jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant integer := 500;
+  v_me constant uuid := private.me();
+  e public.webhook_endpoints;
+begin
+  if p_broker is null or char_length(btrim(coalesce(p_name, ''))) not between 1 and 80 then
+    perform private.refuse(422, 'invalid', 'An endpoint has a broker and a name of 1 to 80 characters.');
+  elsif (select count(*) from public.webhook_endpoints w where w.user_id = v_me) >= c_most then
+    perform private.refuse(409, 'too_many', format('You have %s endpoints, which is the most we keep.', c_most));
+  end if;
+  perform private.check_endpoint_accounts(p_broker, p_account_ids);
+  if private.any_live(p_account_ids) then
+    perform private.require_step_up();
+  end if;
+  insert into public.webhook_endpoints (user_id, broker, name)
+  values (v_me, p_broker, btrim(p_name)) returning * into e;
+  perform private.save_endpoint(private.with_settings(e, coalesce(p_settings, '{}')));
+  insert into public.webhook_endpoint_accounts (endpoint_id, account_id, user_id)
+  select distinct e.id, i, v_me from unnest(p_account_ids) i;
+  return e.id;
+end
+$$;
+
+ALTER FUNCTION private.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) IS 'public.create_endpoint, checked.';
+
+--
+-- Name: custom_access_token_hook(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.custom_access_token_hook(event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  claims jsonb := event -> 'claims';
+begin
+  if exists (select 1 from private.admins a where a.user_id = (event ->> 'user_id')::uuid) then
+    claims := jsonb_set(
+      claims, '{app_metadata}', coalesce(nullif(claims -> 'app_metadata', 'null'), '{}') || '{"role": "admin"}'
+    );
+  elsif claims #>> '{app_metadata,role}' = 'admin' then
+    claims := claims #- '{app_metadata,role}';
+  end if;
+  return jsonb_build_object('claims', claims);
+end
+$$;
+
+ALTER FUNCTION private.custom_access_token_hook(event jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION custom_access_token_hook(event jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.custom_access_token_hook(event jsonb) IS 'Runs when the auth service makes an access token: app_metadata.role is admin for the rows of private.admins only.';
+
+--
+-- Name: disable_account(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.disable_account(p_account_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.my_account(p_account_id);
+begin
+  update public.broker_accounts set trading_enabled = false where id = a.id and trading_enabled;
+  if found then
+    perform private.note(a.user_id, 'warning', 'account_disabled',
+      format('No new entries on %s; exits go on.', coalesce(a.label, a.account_id)),
+      jsonb_build_object('account_id', a.id));
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.disable_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION disable_account(p_account_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.disable_account(p_account_id uuid) IS 'public.disable_account, checked.';
+
+--
+-- Name: effective_plan(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.effective_plan(p_user_id uuid) RETURNS public.plan
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select coalesce((
+    select case
+      when s.status = 'trialing' and s.trial_end > now() then greatest('pro', s.plan)
+      when s.status in ('active', 'past_due') then s.plan
+    end
+    from public.subscriptions s where s.user_id = p_user_id
+  ), 'starter')
+$$;
+
+ALTER FUNCTION private.effective_plan(p_user_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION effective_plan(p_user_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.effective_plan(p_user_id uuid) IS 'The plan whose limits count now: a trial of 14 days has those of Pro; without a paid subscription it is Starter.';
+
+--
+-- Name: enable_account(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.enable_account(p_account_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.my_account(p_account_id);
+begin
+  if private.any_live(array[a.id]) then
+    perform private.require_step_up();
+  end if;
+  update public.broker_accounts set trading_enabled = true where id = a.id and not trading_enabled;
+  if found then
+    perform private.note(a.user_id, 'info', 'account_enabled',
+      format('New entries are allowed on %s.', coalesce(a.label, a.account_id)),
+      jsonb_build_object('account_id', a.id));
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.enable_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION enable_account(p_account_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.enable_account(p_account_id uuid) IS 'public.enable_account, checked.';
+
+--
+-- Name: enable_endpoint(uuid, boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.enable_endpoint(p_endpoint_id uuid, p_enabled boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e constant public.webhook_endpoints := private.my_endpoint(p_endpoint_id);
+begin
+  if p_enabled and not e.enabled and private.endpoint_is_live(e.id) then
+    perform private.require_step_up();
+  end if;
+  update public.webhook_endpoints set enabled = p_enabled where id = e.id and enabled <> p_enabled;
+end
+$$;
+
+ALTER FUNCTION private.enable_endpoint(p_endpoint_id uuid, p_enabled boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION enable_endpoint(p_endpoint_id uuid, p_enabled boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.enable_endpoint(p_endpoint_id uuid, p_enabled boolean) IS 'public.enable_endpoint and public.disable_endpoint, checked.';
+
+--
+-- Name: endpoint_admits_more(public.webhook_endpoints, public.webhook_endpoints); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.endpoint_admits_more(o public.webhook_endpoints, n public.webhook_endpoints) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select (o.require_signature and not n.require_signature)
+    or (o.allow_cidrs is not null and (n.allow_cidrs is null or exists (
+      select 1 from unnest(n.allow_cidrs) c where not c <<= any (o.allow_cidrs)
+    )))
+    or n.max_age_s > o.max_age_s or n.dedupe_window_s < o.dedupe_window_s
+    or n.alerts_per_minute > o.alerts_per_minute
+    or private.higher(o.max_qty, n.max_qty) or private.higher(o.max_entries_per_day, n.max_entries_per_day)
+    or (o.allowed_symbols is not null and not coalesce(n.allowed_symbols <@ o.allowed_symbols, false))
+    or (o.allowed_actions is not null and not coalesce(n.allowed_actions <@ o.allowed_actions, false))
+    or (n.on_same, n.on_opposite, n.scope, n.qty_mode, n.qty)
+    is distinct from (o.on_same, o.on_opposite, o.scope, o.qty_mode, o.qty)
+$$;
+
+ALTER FUNCTION private.endpoint_admits_more(o public.webhook_endpoints, n public.webhook_endpoints) OWNER TO postgres;
+
+--
+-- Name: FUNCTION endpoint_admits_more(o public.webhook_endpoints, n public.webhook_endpoints); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.endpoint_admits_more(o public.webhook_endpoints, n public.webhook_endpoints) IS 'Whether the changed endpoint could send an order that it could not send before.';
+
+--
+-- Name: endpoint_is_live(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.endpoint_is_live(p_endpoint_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select private.any_live(array(
+    select t.account_id from public.webhook_endpoint_accounts t where t.endpoint_id = p_endpoint_id
+  ))
+$$;
+
+ALTER FUNCTION private.endpoint_is_live(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION endpoint_is_live(p_endpoint_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.endpoint_is_live(p_endpoint_id uuid) IS 'Whether alerts of this endpoint can move real money.';
+
+--
+-- Name: flatten(uuid[], text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.flatten(p_account_ids uuid[], p_source text) RETURNS jsonb
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select private.submit_intent(jsonb_build_object('action', 'flatten', 'accounts', coalesce(
+    to_jsonb(p_account_ids),
+    (select jsonb_agg(a.id) from public.broker_accounts a where a.user_id = private.me()), '[]'
+  )), null, p_source)
+$$;
+
+ALTER FUNCTION private.flatten(p_account_ids uuid[], p_source text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION flatten(p_account_ids uuid[], p_source text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) IS 'public.flatten, checked.';
+
+--
+-- Name: follow_login(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.follow_login() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if tg_op = 'INSERT' then
+    insert into public.profiles (id, email, name)
+    values (new.id, new.email, left(new.raw_user_meta_data ->> 'name', 120))
+    on conflict (id) do nothing;
+    insert into public.subscriptions (user_id, plan, status, trial_end)
+    values (new.id, 'starter', 'trialing', now() + interval '14 days')
+    on conflict (user_id) do nothing;
+  elsif tg_op = 'UPDATE' then
+    update public.profiles set email = new.email where id = new.id;
+  else
+    update public.profiles set status = 'deleted', email = null, name = null, totp_enabled = false where id = old.id;
+    update public.webhook_endpoints set enabled = false where user_id = old.id and enabled;
+    update public.broker_accounts set trading_enabled = false where user_id = old.id and trading_enabled;
+    update public.api_keys set revoked_at = now() where user_id = old.id and revoked_at is null;
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.follow_login() OWNER TO postgres;
+
+--
+-- Name: FUNCTION follow_login(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.follow_login() IS 'Sign-up makes the profile and starts the trial; a deleted login leaves a tombstone that trades no more.';
+
+--
+-- Name: higher(numeric, numeric); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.higher(p_old numeric, p_new numeric) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select p_old is not null and (p_new is null or p_new > p_old)
+$$;
+
+ALTER FUNCTION private.higher(p_old numeric, p_new numeric) OWNER TO postgres;
+
+--
+-- Name: FUNCTION higher(p_old numeric, p_new numeric); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.higher(p_old numeric, p_new numeric) IS 'Whether a ceiling admits more than before. Null = no ceiling.';
+
+--
+-- Name: is_admin(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.is_admin() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select coalesce(
+    (select auth.jwt()) -> 'app_metadata' ->> 'role' = 'admin'
+    and (select auth.jwt()) ->> 'aal' = 'aal2'
+    and exists (select 1 from private.admins a where a.user_id = (select auth.uid())),
+    false
+  )
+$$;
+
+ALTER FUNCTION private.is_admin() OWNER TO postgres;
+
+--
+-- Name: FUNCTION is_admin(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.is_admin() IS 'A row in private.admins, the role claim and a session with a second factor: all three.';
+
+--
+-- Name: kill_switch(boolean, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.kill_switch(p_on boolean, p_reason text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_me constant uuid := private.me();
+  v_ended integer := 0;
+begin
+  if p_on is null or char_length(p_reason) > 200 then
+    perform private.refuse(422, 'invalid', 'The switch is on or off, and its reason has at most 200 characters.');
+  elsif not p_on then
+    perform private.require_step_up();
+  end if;
+  update public.profiles
+  set trading_halted = p_on, halted_at = case when p_on then clock_timestamp() end,
+    halt_reason = case when p_on then p_reason end
+  where id = v_me;
+  if p_on then
+    v_ended := private.stop_entries(v_me);
+    perform private.cancel_waiting_entries(v_me);
+  end if;
+  perform private.note(v_me, 'warning', case when p_on then 'kill_switch_on' else 'kill_switch_off' end,
+    case when p_on then 'No entries on any account until you release the switch; exits go on.'
+      else 'The kill switch is released: entries are allowed again.' end,
+    jsonb_build_object('reason', p_reason, 'ended', v_ended));
+  return jsonb_build_object('on', p_on, 'ended', v_ended);
+end
+$$;
+
+ALTER FUNCTION private.kill_switch(p_on boolean, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.kill_switch(p_on boolean, p_reason text) IS 'public.kill_switch, checked.';
+
+--
+-- Name: risk_settings; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.risk_settings (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker,
+    account_id uuid,
+    max_daily_loss_usd numeric,
+    max_daily_loss_pct numeric,
+    max_trades_per_day integer,
+    max_open_trades integer,
+    max_concurrent_positions integer,
+    max_order_qty numeric,
+    max_risk_per_trade_pct numeric,
+    max_price_deviation_pct numeric,
+    stop_required boolean DEFAULT false NOT NULL,
+    allowed_symbols text[],
+    rules jsonb DEFAULT '{}'::jsonb NOT NULL,
+    effective_from timestamp with time zone DEFAULT now() NOT NULL,
+    superseded_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT risk_settings_max_concurrent_positions_check CHECK ((max_concurrent_positions >= 0)),
+    CONSTRAINT risk_settings_max_daily_loss_pct_check CHECK ((max_daily_loss_pct >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_daily_loss_usd_check CHECK ((max_daily_loss_usd >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_open_trades_check CHECK ((max_open_trades >= 0)),
+    CONSTRAINT risk_settings_max_order_qty_check CHECK ((max_order_qty >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_price_deviation_pct_check CHECK ((max_price_deviation_pct >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_risk_per_trade_pct_check CHECK ((max_risk_per_trade_pct >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_trades_per_day_check CHECK ((max_trades_per_day >= 0)),
+    CONSTRAINT scope_of_limits_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL)))
+);
+
+ALTER TABLE public.risk_settings OWNER TO postgres;
+
+--
+-- Name: TABLE risk_settings; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.risk_settings IS 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
+
+--
+-- Name: limits_admit_more(public.risk_settings, public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select private.higher(o.max_daily_loss_usd, n.max_daily_loss_usd)
+    or private.higher(o.max_daily_loss_pct, n.max_daily_loss_pct)
+    or private.higher(o.max_trades_per_day, n.max_trades_per_day)
+    or private.higher(o.max_open_trades, n.max_open_trades)
+    or private.higher(o.max_concurrent_positions, n.max_concurrent_positions)
+    or private.higher(o.max_order_qty, n.max_order_qty)
+    or private.higher(o.max_risk_per_trade_pct, n.max_risk_per_trade_pct)
+    or private.higher(o.max_price_deviation_pct, n.max_price_deviation_pct)
+    or (o.stop_required and not n.stop_required)
+    or (o.allowed_symbols is not null and not coalesce(n.allowed_symbols <@ o.allowed_symbols, false))
+    -- A rule may be added; changing or dropping one might admit more, so it counts as that.
+    or not n.rules @> o.rules
+$$;
+
+ALTER FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION limits_admit_more(o public.risk_settings, n public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) IS 'Whether the changed limits could admit an order that the old ones refused.';
+
+--
+-- Name: lock_account(uuid, timestamp with time zone, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.my_account(p_account_id);
+begin
+  if p_until is null or p_until <= clock_timestamp() then
+    perform private.refuse(422, 'invalid', 'A lock ends in the future.');
+  elsif char_length(p_reason) > 200 then
+    perform private.refuse(422, 'invalid', 'The reason of a lock has at most 200 characters.');
+  end if;
+  -- An earlier end is a lift in disguise.
+  if a.locked_until > clock_timestamp() and p_until < a.locked_until and private.any_live(array[a.id]) then
+    perform private.require_step_up();
+  end if;
+  update public.broker_accounts set locked_until = p_until, lock_reason = p_reason where id = a.id;
+  perform private.note(a.user_id, 'warning', 'account_locked',
+    format('%s takes no entries until %s.', coalesce(a.label, a.account_id), p_until),
+    jsonb_build_object('account_id', a.id, 'until', p_until, 'reason', p_reason));
+end
+$$;
+
+ALTER FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) IS 'public.lock_account, checked.';
+
+--
+-- Name: me(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.me() RETURNS uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  who constant uuid := (select auth.uid());
+begin
+  if who is null or not exists (select 1 from public.profiles p where p.id = who and p.status <> 'deleted') then
+    perform private.refuse(401, 'sign_in_required', 'Sign in first.');
+  end if;
+  return who;
+end
+$$;
+
+ALTER FUNCTION private.me() OWNER TO postgres;
+
+--
+-- Name: FUNCTION me(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.me() IS 'The signed-in user; refuses where there is none.';
+
+--
+-- Name: mfa_enrolled(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.mfa_enrolled() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  -- Not every footing has the table; where it is missing nobody can have a factor.
+  if pg_catalog.to_regclass('auth.mfa_factors') is null then
+    return false;
+  end if;
+  return exists (
+    select 1 from auth.mfa_factors f where f.user_id = (select auth.uid()) and f.status = 'verified'
+  );
+end
+$$;
+
+ALTER FUNCTION private.mfa_enrolled() OWNER TO postgres;
+
+--
+-- Name: FUNCTION mfa_enrolled(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.mfa_enrolled() IS 'Whether the user has a verified second factor.';
+
+--
+-- Name: mirror_factor(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.mirror_factor() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  owner constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
+begin
+  update public.profiles
+  set totp_enabled = exists (select 1 from auth.mfa_factors f where f.user_id = owner and f.status = 'verified')
+  where id = owner;
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.mirror_factor() OWNER TO postgres;
+
+--
+-- Name: FUNCTION mirror_factor(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.mirror_factor() IS 'Shows on the profile whether a second factor is on. Nothing decides by the mirror.';
+
+--
+-- Name: mirror_plan(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.mirror_plan() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  update public.profiles
+  set plan_tier = private.effective_plan(new.user_id), trial_end = new.trial_end
+  where id = new.user_id;
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.mirror_plan() OWNER TO postgres;
+
+--
+-- Name: FUNCTION mirror_plan(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.mirror_plan() IS 'Shows the subscription on the profile. Nothing decides by the mirror.';
+
+--
+-- Name: my_account(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.my_account(p_account_id uuid) RETURNS public.broker_accounts
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a public.broker_accounts;
+begin
+  select b.* into a from public.broker_accounts b
+  where b.id = p_account_id and b.user_id = private.me() for no key update;
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such account.');
+  end if;
+  return a;
+end
+$$;
+
+ALTER FUNCTION private.my_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION my_account(p_account_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.my_account(p_account_id uuid) IS 'The user''s own account, locked; anybody else''s does not exist for him.';
+
+--
+-- Name: my_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.my_endpoint(p_endpoint_id uuid) RETURNS public.webhook_endpoints
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e public.webhook_endpoints;
+begin
+  select w.* into e from public.webhook_endpoints w
+  where w.id = p_endpoint_id and w.user_id = private.me() for no key update;
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such endpoint.');
+  end if;
+  return e;
+end
+$$;
+
+ALTER FUNCTION private.my_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION my_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.my_endpoint(p_endpoint_id uuid) IS 'The user''s own endpoint, locked; anybody else''s does not exist for him.';
+
+--
+-- Name: note(uuid, public.log_level, text, text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  insert into public.logs (user_id, level, type, message, details)
+  values (p_user_id, p_level, p_type, left(p_message, 1000), coalesce(p_details, '{}'))
+$$;
+
+ALTER FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) IS 'A line in the user''s own log.';
+
+--
+-- Name: order_status_follows_the_table(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.order_status_follows_the_table() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if new.status is distinct from old.status and not exists (
+    select 1 from public.order_transitions t where t.from_status = old.status and t.to_status = new.status
+  ) then
+    raise exception 'order % cannot go from % to %', old.id, old.status, new.status using errcode = 'check_violation';
+  end if;
+  return new;
+end
+$$;
+
+ALTER FUNCTION private.order_status_follows_the_table() OWNER TO postgres;
+
+--
+-- Name: FUNCTION order_status_follows_the_table(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.order_status_follows_the_table() IS 'Refuses an order status that order_transitions does not allow.';
+
+--
+-- Name: put_limits(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.put_limits(r public.risk_settings) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_id bigint;
+begin
+  update public.risk_settings s set superseded_at = now()
+  where s.user_id = r.user_id and s.broker is not distinct from r.broker
+    and s.account_id is not distinct from r.account_id and s.superseded_at is null;
+  insert into public.risk_settings (
+    user_id, broker, account_id, max_daily_loss_usd, max_daily_loss_pct, max_trades_per_day, max_open_trades,
+    max_concurrent_positions, max_order_qty, max_risk_per_trade_pct, max_price_deviation_pct, stop_required,
+    allowed_symbols, rules
+  ) values (
+    r.user_id, r.broker, r.account_id, r.max_daily_loss_usd, r.max_daily_loss_pct, r.max_trades_per_day,
+    r.max_open_trades, r.max_concurrent_positions, r.max_order_qty, r.max_risk_per_trade_pct,
+    r.max_price_deviation_pct, r.stop_required, r.allowed_symbols, r.rules
+  ) returning id into v_id;
+  return v_id;
+exception when check_violation then
+  perform private.refuse(422, 'invalid', 'A limit is 0 or more: 0 allows nothing, null is no limit.');
+end
+$$;
+
+ALTER FUNCTION private.put_limits(r public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION put_limits(r public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.put_limits(r public.risk_settings) IS 'Puts limits in force; those they replace stay as history.';
+
+--
+-- Name: refuse(integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.refuse(p_status integer, p_code text, p_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  raise exception using errcode = 'PT' || p_status, message = p_message, hint = p_code;
+end
+$$;
+
+ALTER FUNCTION private.refuse(p_status integer, p_code text, p_message text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION refuse(p_status integer, p_code text, p_message text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.refuse(p_status integer, p_code text, p_message text) IS 'Ends the call with an HTTP status, a stable code (as hint) and a sentence.';
+
+--
+-- Name: refuse_tampering(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.refuse_tampering() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  raise exception 'admin_actions is insert only: nobody changes or deletes what is recorded' using errcode = '42501';
+end
+$$;
+
+ALTER FUNCTION private.refuse_tampering() OWNER TO postgres;
+
+--
+-- Name: FUNCTION refuse_tampering(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.refuse_tampering() IS 'Keeps the audit trail as it was written, for every role.';
+
+--
+-- Name: replay_event(bigint); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.replay_event(p_event_id bigint) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer constant jsonb := engine.replay(private.me(), p_event_id);
+begin
+  if (v_answer ->> 'http')::integer <> 202 then
+    perform private.refuse((v_answer ->> 'http')::integer, v_answer ->> 'error', v_answer ->> 'message');
+  end if;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION private.replay_event(p_event_id bigint) OWNER TO postgres;
+
+--
+-- Name: FUNCTION replay_event(p_event_id bigint); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.replay_event(p_event_id bigint) IS 'public.replay_event, checked.';
+
+--
+-- Name: require_step_up(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.require_step_up() RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if private.step_up() then
+    return;
+  elsif private.mfa_enrolled() then
+    perform private.refuse(403, 'step_up_required',
+      'Confirm with a new code from your authenticator app, then try again. A code counts for 15 minutes.');
+  end if;
+  perform private.refuse(403, 'second_factor_required',
+    'This needs a second factor: set up an authenticator app in your security settings first.');
+end
+$$;
+
+ALTER FUNCTION private.require_step_up() OWNER TO postgres;
+
+--
+-- Name: FUNCTION require_step_up(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.require_step_up() IS 'Refuses unless the second factor was used in the last 15 minutes.';
+
+--
+-- Name: reveal_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.reveal_endpoint(p_endpoint_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e constant public.webhook_endpoints := private.my_endpoint(p_endpoint_id);
+begin
+  if private.endpoint_is_live(e.id) or not private.session_is_strong_enough() then
+    perform private.require_step_up();
+  end if;
+  insert into public.admin_actions (actor, action, target_user_id, details)
+  values ('owner', 'endpoint_revealed', e.user_id, jsonb_build_object('endpoint_id', e.id, 'version', e.token_version));
+  perform private.note(e.user_id, 'info', 'endpoint_revealed',
+    format('The address of %s was shown.', e.name), jsonb_build_object('endpoint_id', e.id));
+  return jsonb_build_object('endpoint_id', e.id, 'version', e.token_version, 'broker', e.broker);
+end
+$$;
+
+ALTER FUNCTION private.reveal_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION reveal_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.reveal_endpoint(p_endpoint_id uuid) IS 'public.reveal_endpoint, checked.';
+
+--
+-- Name: revoke_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.revoke_endpoint(p_endpoint_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e constant public.webhook_endpoints := private.my_endpoint(p_endpoint_id);
+begin
+  update public.webhook_endpoints
+  set enabled = false, token_version = token_version + 1, previous_valid_until = null
+  where id = e.id;
+  perform private.note(e.user_id, 'warning', 'endpoint_revoked',
+    format('Every address of %s is dead.', e.name), jsonb_build_object('endpoint_id', e.id));
+end
+$$;
+
+ALTER FUNCTION private.revoke_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION revoke_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.revoke_endpoint(p_endpoint_id uuid) IS 'public.revoke_endpoint, checked.';
+
+--
+-- Name: rotate_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.rotate_endpoint(p_endpoint_id uuid) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e constant public.webhook_endpoints := private.my_endpoint(p_endpoint_id);
+begin
+  if private.endpoint_is_live(e.id) then
+    perform private.require_step_up();
+  end if;
+  update public.webhook_endpoints
+  set token_version = token_version + 1, previous_valid_until = clock_timestamp() + interval '24 hours'
+  where id = e.id;
+  perform private.note(e.user_id, 'warning', 'endpoint_rotated',
+    format('%s has a new address; the old one works for 24 hours more.', e.name),
+    jsonb_build_object('endpoint_id', e.id));
+  return e.token_version + 1;
+end
+$$;
+
+ALTER FUNCTION private.rotate_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION rotate_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) IS 'public.rotate_endpoint, checked.';
+
+--
+-- Name: save_endpoint(public.webhook_endpoints); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.save_endpoint(e public.webhook_endpoints) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  update public.webhook_endpoints
+  set name = e.name, require_signature = e.require_signature, allow_cidrs = e.allow_cidrs, max_age_s = e.max_age_s,
+    dedupe_window_s = e.dedupe_window_s, on_same = e.on_same, on_opposite = e.on_opposite, scope = e.scope,
+    qty_mode = e.qty_mode, qty = e.qty, allowed_symbols = e.allowed_symbols, allowed_actions = e.allowed_actions,
+    max_qty = e.max_qty, max_entries_per_day = e.max_entries_per_day, alerts_per_minute = e.alerts_per_minute
+  where id = e.id;
+exception when integrity_constraint_violation then
+  perform private.refuse(422, 'invalid', format('A setting has a value we do not allow: %s.', sqlerrm));
+end
+$$;
+
+ALTER FUNCTION private.save_endpoint(e public.webhook_endpoints) OWNER TO postgres;
+
+--
+-- Name: FUNCTION save_endpoint(e public.webhook_endpoints); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.save_endpoint(e public.webhook_endpoints) IS 'Writes the settings of an endpoint.';
+
+--
+-- Name: session_is_strong_enough(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.session_is_strong_enough() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select coalesce((select auth.jwt()) ->> 'aal' = 'aal2', false) or not private.mfa_enrolled()
+$$;
+
+ALTER FUNCTION private.session_is_strong_enough() OWNER TO postgres;
+
+--
+-- Name: FUNCTION session_is_strong_enough(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.session_is_strong_enough() IS 'Who has enrolled a second factor must have used it in this session; who has none, need not.';
+
+--
+-- Name: set_endpoint_accounts(uuid, uuid[], numeric[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  e constant public.webhook_endpoints := private.my_endpoint(p_endpoint_id);
+  v_growing uuid [];
+begin
+  if p_multipliers is not null and (
+    cardinality(p_multipliers) <> coalesce(cardinality(p_account_ids), 0)
+    or exists (select 1 from unnest(p_multipliers) m where m is null or m <= 0 or m > 100)
+  ) then
+    perform private.refuse(422, 'invalid', 'There is one multiplier above 0 and up to 100 for each account.');
+  end if;
+  perform private.check_endpoint_accounts(e.broker, p_account_ids);
+  select array_agg(w.id) into v_growing
+  from unnest(p_account_ids, p_multipliers) w (id, multiplier)
+  left join public.webhook_endpoint_accounts t on t.endpoint_id = e.id and t.account_id = w.id
+  where t.account_id is null or w.multiplier > t.multiplier;
+  if private.any_live(v_growing) then
+    perform private.require_step_up();
+  end if;
+  delete from public.webhook_endpoint_accounts t
+  where t.endpoint_id = e.id and t.account_id <> all (coalesce(p_account_ids, '{}'));
+  insert into public.webhook_endpoint_accounts as t (endpoint_id, account_id, user_id, multiplier)
+  select distinct on (w.id) e.id, w.id, e.user_id, coalesce(w.multiplier, 1)
+  from unnest(p_account_ids, p_multipliers) w (id, multiplier)
+  order by w.id, w.multiplier
+  on conflict (endpoint_id, account_id) do update
+  set multiplier = excluded.multiplier
+  where p_multipliers is not null and t.multiplier <> excluded.multiplier;
+end
+$$;
+
+ALTER FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) IS 'public.set_endpoint_accounts, checked.';
+
+--
+-- Name: set_risk(jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_me constant uuid := private.me();
+  v_scope constant jsonb := coalesce(p_scope, '{}');
+  v_practice boolean;
+  o public.risk_settings;
+  n public.risk_settings;
+begin
+  if jsonb_typeof(v_scope) <> 'object' or v_scope - array['broker', 'account_id'] <> '{}'
+    or (v_scope ->> 'broker' is not null and v_scope ->> 'account_id' is not null)
+    or coalesce(v_scope ->> 'broker', 'paper') not in (select unnest(enum_range(null::public.broker))::text) then
+    perform private.refuse(422, 'invalid', 'The scope is {}, {"broker": ...} or {"account_id": ...}.');
+  end if;
+  -- Two changes at the same moment are made one after the other.
+  perform 1 from public.profiles p where p.id = v_me for no key update;
+  o.user_id := v_me;
+  o.broker := (v_scope ->> 'broker')::public.broker;
+  if v_scope ->> 'account_id' is not null then
+    o.account_id := (private.my_account((v_scope ->> 'account_id')::uuid)).id;
+  end if;
+  v_practice := o.broker = 'paper' or (o.account_id is not null and not private.any_live(array[o.account_id]));
+  select r.* into n from public.risk_settings r
+  where r.user_id = v_me and r.broker is not distinct from o.broker
+    and r.account_id is not distinct from o.account_id and r.superseded_at is null;
+  if found then
+    o := n;
+  else
+    o.stop_required := false;
+    o.rules := '{}';
+  end if;
+  n := private.with_limits(o, p_values);
+  if n is not distinct from o and o.id is not null then
+    return o.id;
+  end if;
+  if private.limits_admit_more(o, n) then
+    if not coalesce(v_practice, false) then
+      perform private.require_step_up();
+    end if;
+    perform private.note(v_me, 'warning', 'limits_loosened', 'Your limits were loosened.',
+      jsonb_build_object('scope', v_scope, 'changed', p_values));
+  end if;
+  return private.put_limits(n);
+end
+$$;
+
+ALTER FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) IS 'public.set_risk, checked.';
+
+--
+-- Name: step_up(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.step_up() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select coalesce((select auth.jwt()) ->> 'aal' = 'aal2', false) and exists (
+    select 1
+    from jsonb_array_elements(
+      case when jsonb_typeof((select auth.jwt()) -> 'amr') = 'array' then (select auth.jwt()) -> 'amr' else '[]' end
+    ) as used (entry)
+    where used.entry ->> 'method' = 'totp'
+      and (used.entry ->> 'timestamp')::numeric >= extract(epoch from clock_timestamp()) - 900
+  )
+$$;
+
+ALTER FUNCTION private.step_up() OWNER TO postgres;
+
+--
+-- Name: FUNCTION step_up(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.step_up() IS 'The second factor was used in this session at most 15 minutes ago.';
+
+--
+-- Name: stop_entries(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.stop_entries(p_user_id uuid) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_account uuid;
+  v_epoch bigint;
+  v_n integer := 0;
+begin
+  for v_account in
+    select a.id from public.broker_accounts a where a.user_id = p_user_id order by a.id for no key update
+  loop
+    update public.broker_accounts set halt_epoch = halt_epoch + 1
+    where id = v_account returning halt_epoch into v_epoch;
+    v_n := v_n + engine.supersede(
+      v_account, 9223372036854775807, array['open', 'add', 'reverse', 'target', 'modify']::public.action [],
+      null, null, null, null
+    );
+    -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
+    update public.deliveries d set halt_epoch = v_epoch
+    from engine.queue q
+    where q.account_id = v_account and d.id = q.id and (q.is_exit or exists (
+      select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
+    ));
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION private.stop_entries(p_user_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION stop_entries(p_user_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.stop_entries(p_user_id uuid) IS 'Nothing of the user that opens a position and was accepted before now is sent any more. Returns how many were ended.';
+
+--
+-- Name: submit_intent(jsonb, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_me constant uuid := private.me();
+  v_exit constant boolean := coalesce(p_intent ->> 'action', 'open') in ('close', 'reduce', 'cancel', 'flatten');
+  v_accounts uuid [];
+  v_answer jsonb;
+begin
+  if jsonb_typeof(p_intent) is distinct from 'object' then
+    perform private.refuse(422, 'invalid', 'An intent is an object such as {"action": "open", "side": "buy", ...}.');
+  elsif coalesce(p_source, '') not in ('dashboard', 'cli') then
+    perform private.refuse(422, 'invalid', 'The source is dashboard or cli.');
+  elsif char_length(p_idempotency_key) not between 1 and 128 then
+    perform private.refuse(422, 'invalid', 'An idempotency key has 1 to 128 characters.');
+  end if;
+  v_accounts := private.accounts_named(v_me, p_intent -> 'accounts');
+  perform private.check_trading_session(v_accounts, v_exit);
+  v_answer := engine.accept_intent(jsonb_build_object(
+    'user_id', v_me, 'source', p_source, 'intent', p_intent - 'accounts', 'idempotency_key', p_idempotency_key,
+    'accounts', to_jsonb(v_accounts), 'aal2', coalesce((select auth.jwt()) ->> 'aal' = 'aal2', false)
+  ));
+  if (v_answer ->> 'http')::integer <> 202 then
+    perform private.refuse((v_answer ->> 'http')::integer, v_answer ->> 'error', v_answer ->> 'message');
+  end if;
+  return v_answer;
+exception when data_exception then
+  perform private.refuse(422, 'invalid', format('The intent cannot be read: %s.', sqlerrm));
+end
+$$;
+
+ALTER FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION submit_intent(p_intent jsonb, p_idempotency_key text, p_source text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) IS 'public.submit_intent, checked.';
+
+--
+-- Name: tell_deliveries(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_deliveries() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  shown bigint [];
+begin
+  if tg_op = 'UPDATE' then
+    -- queued, claimed and queued again are one thing to a trader: not finished yet.
+    select array_agg(n.id) into shown
+    from changed n join before o on o.id = n.id
+    where (n.status in ('done', 'dead'), n.outcome, n.reason)
+      is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason);
+    if shown is null then
+      return null;
+    end if;
+  end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'events:' || n.user_id, 'broadcast', true,
+    case tg_op when 'INSERT' then 'delivery.created' else 'delivery.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
+      'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
+      'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
+      'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
+    )
+  from changed n
+  where tg_op = 'INSERT' or n.id = any (shown)
+  order by n.id;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_deliveries() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_deliveries(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_deliveries() IS 'Tells owners of new and finished deliveries.';
+
+--
+-- Name: tell_events(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_events() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  shown bigint [];
+begin
+  if tg_op = 'UPDATE' then
+    select array_agg(n.id) into shown
+    from changed n join before o on o.id = n.id
+    where (n.status, n.reason, n.processed) is distinct from (o.status, o.reason, o.processed);
+    if shown is null then
+      return null;
+    end if;
+  end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'events:' || n.user_id, 'broadcast', true,
+    case tg_op when 'INSERT' then 'event.created' else 'event.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'source', n.source, 'broker', n.broker, 'endpoint_id', n.endpoint_id,
+      'status', n.status, 'reason', n.reason, 'processed', n.processed, 'dry_run', n.dry_run,
+      'fired_at', n.fired_at, 'received_at', n.received_at
+    )
+  from changed n
+  where tg_op = 'INSERT' or n.id = any (shown)
+  order by n.id;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_events() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_events(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_events() IS 'Tells owners of new and changed alerts: what happened to them, never their body or signature.';
+
+--
+-- Name: tell_health(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_health() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'health:system', 'broadcast', true, 'health.updated',
+    jsonb_build_object(
+      'broker', n.broker, 'v', floor(extract(epoch from n.updated_at) * 1000)::bigint, 'status', n.status,
+      'latency_ms', n.latency_ms::text, 'message', n.message, 'updated_at', n.updated_at
+    )
+  from changed n join before o on o.broker = n.broker
+  where (n.status, n.message) is distinct from (o.status, o.message)
+  order by n.broker;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_health() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_health(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_health() IS 'Tells everyone when a broker''s health changes; a new latency alone is no news.';
+
+--
+-- Name: tell_logs(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_logs() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'logs:' || n.user_id, 'broadcast', true, 'log.created',
+    jsonb_build_object(
+      'id', n.id::text, 'v', 1, 'level', n.level, 'type', n.type, 'message', n.message,
+      'correlation_id', n.correlation_id::text, 'created_at', n.created_at
+    )
+  from changed n
+  where n.user_id is not null
+  order by n.id;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_logs() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_logs(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_logs() IS 'Tells users of new lines in their log.';
+
+--
+-- Name: tell_orders(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_orders() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  shown bigint [];
+begin
+  if tg_op = 'UPDATE' then
+    -- From pending to submitting nothing happens that a trader could see: the broker has not answered yet.
+    select array_agg(n.id) into shown
+    from changed n join before o on o.id = n.id
+    where (n.status, n.filled_qty, n.qty) is distinct from (o.status, o.filled_qty, o.qty)
+      and not (n.status = 'submitting' and o.status = 'pending')
+      or (n.avg_price, n.price, n.stop_price, n.stop_loss, n.take_profit, n.reason, n.venue_order_id)
+      is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id);
+    if shown is null then
+      return null;
+    end if;
+  end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'orders:' || n.user_id, 'broadcast', true,
+    case tg_op when 'INSERT' then 'order.created' else 'order.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+      'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
+      'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
+      'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
+      'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
+      'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
+    )
+  from changed n
+  where tg_op = 'INSERT' or n.id = any (shown)
+  order by n.id;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_orders() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_orders(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_orders() IS 'Tells owners of new and changed orders.';
+
+--
+-- Name: tell_positions(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_positions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  shown bigint [];
+begin
+  if tg_op = 'UPDATE' then
+    -- as_of alone is no news: every poll of the broker moves it.
+    select array_agg(n.id) into shown
+    from changed n join before o on o.id = n.id
+    where (n.side, n.qty, n.entry_price, n.unrealized_pnl, n.stop_loss, n.take_profit, n.closed_at, n.freshness)
+      is distinct from
+      (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness);
+    if shown is null then
+      return null;
+    end if;
+  end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'positions:' || n.user_id, 'broadcast', true,
+    case tg_op when 'INSERT' then 'position.created' else 'position.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+      'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
+      'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
+      'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
+      'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
+    )
+  from changed n
+  where tg_op = 'INSERT' or n.id = any (shown)
+  order by n.id;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_positions() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_positions(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_positions() IS 'Tells owners of new and changed positions.';
+
+--
+-- Name: text_values(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.text_values(p_numbers jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if pg_catalog.jsonb_typeof(p_numbers) is distinct from 'object' then
+    return null;
+  end if;
+  return (select pg_catalog.jsonb_object_agg(m.key, m.value) from pg_catalog.jsonb_each_text(p_numbers) m);
+end
+$$;
+
+ALTER FUNCTION private.text_values(p_numbers jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION text_values(p_numbers jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.text_values(p_numbers jsonb) IS 'The members of an object as text, so that a browser shows every digit.';
+
+--
+-- Name: touch(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.touch() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if tg_argv[0] <> 'updated_at' then
+    new.version := old.version + 1;
+  end if;
+  if tg_argv[0] <> 'version' then
+    new.updated_at := clock_timestamp();
+  end if;
+  return new;
+end
+$$;
+
+ALTER FUNCTION private.touch() OWNER TO postgres;
+
+--
+-- Name: FUNCTION touch(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.touch() IS 'Raises version and sets updated_at on every update. Argument: both, version or updated_at, whichever the table has.';
+
+--
+-- Name: unlock_account(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.unlock_account(p_account_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.my_account(p_account_id);
+begin
+  if private.any_live(array[a.id]) then
+    perform private.require_step_up();
+  end if;
+  update public.broker_accounts set locked_until = null, lock_reason = null
+  where id = a.id and locked_until is not null;
+  if found then
+    perform private.note(a.user_id, 'warning', 'account_unlocked',
+      format('The lock of %s was lifted.', coalesce(a.label, a.account_id)), jsonb_build_object('account_id', a.id));
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.unlock_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION unlock_account(p_account_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.unlock_account(p_account_id uuid) IS 'public.unlock_account, checked.';
+
+--
+-- Name: update_endpoint(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  o constant public.webhook_endpoints := private.my_endpoint(p_endpoint_id);
+  n constant public.webhook_endpoints := private.with_settings(o, p_settings);
+begin
+  if private.endpoint_admits_more(o, n) and private.endpoint_is_live(o.id) then
+    perform private.require_step_up();
+  end if;
+  perform private.save_endpoint(n);
+end
+$$;
+
+ALTER FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION update_endpoint(p_endpoint_id uuid, p_settings jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) IS 'public.update_endpoint, checked.';
+
+--
+-- Name: with_limits(public.risk_settings, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) RETURNS public.risk_settings
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_names constant text [] := array[
+    'max_daily_loss_usd', 'max_daily_loss_pct', 'max_trades_per_day', 'max_open_trades', 'max_concurrent_positions',
+    'max_order_qty', 'max_risk_per_trade_pct', 'max_price_deviation_pct', 'stop_required', 'allowed_symbols', 'rules'
+  ];
+  v_unknown text;
+begin
+  if jsonb_typeof(p_values) is distinct from 'object' then
+    perform private.refuse(422, 'invalid', 'Limits are an object of names and values.');
+  end if;
+  select k into v_unknown from jsonb_object_keys(p_values) k where k <> all (c_names) limit 1;
+  if found then
+    perform private.refuse(422, 'invalid', format('There is no limit called %s.', v_unknown));
+  end if;
+  r := jsonb_populate_record(r, p_values);
+  if r.rules is null or jsonb_typeof(r.rules) <> 'object' or r.stop_required is null then
+    perform private.refuse(422, 'invalid', 'rules is an object and stop_required is true or false.');
+  end if;
+  return r;
+exception when data_exception then
+  perform private.refuse(422, 'invalid', format('A limit cannot be read: %s.', sqlerrm));
+end
+$$;
+
+ALTER FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION with_limits(r public.risk_settings, p_values jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) IS 'The limits with these values; unknown names and unreadable values are refused.';
+
+--
+-- Name: with_settings(public.webhook_endpoints, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jsonb) RETURNS public.webhook_endpoints
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_names constant text [] := array[
+    'name', 'require_signature', 'allow_cidrs', 'max_age_s', 'dedupe_window_s', 'on_same', 'on_opposite', 'scope',
+    'qty_mode', 'qty', 'allowed_symbols', 'allowed_actions', 'max_qty', 'max_entries_per_day', 'alerts_per_minute'
+  ];
+  v_unknown text;
+begin
+  if jsonb_typeof(p_settings) is distinct from 'object' then
+    perform private.refuse(422, 'invalid', 'Settings are an object of names and values.');
+  end if;
+  select k into v_unknown from jsonb_object_keys(p_settings) k where k <> all (c_names) limit 1;
+  if found then
+    perform private.refuse(422, 'invalid', format('An endpoint has no setting called %s.', v_unknown));
+  end if;
+  return jsonb_populate_record(e, p_settings);
+exception when data_exception then
+  perform private.refuse(422, 'invalid', format('A setting cannot be read: %s.', sqlerrm));
+end
+$$;
+
+ALTER FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION with_settings(e public.webhook_endpoints, p_settings jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jsonb) IS 'The endpoint with these settings; unknown names and unreadable values are refused.';
+
+--
+-- Name: admin_disable_account(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.admin_disable_account(p_account_id uuid, p_reason text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.admin_disable_account(p_account_id, p_reason)
+$$;
+
+ALTER FUNCTION public.admin_disable_account(p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION admin_disable_account(p_account_id uuid, p_reason text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.admin_disable_account(p_account_id uuid, p_reason text) IS 'Admins: no new entries on an account. Recorded, and shown to the trader.';
+
+--
+-- Name: admin_flatten(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.admin_flatten(p_account_id, p_reason) $$;
+
+ALTER FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION admin_flatten(p_account_id uuid, p_reason text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) IS 'Admins: closes everything on an account. Recorded, and shown to the trader.';
+
+--
+-- Name: cancel_order(bigint); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.cancel_order(p_order_id bigint) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.cancel_order(p_order_id) $$;
+
+ALTER FUNCTION public.cancel_order(p_order_id bigint) OWNER TO postgres;
+
+--
+-- Name: FUNCTION cancel_order(p_order_id bigint); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.cancel_order(p_order_id bigint) IS 'Cancels an entry that has not filled.';
+
+--
+-- Name: close_position(bigint); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.close_position(p_position_id bigint) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.close_position(p_position_id) $$;
+
+ALTER FUNCTION public.close_position(p_position_id bigint) OWNER TO postgres;
+
+--
+-- Name: FUNCTION close_position(p_position_id bigint); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.close_position(p_position_id bigint) IS 'Closes the position''s side of its symbol on its account, before anything else that waits.';
+
+--
+-- Name: connect_paper(text, text, numeric, public.margin_mode); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.connect_paper(p_label text DEFAULT NULL::text, p_currency text DEFAULT 'USD'::text, p_balance numeric DEFAULT 100000, p_margin_mode public.margin_mode DEFAULT 'netting'::public.margin_mode) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.connect_paper(p_label, p_currency, p_balance, p_margin_mode)
+$$;
+
+ALTER FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) OWNER TO postgres;
+
+--
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) IS 'Opens a paper account: play money, the real road. Returns its id. Asks for nothing above a password.';
+
+--
+-- Name: create_endpoint(public.broker, text, uuid[], jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[] DEFAULT '{}'::uuid[], p_settings jsonb DEFAULT '{}'::jsonb) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.create_endpoint(p_broker, p_name, p_account_ids, p_settings)
+$$;
+
+ALTER FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) IS 'Makes an address for alerts and returns its id. On live accounts: step-up.';
+
+--
+-- Name: disable_account(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.disable_account(p_account_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.disable_account(p_account_id) $$;
+
+ALTER FUNCTION public.disable_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION disable_account(p_account_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.disable_account(p_account_id uuid) IS 'No new entries on an account; exits go on. Always possible.';
+
+--
+-- Name: disable_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.disable_endpoint(p_endpoint_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.enable_endpoint(p_endpoint_id, false) $$;
+
+ALTER FUNCTION public.disable_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION disable_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.disable_endpoint(p_endpoint_id uuid) IS 'Alerts are refused until it is enabled again. Always possible.';
+
+--
+-- Name: enable_account(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.enable_account(p_account_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.enable_account(p_account_id) $$;
+
+ALTER FUNCTION public.enable_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION enable_account(p_account_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.enable_account(p_account_id uuid) IS 'Allows new entries on an account. On a live account: step-up.';
+
+--
+-- Name: enable_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.enable_endpoint(p_endpoint_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.enable_endpoint(p_endpoint_id, true) $$;
+
+ALTER FUNCTION public.enable_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION enable_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.enable_endpoint(p_endpoint_id uuid) IS 'Alerts are taken again. On live accounts: step-up.';
+
+--
+-- Name: flatten(uuid[], text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.flatten(p_account_ids uuid[] DEFAULT NULL::uuid[], p_source text DEFAULT 'dashboard'::text) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.flatten(p_account_ids, p_source) $$;
+
+ALTER FUNCTION public.flatten(p_account_ids uuid[], p_source text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION flatten(p_account_ids uuid[], p_source text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) IS 'Closes every position and cancels every order of the accounts (none named = all), before anything else.';
+
+--
+-- Name: kill_switch(boolean, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.kill_switch(p_on boolean, p_reason text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.kill_switch(p_on, p_reason) $$;
+
+ALTER FUNCTION public.kill_switch(p_on boolean, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.kill_switch(p_on boolean, p_reason text) IS 'On: no entry on any account, at once, always possible; exits go on. Off: step-up.';
+
+--
+-- Name: lock_account(uuid, timestamp with time zone, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text DEFAULT NULL::text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.lock_account(p_account_id, p_until, p_reason)
+$$;
+
+ALTER FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) IS 'No entries on an account until a moment. Always possible; shortening a lock of a live account: step-up.';
+
+--
+-- Name: replay_event(bigint); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.replay_event(p_event_id bigint) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.replay_event(p_event_id) $$;
+
+ALTER FUNCTION public.replay_event(p_event_id bigint) OWNER TO postgres;
+
+--
+-- Name: FUNCTION replay_event(p_event_id bigint); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.replay_event(p_event_id bigint) IS 'The same alert through today''s rules as a dry run: nothing is sent. Returns event_id, status, deliveries.';
+
+--
+-- Name: reveal_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.reveal_endpoint(p_endpoint_id uuid) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.reveal_endpoint(p_endpoint_id) $$;
+
+ALTER FUNCTION public.reveal_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION reveal_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.reveal_endpoint(p_endpoint_id uuid) IS 'What the address is derived from; audited. On live accounts: step-up.';
+
+--
+-- Name: revoke_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.revoke_endpoint(p_endpoint_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.revoke_endpoint(p_endpoint_id) $$;
+
+ALTER FUNCTION public.revoke_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION revoke_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.revoke_endpoint(p_endpoint_id uuid) IS 'Every address of the endpoint is dead at once. Always possible.';
+
+--
+-- Name: rotate_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.rotate_endpoint(p_endpoint_id uuid) RETURNS integer
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.rotate_endpoint(p_endpoint_id) $$;
+
+ALTER FUNCTION public.rotate_endpoint(p_endpoint_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION rotate_endpoint(p_endpoint_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) IS 'A new address; the old one works for 24 hours more. Returns the version. On live accounts: step-up.';
+
+--
+-- Name: set_endpoint_accounts(uuid, uuid[], numeric[]); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[] DEFAULT NULL::numeric[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.set_endpoint_accounts(p_endpoint_id, p_account_ids, p_multipliers)
+$$;
+
+ALTER FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) IS 'Replaces the accounts that alerts go to; multipliers absent = unchanged. Adding a live account: step-up.';
+
+--
+-- Name: set_risk(jsonb, jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.set_risk(p_scope, p_values) $$;
+
+ALTER FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) IS 'Sets limits of a scope ({}, {"broker"} or {"account_id"}); absent = unchanged, null = no limit. Loosening: step-up.';
+
+--
+-- Name: submit_intent(jsonb, text, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.submit_intent(intent jsonb, idempotency_key text DEFAULT NULL::text, p_source text DEFAULT 'dashboard'::text) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.submit_intent(intent, idempotency_key, p_source)
+$$;
+
+ALTER FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION submit_intent(intent jsonb, idempotency_key text, p_source text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) IS 'What an alert can say, said by a person: into the same inbox and queue. Returns event_id, status, deliveries.';
+
+--
+-- Name: unlock_account(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.unlock_account(p_account_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.unlock_account(p_account_id) $$;
+
+ALTER FUNCTION public.unlock_account(p_account_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION unlock_account(p_account_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.unlock_account(p_account_id uuid) IS 'Lifts the lock of an account. On a live account: step-up.';
+
+--
+-- Name: update_endpoint(uuid, jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.update_endpoint(p_endpoint_id, p_settings) $$;
+
+ALTER FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION update_endpoint(p_endpoint_id uuid, p_settings jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) IS 'Changes settings, absent = unchanged. Whatever admits more on a live account: step-up; tightening: always possible.';
+
+--
+-- Name: account_days; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.account_days (
+    account_id uuid NOT NULL,
+    trading_day date NOT NULL,
+    trades integer DEFAULT 0 NOT NULL,
+    realised numeric DEFAULT 0 NOT NULL,
+    start_equity numeric,
+    high_water numeric,
+    low_water numeric
+);
+
+ALTER TABLE engine.account_days OWNER TO postgres;
+
+--
+-- Name: TABLE account_days; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.account_days IS 'An account''s trading day: trades reserved, realised result, equity at the reset and its extremes.';
+
+--
+-- Name: commands_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.commands ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.commands_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: counters; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.counters (
+    name text NOT NULL,
+    n bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE engine.counters OWNER TO postgres;
+
+--
+-- Name: TABLE counters; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.counters IS 'Failures that must not undo a write are counted here (realtime_failures ...).';
+
+--
+-- Name: dead_letters; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.dead_letters (
+    id bigint NOT NULL,
+    delivery_id bigint NOT NULL,
+    error text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.dead_letters OWNER TO postgres;
+
+--
+-- Name: TABLE dead_letters; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.dead_letters IS 'Deliveries whose processing failed with a bug or a broken machine, with the error. Nothing is lost, nothing blocks its account.';
+
+--
+-- Name: dead_letters_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.dead_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: dedupe; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.dedupe (
+    endpoint_id uuid NOT NULL,
+    key text NOT NULL,
+    event_id bigint,
+    body_sha256 text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE engine.dedupe OWNER TO postgres;
+
+--
+-- Name: TABLE dedupe; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.dedupe IS 'Which alerts were accepted: by the sender''s id, else by the hash of the body. A refused body occupies no key.';
+
+--
+-- Name: endpoint_counters; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE engine.endpoint_counters (
+    endpoint_id uuid NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    n integer DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE engine.endpoint_counters OWNER TO postgres;
+
+--
+-- Name: TABLE endpoint_counters; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.endpoint_counters IS 'Alerts, refused bodies and entries per endpoint and window. Unlogged: a crash forgives.';
+
+--
+-- Name: installation; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.installation (
+    one boolean DEFAULT true NOT NULL,
+    code text DEFAULT substr(md5(((random())::text || (clock_timestamp())::text)), 1, 5) NOT NULL,
+    CONSTRAINT installation_code_check CHECK ((code ~ '^[a-z0-9]{5}$'::text)),
+    CONSTRAINT installation_one_check CHECK (one)
+);
+
+ALTER TABLE engine.installation OWNER TO postgres;
+
+--
+-- Name: TABLE installation; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.installation IS 'A short random word of this installation, part of every client order id: two installations on one broker account never collide.';
+
+--
+-- Name: invariant_done_has_an_outcome; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_done_has_an_outcome AS
+ SELECT id
+   FROM public.deliveries d
+  WHERE ((status = 'done'::public.delivery_status) AND (outcome IS NULL));
+
+ALTER VIEW engine.invariant_done_has_an_outcome OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_done_has_an_outcome; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_done_has_an_outcome IS 'A delivery is done without an outcome.';
+
+--
+-- Name: queue; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.queue (
+    id bigint NOT NULL,
+    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    executor public.executor NOT NULL,
+    lane public.lane NOT NULL,
+    state text NOT NULL,
+    run_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    is_exit boolean NOT NULL,
+    symbol text,
+    tag text,
+    endpoint_id uuid,
+    token bigint,
+    worker text,
+    lease_until timestamp with time zone,
+    CONSTRAINT claimed_has_a_lease CHECK (((state <> 'claimed'::text) OR ((token IS NOT NULL) AND (lease_until IS NOT NULL)))),
+    CONSTRAINT queue_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'ready'::text, 'claimed'::text, 'unsettled'::text])))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+
+ALTER TABLE engine.queue OWNER TO postgres;
+
+--
+-- Name: TABLE queue; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.queue IS 'What is still to be done, FIFO per account and lane: exactly the head of each is ready or claimed. id = delivery. No foreign keys: it must stay narrow.';
+
+--
+-- Name: COLUMN queue.state; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.queue.state IS 'waiting (behind the head) | ready (the head) | claimed (a worker has it) | unsettled (an order of it is unknown: the settler has it, the lane goes on)';
+
+--
+-- Name: invariant_no_account_sleeps; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_no_account_sleeps AS
+ SELECT account_id,
+    lane
+   FROM engine.queue q
+  WHERE ((state = 'waiting'::text) AND (NOT (EXISTS ( SELECT 1
+           FROM engine.queue h
+          WHERE ((h.account_id = q.account_id) AND (h.lane = q.lane) AND (h.state = ANY (ARRAY['ready'::text, 'claimed'::text])))))));
+
+ALTER VIEW engine.invariant_no_account_sleeps OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_no_account_sleeps; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_no_account_sleeps IS 'An account has a waiting row and none ready or claimed: nobody would ever wake it.';
+
+--
+-- Name: invariant_order_and_command_agree; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_order_and_command_agree AS
+ SELECT o.id,
+    o.status,
+    c.state
+   FROM (public.orders o
+     JOIN engine.commands c ON (((c.order_id = o.id) AND (c.kind = ANY (ARRAY['place'::public.command_kind, 'close'::public.command_kind])))))
+  WHERE (((c.state = 'rejected'::public.command_state) AND (o.status <> ALL (ARRAY['rejected'::public.order_status, 'filled'::public.order_status, 'partially_filled'::public.order_status]))) OR ((c.state = 'accepted'::public.command_state) AND (o.status = ANY (ARRAY['pending'::public.order_status, 'submitting'::public.order_status, 'unknown'::public.order_status, 'rejected'::public.order_status]))));
+
+ALTER VIEW engine.invariant_order_and_command_agree OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_order_and_command_agree; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_order_and_command_agree IS 'An order''s status contradicts what its command brought.';
+
+--
+-- Name: fills; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.fills (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    order_id bigint,
+    venue_fill_id text NOT NULL,
+    venue_order_id text,
+    position_id text,
+    effect public.effect NOT NULL,
+    symbol text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    price numeric NOT NULL,
+    commission numeric DEFAULT 0 NOT NULL,
+    swap numeric DEFAULT 0 NOT NULL,
+    fee numeric DEFAULT 0 NOT NULL,
+    realised numeric DEFAULT 0 NOT NULL,
+    currency text,
+    filled_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT fills_qty_check CHECK ((qty > (0)::numeric))
+);
+
+ALTER TABLE public.fills OWNER TO postgres;
+
+--
+-- Name: TABLE fills; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.fills IS 'Executions as the broker reported them. Insert only.';
+
+--
+-- Name: positions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.positions (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    venue_position_id text NOT NULL,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    entry_price numeric NOT NULL,
+    unrealized_pnl numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    endpoint_id uuid,
+    tag text,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    closed_at timestamp with time zone,
+    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
+    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
+);
+
+ALTER TABLE public.positions OWNER TO postgres;
+
+--
+-- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
+
+--
+-- Name: invariant_position_is_sum_of_fills; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_position_is_sum_of_fills AS
+ SELECT p.account_id,
+    p.venue_position_id,
+    p.qty,
+    f.qty AS fills_qty
+   FROM (public.positions p
+     JOIN ( SELECT fills.account_id,
+            fills.position_id,
+            sum(
+                CASE
+                    WHEN (fills.effect = 'open'::public.effect) THEN fills.qty
+                    ELSE (- fills.qty)
+                END) AS qty,
+            bool_or((fills.effect = 'open'::public.effect)) AS opened_here
+           FROM public.fills
+          GROUP BY fills.account_id, fills.position_id) f ON (((f.account_id = p.account_id) AND (f.position_id = p.venue_position_id))))
+  WHERE (f.opened_here AND (p.qty <> f.qty));
+
+ALTER VIEW engine.invariant_position_is_sum_of_fills OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_position_is_sum_of_fills; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_position_is_sum_of_fills IS 'A position differs from the sum of its fills.';
+
+--
+-- Name: invariant_queue_and_delivery_agree; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_queue_and_delivery_agree AS
+ SELECT q.id,
+    q.state,
+    d.status
+   FROM (engine.queue q
+     JOIN public.deliveries d ON ((d.id = q.id)))
+  WHERE (d.status = ANY (ARRAY['done'::public.delivery_status, 'dead'::public.delivery_status]))
+UNION ALL
+ SELECT d.id,
+    NULL::text AS state,
+    d.status
+   FROM public.deliveries d
+  WHERE ((d.status = ANY (ARRAY['queued'::public.delivery_status, 'claimed'::public.delivery_status])) AND (NOT (EXISTS ( SELECT 1
+           FROM engine.queue q
+          WHERE (q.id = d.id)))));
+
+ALTER VIEW engine.invariant_queue_and_delivery_agree OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_queue_and_delivery_agree; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_queue_and_delivery_agree IS 'A finished delivery still stands in the queue, or an unfinished one does not.';
+
+--
+-- Name: invariant_sent_has_an_outcome; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_sent_has_an_outcome AS
+ SELECT id,
+    delivery_id,
+    state,
+    submitted_at
+   FROM engine.commands c
+  WHERE ((state = ANY (ARRAY['submitting'::public.command_state, 'unknown'::public.command_state])) AND (submitted_at < (clock_timestamp() - '00:10:00'::interval)));
+
+ALTER VIEW engine.invariant_sent_has_an_outcome OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_sent_has_an_outcome; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_sent_has_an_outcome IS 'A command was sent long ago and has no outcome.';
+
+--
+-- Name: lease_token; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+CREATE SEQUENCE engine.lease_token
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE engine.lease_token OWNER TO postgres;
+
+--
+-- Name: SEQUENCE lease_token; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON SEQUENCE engine.lease_token IS 'Fencing tokens: a later claim has a higher one; an older one can neither send nor record.';
+
+--
+-- Name: outbox; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.outbox (
+    id bigint NOT NULL,
+    account_id uuid,
+    user_id uuid NOT NULL,
+    subject text NOT NULL,
+    body jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.outbox OWNER TO postgres;
+
+--
+-- Name: TABLE outbox; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.outbox IS 'Events for the outside, in order per account; the relay deletes what it delivered.';
+
+--
+-- Name: outbox_id; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+CREATE SEQUENCE engine.outbox_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE engine.outbox_id OWNER TO postgres;
+
+--
+-- Name: SEQUENCE outbox_id; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON SEQUENCE engine.outbox_id IS 'Ids of outbox rows, drawn under the account lock so that their order is the order of what happened.';
+
+--
+-- Name: paper_accounts; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.paper_accounts (
+    account_id uuid NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    balance numeric NOT NULL,
+    currency text DEFAULT 'USD'::text NOT NULL,
+    book jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE engine.paper_accounts OWNER TO postgres;
+
+--
+-- Name: TABLE paper_accounts; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.paper_accounts IS 'A paper account''s money and open book (positions, working orders, last prices); replaced by compare-and-set on version.';
+
+--
+-- Name: paper_fills; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.paper_fills (
+    account_id uuid NOT NULL,
+    id bigint NOT NULL,
+    fill jsonb NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.paper_fills OWNER TO postgres;
+
+--
+-- Name: TABLE paper_fills; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.paper_fills IS 'The paper broker''s executions, oldest first.';
+
+--
+-- Name: paper_fills_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.paper_fills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.paper_fills_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: paper_orders; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.paper_orders (
+    account_id uuid NOT NULL,
+    client_order_id text NOT NULL,
+    answer jsonb NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.paper_orders OWNER TO postgres;
+
+--
+-- Name: TABLE paper_orders; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.paper_orders IS 'What the paper broker answered to each command: a repeated client order id is answered again, never executed again.';
+
+--
+-- Name: scope_counters; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.scope_counters (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker,
+    account_id uuid,
+    trading_day date NOT NULL,
+    trades integer DEFAULT 0 NOT NULL,
+    CONSTRAINT scope_counters_trades_check CHECK ((trades >= 0))
+);
+
+ALTER TABLE engine.scope_counters OWNER TO postgres;
+
+--
+-- Name: TABLE scope_counters; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.scope_counters IS 'Trades reserved per day for user, user + broker and account: locked in that order by open_orders.';
+
+--
+-- Name: scope_counters_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.scope_counters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.scope_counters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: sessions; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.sessions (
+    connection_id uuid NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    sealed bytea NOT NULL,
+    expires_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.sessions OWNER TO postgres;
+
+--
+-- Name: TABLE sessions; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.sessions IS 'Session tokens of brokers, sealed; replaced by compare-and-set on version.';
+
+--
+-- Name: workers; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.workers (
+    id text NOT NULL,
+    kind text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE engine.workers OWNER TO postgres;
+
+--
+-- Name: TABLE workers; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.workers IS 'Heartbeats of worker processes.';
+
+--
+-- Name: admins; Type: TABLE; Schema: private; Owner: postgres
+--
+
+CREATE TABLE private.admins (
+    user_id uuid NOT NULL,
+    granted_at timestamp with time zone DEFAULT now() NOT NULL,
+    granted_by text DEFAULT CURRENT_USER NOT NULL
+);
+
+ALTER TABLE private.admins OWNER TO postgres;
+
+--
+-- Name: TABLE admins; Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON TABLE private.admins IS 'Who may be an admin. The token''s role claim and aal2 are needed besides (private.is_admin()).';
+
+--
+-- Name: admin_actions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.admin_actions (
+    id bigint NOT NULL,
+    admin_user_id uuid,
+    actor text DEFAULT CURRENT_USER NOT NULL,
+    action text NOT NULL,
+    target_user_id uuid,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    ip_address inet,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.admin_actions OWNER TO postgres;
+
+--
+-- Name: TABLE admin_actions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.admin_actions IS 'Audit trail of admin verbs and of writes by any role to settings, accounts, endpoints, keys, profiles, plans. Insert only.';
+
+--
+-- Name: admin_actions_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.admin_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.admin_actions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: api_keys; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.api_keys (
+    id text NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    key_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    allow_cidrs cidr[],
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT api_keys_id_check CHECK ((id ~ '^[0-9A-Za-z]{8}$'::text)),
+    CONSTRAINT api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+    CONSTRAINT api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT api_keys_scopes_check CHECK ((scopes <@ ARRAY['read'::text, 'trade'::text, 'reduce'::text]))
+);
+
+ALTER TABLE public.api_keys OWNER TO postgres;
+
+--
+-- Name: TABLE api_keys; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.api_keys IS 'API keys: only their SHA-256 is stored.';
+
+--
+-- Name: brands; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.brands (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT brands_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80)))
+);
+
+ALTER TABLE public.brands OWNER TO postgres;
+
+--
+-- Name: TABLE brands; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.brands IS 'White labels: name and looks. Not an isolation boundary.';
+
+--
+-- Name: credential_seals; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.credential_seals (
+    id bigint NOT NULL,
+    connection_id uuid NOT NULL,
+    recipient text NOT NULL,
+    key_id text NOT NULL,
+    version integer NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credential_seals_sealed_check CHECK (((octet_length(sealed) >= 48) AND (octet_length(sealed) <= 16384))),
+    CONSTRAINT credential_seals_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE public.credential_seals OWNER TO postgres;
+
+--
+-- Name: TABLE credential_seals; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.credential_seals IS 'Broker credentials sealed by the client (HPKE) to the fleet or to a device. Insert only; nobody reads them through the API.';
+
+--
+-- Name: credential_seals_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.credential_seals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.credential_seals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: deliveries_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: devices; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.devices (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    public_key bytea NOT NULL,
+    last_seen_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT devices_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT devices_public_key_check CHECK ((octet_length(public_key) = 32))
+);
+
+ALTER TABLE public.devices OWNER TO postgres;
+
+--
+-- Name: TABLE devices; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.devices IS 'Edge workers: a trader''s own machine with its sealing key.';
+
+--
+-- Name: equity_history; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.equity_history (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    equity numeric NOT NULL,
+    balance numeric NOT NULL,
+    unrealized_pnl numeric DEFAULT 0 NOT NULL,
+    "timestamp" timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE public.equity_history OWNER TO postgres;
+
+--
+-- Name: TABLE equity_history; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.equity_history IS 'Equity over time, per account.';
+
+--
+-- Name: equity_history_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.equity_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.equity_history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: fills_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.fills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.fills_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: fx_rates; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.fx_rates (
+    currency text NOT NULL,
+    usd numeric NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    CONSTRAINT fx_rates_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
+    CONSTRAINT fx_rates_usd_check CHECK ((usd > (0)::numeric))
+);
+
+ALTER TABLE public.fx_rates OWNER TO postgres;
+
+--
+-- Name: TABLE fx_rates; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.fx_rates IS 'US dollars per unit of a currency, with its age; used only while it is fresh.';
+
+--
+-- Name: health; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.health (
+    broker public.broker NOT NULL,
+    status text DEFAULT 'unknown'::text NOT NULL,
+    latency_ms numeric,
+    message text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT health_status_check CHECK ((status = ANY (ARRAY['operational'::text, 'degraded'::text, 'down'::text, 'unknown'::text])))
+);
+
+ALTER TABLE public.health OWNER TO postgres;
+
+--
+-- Name: TABLE health; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.health IS 'Per broker: what the workers last saw.';
+
+--
+-- Name: logs; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.logs (
+    id bigint NOT NULL,
+    user_id uuid,
+    level public.log_level NOT NULL,
+    type text NOT NULL,
+    message text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    correlation_id bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT logs_message_check CHECK ((char_length(message) <= 1000))
+);
+
+ALTER TABLE public.logs OWNER TO postgres;
+
+--
+-- Name: TABLE logs; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.logs IS 'What a user should know happened; correlation_id is the event id.';
+
+--
+-- Name: logs_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.logs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.logs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: order_transitions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.order_transitions (
+    from_status public.order_status NOT NULL,
+    to_status public.order_status NOT NULL
+);
+
+ALTER TABLE public.order_transitions OWNER TO postgres;
+
+--
+-- Name: TABLE order_transitions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.order_transitions IS 'The state machine of orders: which status may follow which. Enforced by a trigger on orders.';
+
+--
+-- Name: orders_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.orders_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: plan_limits; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.plan_limits (
+    plan public.plan NOT NULL,
+    price_usd numeric NOT NULL,
+    brokers integer NOT NULL,
+    trades_per_month integer,
+    api_per_minute integer NOT NULL,
+    heatmap boolean NOT NULL,
+    equity_curve boolean NOT NULL,
+    api_access text NOT NULL,
+    white_label boolean NOT NULL,
+    sla text,
+    CONSTRAINT plan_limits_api_access_check CHECK ((api_access = ANY (ARRAY['read'::text, 'full'::text, 'full_websocket'::text])))
+);
+
+ALTER TABLE public.plan_limits OWNER TO postgres;
+
+--
+-- Name: TABLE plan_limits; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.plan_limits IS 'What each plan includes. Null = unlimited.';
+
+--
+-- Name: positions_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.positions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.positions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: profiles; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.profiles (
+    id uuid NOT NULL,
+    email text,
+    name text,
+    role text DEFAULT 'user'::text NOT NULL,
+    plan_tier public.plan DEFAULT 'starter'::public.plan NOT NULL,
+    trial_end timestamp with time zone,
+    totp_enabled boolean DEFAULT false NOT NULL,
+    brand_id uuid,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    locale text DEFAULT 'en'::text NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    trading_halted boolean DEFAULT false NOT NULL,
+    halted_at timestamp with time zone,
+    halt_reason text,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT profiles_halt_reason_check CHECK ((char_length(halt_reason) <= 200)),
+    CONSTRAINT profiles_locale_check CHECK ((char_length(locale) <= 16)),
+    CONSTRAINT profiles_name_check CHECK ((char_length(name) <= 120)),
+    CONSTRAINT profiles_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text]))),
+    CONSTRAINT profiles_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'deleted'::text]))),
+    CONSTRAINT profiles_timezone_check CHECK ((char_length(timezone) <= 64))
+);
+
+ALTER TABLE public.profiles OWNER TO postgres;
+
+--
+-- Name: TABLE profiles; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.profiles IS 'One person. role, plan_tier and totp_enabled are mirrors for the screen: no policy reads them.';
+
+--
+-- Name: COLUMN profiles.trading_halted; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.profiles.trading_halted IS 'The kill switch: no entry of this user is sent while it is on.';
+
+--
+-- Name: risk_settings_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.risk_settings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.risk_settings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: subscriptions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.subscriptions (
+    user_id uuid NOT NULL,
+    stripe_customer_id text,
+    plan public.plan NOT NULL,
+    status text NOT NULL,
+    trial_end timestamp with time zone,
+    current_period_end timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.subscriptions OWNER TO postgres;
+
+--
+-- Name: TABLE subscriptions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.subscriptions IS 'The one source of a user''s plan; written by billing only.';
+
+--
+-- Name: symbol_map; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.symbol_map (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid,
+    tv_symbol text NOT NULL,
+    venue_symbol text NOT NULL,
+    pip_size numeric,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT symbol_map_pip_size_check CHECK ((pip_size > (0)::numeric)),
+    CONSTRAINT symbol_map_tv_symbol_check CHECK (((char_length(tv_symbol) >= 1) AND (char_length(tv_symbol) <= 64))),
+    CONSTRAINT symbol_map_venue_symbol_check CHECK (((char_length(venue_symbol) >= 1) AND (char_length(venue_symbol) <= 64)))
+);
+
+ALTER TABLE public.symbol_map OWNER TO postgres;
+
+--
+-- Name: TABLE symbol_map; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.symbol_map IS 'A trader''s own word for which instrument of an account a TradingView symbol means.';
+
+--
+-- Name: symbol_map_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.symbol_map ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.symbol_map_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: trading_config; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.trading_config (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker,
+    account_id uuid,
+    lot_size_mode public.qty_mode,
+    fixed_lot_size numeric,
+    sl_percentage numeric,
+    tp_percentage numeric,
+    risk_reward_ratio numeric,
+    use_trailing_sl boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT scope_of_config_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL))),
+    CONSTRAINT trading_config_fixed_lot_size_check CHECK ((fixed_lot_size > (0)::numeric)),
+    CONSTRAINT trading_config_risk_reward_ratio_check CHECK ((risk_reward_ratio > (0)::numeric)),
+    CONSTRAINT trading_config_sl_percentage_check CHECK (((sl_percentage > (0)::numeric) AND (sl_percentage < (100)::numeric))),
+    CONSTRAINT trading_config_tp_percentage_check CHECK ((tp_percentage > (0)::numeric))
+);
+
+ALTER TABLE public.trading_config OWNER TO postgres;
+
+--
+-- Name: TABLE trading_config; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.trading_config IS 'What an alert that is silent about size, stop or target gets. account > broker > user.';
+
+--
+-- Name: trading_config_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.trading_config ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.trading_config_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_endpoint_accounts; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_endpoint_accounts (
+    endpoint_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    multiplier numeric DEFAULT 1 NOT NULL,
+    CONSTRAINT webhook_endpoint_accounts_multiplier_check CHECK (((multiplier > (0)::numeric) AND (multiplier <= (100)::numeric)))
+);
+
+ALTER TABLE public.webhook_endpoint_accounts OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_endpoint_accounts; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_endpoint_accounts IS 'The accounts an endpoint''s alerts go to. An alert may narrow them, never widen.';
+
+--
+-- Name: webhook_events; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_events (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    source public.event_source NOT NULL,
+    broker public.broker,
+    endpoint_id uuid,
+    api_key_id text,
+    body text NOT NULL,
+    payload jsonb,
+    signature text,
+    signature_valid boolean,
+    processed boolean DEFAULT false NOT NULL,
+    open_deliveries integer DEFAULT 0 NOT NULL,
+    status public.event_status NOT NULL,
+    reason public.reason,
+    details jsonb,
+    dry_run boolean DEFAULT false NOT NULL,
+    fired_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT webhook_events_body_check CHECK ((octet_length(body) <= 32768))
+);
+
+ALTER TABLE public.webhook_events OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_events; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_events IS 'The inbox: one row per alert, kept as it came (secrets masked), accepted or refused with the reason.';
+
+--
+-- Name: webhook_events_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.webhook_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.webhook_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: account_days account_days_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.account_days
+    ADD CONSTRAINT account_days_pkey PRIMARY KEY (account_id, trading_day);
+
+--
+-- Name: commands commands_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.commands
+    ADD CONSTRAINT commands_pkey PRIMARY KEY (id);
+
+--
+-- Name: counters counters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.counters
+    ADD CONSTRAINT counters_pkey PRIMARY KEY (name);
+
+--
+-- Name: dead_letters dead_letters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (id);
+
+--
+-- Name: dedupe dedupe_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.dedupe
+    ADD CONSTRAINT dedupe_pkey PRIMARY KEY (endpoint_id, key);
+
+--
+-- Name: endpoint_counters endpoint_counters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.endpoint_counters
+    ADD CONSTRAINT endpoint_counters_pkey PRIMARY KEY (endpoint_id, kind, window_start);
+
+--
+-- Name: installation installation_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (one);
+
+--
+-- Name: commands one_command_per_delivery_and_leg; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.commands
+    ADD CONSTRAINT one_command_per_delivery_and_leg UNIQUE (delivery_id, leg);
+
+--
+-- Name: scope_counters one_counter_per_scope_and_day; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.scope_counters
+    ADD CONSTRAINT one_counter_per_scope_and_day UNIQUE NULLS NOT DISTINCT (user_id, broker, account_id, trading_day);
+
+--
+-- Name: outbox outbox_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+--
+-- Name: paper_accounts paper_accounts_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.paper_accounts
+    ADD CONSTRAINT paper_accounts_pkey PRIMARY KEY (account_id);
+
+--
+-- Name: paper_fills paper_fills_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.paper_fills
+    ADD CONSTRAINT paper_fills_pkey PRIMARY KEY (account_id, id);
+
+--
+-- Name: paper_orders paper_orders_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.paper_orders
+    ADD CONSTRAINT paper_orders_pkey PRIMARY KEY (account_id, client_order_id);
+
+--
+-- Name: queue queue_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.queue
+    ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
+
+--
+-- Name: scope_counters scope_counters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.scope_counters
+    ADD CONSTRAINT scope_counters_pkey PRIMARY KEY (id);
+
+--
+-- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (connection_id);
+
+--
+-- Name: workers workers_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (id);
+
+--
+-- Name: admins admins_pkey; Type: CONSTRAINT; Schema: private; Owner: postgres
+--
+
+ALTER TABLE ONLY private.admins
+    ADD CONSTRAINT admins_pkey PRIMARY KEY (user_id);
+
+--
+-- Name: fills a_fill_is_recorded_once; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fills
+    ADD CONSTRAINT a_fill_is_recorded_once UNIQUE (account_id, venue_fill_id);
+
+--
+-- Name: admin_actions admin_actions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.admin_actions
+    ADD CONSTRAINT admin_actions_pkey PRIMARY KEY (id);
+
+--
+-- Name: api_keys api_keys_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+--
+-- Name: brands brands_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.brands
+    ADD CONSTRAINT brands_pkey PRIMARY KEY (id);
+
+--
+-- Name: broker_accounts broker_accounts_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.broker_accounts
+    ADD CONSTRAINT broker_accounts_pkey PRIMARY KEY (id);
+
+--
+-- Name: broker_connections broker_connections_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.broker_connections
+    ADD CONSTRAINT broker_connections_pkey PRIMARY KEY (id);
+
+--
+-- Name: orders client_order_ids_are_unique_per_account; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT client_order_ids_are_unique_per_account UNIQUE (account_id, client_order_id);
+
+--
+-- Name: credential_seals credential_seals_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.credential_seals
+    ADD CONSTRAINT credential_seals_pkey PRIMARY KEY (id);
+
+--
+-- Name: deliveries deliveries_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
+--
+-- Name: devices devices_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
+
+--
+-- Name: equity_history equity_history_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.equity_history
+    ADD CONSTRAINT equity_history_pkey PRIMARY KEY (id);
+
+--
+-- Name: fills fills_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fills
+    ADD CONSTRAINT fills_pkey PRIMARY KEY (id);
+
+--
+-- Name: fx_rates fx_rates_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fx_rates
+    ADD CONSTRAINT fx_rates_pkey PRIMARY KEY (currency);
+
+--
+-- Name: health health_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.health
+    ADD CONSTRAINT health_pkey PRIMARY KEY (broker);
+
+--
+-- Name: logs logs_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.logs
+    ADD CONSTRAINT logs_pkey PRIMARY KEY (id);
+
+--
+-- Name: trading_config one_config_per_scope; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.trading_config
+    ADD CONSTRAINT one_config_per_scope UNIQUE NULLS NOT DISTINCT (user_id, broker, account_id);
+
+--
+-- Name: deliveries one_delivery_per_event_and_account; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT one_delivery_per_event_and_account UNIQUE (event_id, account_id);
+
+--
+-- Name: orders one_order_per_delivery_and_leg; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT one_order_per_delivery_and_leg UNIQUE (delivery_id, leg);
+
+--
+-- Name: symbol_map one_override_per_symbol; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.symbol_map
+    ADD CONSTRAINT one_override_per_symbol UNIQUE NULLS NOT DISTINCT (user_id, account_id, tv_symbol);
+
+--
+-- Name: broker_accounts one_row_per_account_of_a_connection; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.broker_accounts
+    ADD CONSTRAINT one_row_per_account_of_a_connection UNIQUE (connection_id, account_id);
+
+--
+-- Name: positions one_row_per_venue_position; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT one_row_per_venue_position UNIQUE (account_id, venue_position_id);
+
+--
+-- Name: order_transitions order_transitions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.order_transitions
+    ADD CONSTRAINT order_transitions_pkey PRIMARY KEY (from_status, to_status);
+
+--
+-- Name: orders orders_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
+
+--
+-- Name: plan_limits plan_limits_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.plan_limits
+    ADD CONSTRAINT plan_limits_pkey PRIMARY KEY (plan);
+
+--
+-- Name: positions positions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT positions_pkey PRIMARY KEY (id);
+
+--
+-- Name: profiles profiles_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.profiles
+    ADD CONSTRAINT profiles_pkey PRIMARY KEY (id);
+
+--
+-- Name: risk_settings risk_settings_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.risk_settings
+    ADD CONSTRAINT risk_settings_pkey PRIMARY KEY (id);
+
+--
+-- Name: subscriptions subscriptions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (user_id);
+
+--
+-- Name: subscriptions subscriptions_stripe_customer_id_key; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_stripe_customer_id_key UNIQUE (stripe_customer_id);
+
+--
+-- Name: symbol_map symbol_map_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.symbol_map
+    ADD CONSTRAINT symbol_map_pkey PRIMARY KEY (id);
+
+--
+-- Name: trading_config trading_config_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.trading_config
+    ADD CONSTRAINT trading_config_pkey PRIMARY KEY (id);
+
+--
+-- Name: credential_seals versions_of_a_seal_only_rise; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.credential_seals
+    ADD CONSTRAINT versions_of_a_seal_only_rise UNIQUE (connection_id, recipient, version);
+
+--
+-- Name: webhook_endpoint_accounts webhook_endpoint_accounts_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_endpoint_accounts
+    ADD CONSTRAINT webhook_endpoint_accounts_pkey PRIMARY KEY (endpoint_id, account_id);
+
+--
+-- Name: webhook_endpoints webhook_endpoints_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+
+--
+-- Name: webhook_events webhook_events_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+
+--
+-- Name: commands_check; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX commands_check ON engine.commands USING btree (check_at) WHERE (state = 'unknown'::public.command_state);
+
+--
+-- Name: commands_open; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX commands_open ON engine.commands USING btree (account_id, root) WHERE (state = ANY (ARRAY['pending'::public.command_state, 'submitting'::public.command_state, 'unknown'::public.command_state]));
+
+--
+-- Name: commands_submitting; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX commands_submitting ON engine.commands USING btree (send_deadline) WHERE (state = 'submitting'::public.command_state);
+
+--
+-- Name: dedupe_expires; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX dedupe_expires ON engine.dedupe USING btree (expires_at);
+
+--
+-- Name: one_head_per_account_and_lane; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE UNIQUE INDEX one_head_per_account_and_lane ON engine.queue USING btree (account_id, lane) WHERE (state = ANY (ARRAY['ready'::text, 'claimed'::text]));
+
+--
+-- Name: queue_account; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX queue_account ON engine.queue USING btree (account_id, lane, id);
+
+--
+-- Name: queue_claim; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX queue_claim ON engine.queue USING btree (executor, lane, id) WHERE (state = 'ready'::text);
+
+--
+-- Name: queue_lease; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX queue_lease ON engine.queue USING btree (lease_until) WHERE (state = 'claimed'::text);
+
+--
+-- Name: admin_actions_target; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX admin_actions_target ON public.admin_actions USING btree (target_user_id, id);
+
+--
+-- Name: api_keys_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX api_keys_user ON public.api_keys USING btree (user_id);
+
+--
+-- Name: broker_accounts_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX broker_accounts_user ON public.broker_accounts USING btree (user_id);
+
+--
+-- Name: broker_connections_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX broker_connections_user ON public.broker_connections USING btree (user_id);
+
+--
+-- Name: deliveries_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX deliveries_account ON public.deliveries USING btree (account_id, id);
+
+--
+-- Name: deliveries_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX deliveries_user ON public.deliveries USING btree (user_id, id);
+
+--
+-- Name: devices_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX devices_user ON public.devices USING btree (user_id);
+
+--
+-- Name: equity_history_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX equity_history_account ON public.equity_history USING btree (account_id, "timestamp");
+
+--
+-- Name: equity_history_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX equity_history_user ON public.equity_history USING btree (user_id, "timestamp");
+
+--
+-- Name: fills_order; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX fills_order ON public.fills USING btree (order_id);
+
+--
+-- Name: fills_position; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX fills_position ON public.fills USING btree (account_id, position_id);
+
+--
+-- Name: fills_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX fills_user ON public.fills USING btree (user_id, id);
+
+--
+-- Name: logs_created; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX logs_created ON public.logs USING btree (created_at);
+
+--
+-- Name: logs_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX logs_user ON public.logs USING btree (user_id, id);
+
+--
+-- Name: one_limit_row_in_force; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE UNIQUE INDEX one_limit_row_in_force ON public.risk_settings USING btree (user_id, broker, account_id) NULLS NOT DISTINCT WHERE (superseded_at IS NULL);
+
+--
+-- Name: orders_open; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX orders_open ON public.orders USING btree (account_id, id) WHERE (status = ANY (ARRAY['pending'::public.order_status, 'submitting'::public.order_status, 'working'::public.order_status, 'partially_filled'::public.order_status, 'unknown'::public.order_status]));
+
+--
+-- Name: orders_parent; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX orders_parent ON public.orders USING btree (parent_order_id) WHERE (parent_order_id IS NOT NULL);
+
+--
+-- Name: orders_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX orders_user ON public.orders USING btree (user_id, id);
+
+--
+-- Name: orders_venue; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX orders_venue ON public.orders USING btree (account_id, venue_order_id) WHERE (venue_order_id IS NOT NULL);
+
+--
+-- Name: positions_open; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX positions_open ON public.positions USING btree (account_id) WHERE (closed_at IS NULL);
+
+--
+-- Name: positions_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX positions_user ON public.positions USING btree (user_id, id);
+
+--
+-- Name: profiles_brand_id; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX profiles_brand_id ON public.profiles USING btree (brand_id);
+
+--
+-- Name: risk_settings_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX risk_settings_account ON public.risk_settings USING btree (account_id);
+
+--
+-- Name: symbol_map_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX symbol_map_account ON public.symbol_map USING btree (account_id);
+
+--
+-- Name: trading_config_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX trading_config_account ON public.trading_config USING btree (account_id);
+
+--
+-- Name: webhook_endpoint_accounts_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_endpoint_accounts_account ON public.webhook_endpoint_accounts USING btree (account_id);
+
+--
+-- Name: webhook_endpoint_accounts_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_endpoint_accounts_user ON public.webhook_endpoint_accounts USING btree (user_id);
+
+--
+-- Name: webhook_endpoints_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_endpoints_user ON public.webhook_endpoints USING btree (user_id);
+
+--
+-- Name: webhook_events_api_key; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_events_api_key ON public.webhook_events USING btree (api_key_id) WHERE (api_key_id IS NOT NULL);
+
+--
+-- Name: webhook_events_endpoint; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_events_endpoint ON public.webhook_events USING btree (endpoint_id, id);
+
+--
+-- Name: webhook_events_received; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_events_received ON public.webhook_events USING btree (received_at);
+
+--
+-- Name: webhook_events_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX webhook_events_user ON public.webhook_events USING btree (user_id, id);
+
+--
+-- Name: admins audit; Type: TRIGGER; Schema: private; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON private.admins FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE private.admins ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: api_keys audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.api_keys FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.api_keys ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: brands audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.brands FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.brands ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: broker_accounts audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.broker_accounts FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.broker_accounts ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: broker_connections audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.broker_connections FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.broker_connections ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: credential_seals audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.credential_seals FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.credential_seals ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: devices audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.devices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.devices ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: plan_limits audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.plan_limits FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.plan_limits ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: profiles audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.profiles FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.profiles ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: risk_settings audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.risk_settings FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.risk_settings ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: subscriptions audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.subscriptions FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.subscriptions ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: symbol_map audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.symbol_map FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.symbol_map ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: trading_config audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.trading_config FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.trading_config ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: webhook_endpoint_accounts audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.webhook_endpoint_accounts FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.webhook_endpoint_accounts ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: webhook_endpoints audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.webhook_endpoints FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.webhook_endpoints ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: admin_actions insert_only; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.admin_actions FOR EACH ROW EXECUTE FUNCTION private.refuse_tampering();
+
+ALTER TABLE public.admin_actions ENABLE ALWAYS TRIGGER insert_only;
+
+--
+-- Name: subscriptions mirror_plan; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER mirror_plan AFTER INSERT OR UPDATE ON public.subscriptions FOR EACH ROW EXECUTE FUNCTION private.mirror_plan();
+
+--
+-- Name: admin_actions never_emptied; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.admin_actions FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_tampering();
+
+ALTER TABLE public.admin_actions ENABLE ALWAYS TRIGGER never_emptied;
+
+--
+-- Name: orders order_status_follows_the_table; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER order_status_follows_the_table BEFORE UPDATE OF status ON public.orders FOR EACH ROW EXECUTE FUNCTION private.order_status_follows_the_table();
+
+--
+-- Name: deliveries tell_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_insert AFTER INSERT ON public.deliveries REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_deliveries();
+
+--
+-- Name: logs tell_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_insert AFTER INSERT ON public.logs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_logs();
+
+--
+-- Name: orders tell_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_orders();
+
+--
+-- Name: positions tell_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_insert AFTER INSERT ON public.positions REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_positions();
+
+--
+-- Name: webhook_events tell_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_insert AFTER INSERT ON public.webhook_events REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_events();
+
+--
+-- Name: deliveries tell_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_update AFTER UPDATE ON public.deliveries REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_deliveries();
+
+--
+-- Name: health tell_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_update AFTER UPDATE ON public.health REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_health();
+
+--
+-- Name: orders tell_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_orders();
+
+--
+-- Name: positions tell_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_update AFTER UPDATE ON public.positions REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_positions();
+
+--
+-- Name: webhook_events tell_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER tell_update AFTER UPDATE ON public.webhook_events REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_events();
+
+--
+-- Name: broker_accounts touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.broker_accounts FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+
+--
+-- Name: broker_connections touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.broker_connections FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+
+--
+-- Name: deliveries touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.deliveries FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+
+--
+-- Name: health touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.health FOR EACH ROW EXECUTE FUNCTION private.touch('updated_at');
+
+--
+-- Name: orders touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+
+--
+-- Name: positions touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.positions FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+
+--
+-- Name: profiles touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.profiles FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+
+--
+-- Name: subscriptions touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.subscriptions FOR EACH ROW EXECUTE FUNCTION private.touch('updated_at');
+
+--
+-- Name: trading_config touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.trading_config FOR EACH ROW EXECUTE FUNCTION private.touch('updated_at');
+
+--
+-- Name: webhook_endpoints touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+
+--
+-- Name: webhook_events touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_events FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+
+--
+-- Name: api_keys api_keys_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: broker_accounts broker_accounts_connection_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.broker_accounts
+    ADD CONSTRAINT broker_accounts_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id);
+
+--
+-- Name: broker_accounts broker_accounts_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.broker_accounts
+    ADD CONSTRAINT broker_accounts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: broker_connections broker_connections_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.broker_connections
+    ADD CONSTRAINT broker_connections_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: credential_seals credential_seals_connection_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.credential_seals
+    ADD CONSTRAINT credential_seals_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id);
+
+--
+-- Name: deliveries deliveries_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: deliveries deliveries_event_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.webhook_events(id);
+
+--
+-- Name: deliveries deliveries_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: devices devices_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: equity_history equity_history_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.equity_history
+    ADD CONSTRAINT equity_history_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: equity_history equity_history_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.equity_history
+    ADD CONSTRAINT equity_history_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: fills fills_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fills
+    ADD CONSTRAINT fills_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: fills fills_order_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fills
+    ADD CONSTRAINT fills_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+--
+-- Name: fills fills_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fills
+    ADD CONSTRAINT fills_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: logs logs_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.logs
+    ADD CONSTRAINT logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: orders orders_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: orders orders_delivery_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES public.deliveries(id);
+
+--
+-- Name: orders orders_parent_order_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_parent_order_id_fkey FOREIGN KEY (parent_order_id) REFERENCES public.orders(id);
+
+--
+-- Name: orders orders_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: positions positions_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT positions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: positions positions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT positions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: profiles profiles_brand_fk; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.profiles
+    ADD CONSTRAINT profiles_brand_fk FOREIGN KEY (brand_id) REFERENCES public.brands(id);
+
+--
+-- Name: risk_settings risk_settings_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.risk_settings
+    ADD CONSTRAINT risk_settings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: risk_settings risk_settings_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.risk_settings
+    ADD CONSTRAINT risk_settings_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: subscriptions subscriptions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: symbol_map symbol_map_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.symbol_map
+    ADD CONSTRAINT symbol_map_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: symbol_map symbol_map_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.symbol_map
+    ADD CONSTRAINT symbol_map_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: trading_config trading_config_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.trading_config
+    ADD CONSTRAINT trading_config_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: trading_config trading_config_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.trading_config
+    ADD CONSTRAINT trading_config_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: webhook_endpoint_accounts webhook_endpoint_accounts_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_endpoint_accounts
+    ADD CONSTRAINT webhook_endpoint_accounts_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: webhook_endpoint_accounts webhook_endpoint_accounts_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_endpoint_accounts
+    ADD CONSTRAINT webhook_endpoint_accounts_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id) ON DELETE CASCADE;
+
+--
+-- Name: webhook_endpoint_accounts webhook_endpoint_accounts_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_endpoint_accounts
+    ADD CONSTRAINT webhook_endpoint_accounts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: webhook_endpoints webhook_endpoints_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: webhook_events webhook_events_api_key_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES public.api_keys(id);
+
+--
+-- Name: webhook_events webhook_events_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id) ON DELETE SET NULL;
+
+--
+-- Name: webhook_events webhook_events_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: health Everyone reads the health of the brokers; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Everyone reads the health of the brokers" ON public.health FOR SELECT TO anon, authenticated USING (true);
+
+--
+-- Name: fx_rates Everyone signed in reads exchange rates; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Everyone signed in reads exchange rates" ON public.fx_rates FOR SELECT TO authenticated USING (true);
+
+--
+-- Name: order_transitions Everyone signed in reads how an order may proceed; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Everyone signed in reads how an order may proceed" ON public.order_transitions FOR SELECT TO authenticated USING (true);
+
+--
+-- Name: plan_limits Everyone signed in reads what each plan includes; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Everyone signed in reads what each plan includes" ON public.plan_limits FOR SELECT TO authenticated USING (true);
+
+--
+-- Name: credential_seals Nobody reads sealed credentials through the API; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Nobody reads sealed credentials through the API" ON public.credential_seals FOR SELECT TO authenticated USING (false);
+
+--
+-- Name: trading_config Traders add their own defaults; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders add their own defaults" ON public.trading_config FOR INSERT TO authenticated WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough) AND ((account_id IS NULL) OR (EXISTS ( SELECT 1
+   FROM public.broker_accounts a
+  WHERE ((a.id = trading_config.account_id) AND (a.user_id = ( SELECT auth.uid() AS uid))))))));
+
+--
+-- Name: symbol_map Traders add their own symbols; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders add their own symbols" ON public.symbol_map FOR INSERT TO authenticated WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough) AND ((account_id IS NULL) OR (EXISTS ( SELECT 1
+   FROM public.broker_accounts a
+  WHERE ((a.id = symbol_map.account_id) AND (a.user_id = ( SELECT auth.uid() AS uid))))))));
+
+--
+-- Name: trading_config Traders change their own defaults; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders change their own defaults" ON public.trading_config FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough) AND ((account_id IS NULL) OR (EXISTS ( SELECT 1
+   FROM public.broker_accounts a
+  WHERE ((a.id = trading_config.account_id) AND (a.user_id = ( SELECT auth.uid() AS uid))))))));
+
+--
+-- Name: profiles Traders change their own name, language and time zone; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders change their own name, language and time zone" ON public.profiles FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
+
+--
+-- Name: symbol_map Traders change their own symbols; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders change their own symbols" ON public.symbol_map FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough) AND ((account_id IS NULL) OR (EXISTS ( SELECT 1
+   FROM public.broker_accounts a
+  WHERE ((a.id = symbol_map.account_id) AND (a.user_id = ( SELECT auth.uid() AS uid))))))));
+
+--
+-- Name: trading_config Traders delete their own defaults; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders delete their own defaults" ON public.trading_config FOR DELETE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
+
+--
+-- Name: symbol_map Traders delete their own symbols; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders delete their own symbols" ON public.symbol_map FOR DELETE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
+
+--
+-- Name: brands Traders read the brand they belong to, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read the brand they belong to, admins read all" ON public.brands FOR SELECT TO authenticated USING (((id = ( SELECT p.brand_id
+   FROM public.profiles p
+  WHERE (p.id = ( SELECT auth.uid() AS uid)))) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: webhook_endpoint_accounts Traders read their endpoints' accounts, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their endpoints' accounts, admins read all" ON public.webhook_endpoint_accounts FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: api_keys Traders read their own API keys, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own API keys, admins read all" ON public.api_keys FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: broker_accounts Traders read their own accounts, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own accounts, admins read all" ON public.broker_accounts FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: webhook_events Traders read their own alerts, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own alerts, admins read all" ON public.webhook_events FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: broker_connections Traders read their own broker logins, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own broker logins, admins read all" ON public.broker_connections FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: trading_config Traders read their own defaults, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own defaults, admins read all" ON public.trading_config FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: deliveries Traders read their own deliveries, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own deliveries, admins read all" ON public.deliveries FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: devices Traders read their own devices, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own devices, admins read all" ON public.devices FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: webhook_endpoints Traders read their own endpoints, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own endpoints, admins read all" ON public.webhook_endpoints FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: equity_history Traders read their own equity, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own equity, admins read all" ON public.equity_history FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: fills Traders read their own fills, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own fills, admins read all" ON public.fills FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: risk_settings Traders read their own limits, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own limits, admins read all" ON public.risk_settings FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: logs Traders read their own log, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own log, admins read all" ON public.logs FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: orders Traders read their own orders, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own orders, admins read all" ON public.orders FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: positions Traders read their own positions, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own positions, admins read all" ON public.positions FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: profiles Traders read their own profile, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own profile, admins read all" ON public.profiles FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: subscriptions Traders read their own subscription, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own subscription, admins read all" ON public.subscriptions FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: symbol_map Traders read their own symbols, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own symbols, admins read all" ON public.symbol_map FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: admin_actions Traders read what was done to them, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read what was done to them, admins read all" ON public.admin_actions FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = target_user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: broker_accounts Traders rename their own accounts; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders rename their own accounts" ON public.broker_accounts FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
+
+--
+-- Name: admin_actions; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.admin_actions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: api_keys; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: brands; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.brands ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: broker_accounts; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.broker_accounts ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: broker_connections; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.broker_connections ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: credential_seals; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.credential_seals ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: deliveries; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.deliveries ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: devices; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.devices ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: equity_history; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.equity_history ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: fills; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.fills ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: fx_rates; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.fx_rates ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: health; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.health ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: logs; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.logs ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: order_transitions; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.order_transitions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: orders; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: plan_limits; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.plan_limits ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: positions; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.positions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: profiles; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: risk_settings; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.risk_settings ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: subscriptions; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: symbol_map; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.symbol_map ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: trading_config; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.trading_config ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: webhook_endpoint_accounts; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.webhook_endpoint_accounts ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: webhook_endpoints; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.webhook_endpoints ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: webhook_events; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.webhook_events ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: SCHEMA engine; Type: ACL; Schema: -; Owner: postgres
+--
+
+GRANT ALL ON SCHEMA engine TO empire_engine;
+GRANT USAGE ON SCHEMA engine TO empire_worker;
+GRANT USAGE ON SCHEMA engine TO empire_edge;
+
+--
+-- Name: SCHEMA private; Type: ACL; Schema: -; Owner: postgres
+--
+
+GRANT USAGE ON SCHEMA private TO empire_engine;
+GRANT USAGE ON SCHEMA private TO authenticated;
+GRANT USAGE ON SCHEMA private TO supabase_auth_admin;
+
+--
+-- Name: SCHEMA public; Type: ACL; Schema: -; Owner: pg_database_owner
+--
+
+GRANT USAGE ON SCHEMA public TO postgres;
+GRANT USAGE ON SCHEMA public TO anon;
+GRANT USAGE ON SCHEMA public TO authenticated;
+GRANT USAGE ON SCHEMA public TO service_role;
+GRANT USAGE ON SCHEMA public TO empire_engine;
+
+--
+-- Name: FUNCTION accept_intent(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.accept_intent(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.accept_intent(p jsonb) TO postgres;
+
+--
+-- Name: TABLE broker_accounts; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.broker_accounts TO empire_engine;
+
+--
+-- Name: COLUMN broker_accounts.id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(id) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.connection_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(connection_id) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(user_id) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.broker; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(broker) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.account_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(account_id) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.label; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(label),UPDATE(label) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.currency; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(currency) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.margin_mode; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(margin_mode) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.timezone; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(timezone) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.reset_time; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(reset_time) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.trading_enabled; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(trading_enabled) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.halt_epoch; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(halt_epoch) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.locked_until; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(locked_until) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.lock_reason; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(lock_reason) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.balance; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(balance) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.equity; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(equity) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.as_of; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(as_of) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.freshness; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(freshness) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.last_sync; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(last_sync) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.api_key; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(api_key) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.version; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(version) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.created_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(created_at) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.updated_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(updated_at) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: TABLE broker_connections; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.broker_connections TO empire_engine;
+GRANT SELECT ON TABLE public.broker_connections TO authenticated;
+
+--
+-- Name: FUNCTION account_json(a public.broker_accounts, c public.broker_connections); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) FROM PUBLIC;
+
+--
+-- Name: TABLE webhook_endpoints; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.webhook_endpoints TO empire_engine;
+GRANT SELECT ON TABLE public.webhook_endpoints TO authenticated;
+
+--
+-- Name: FUNCTION answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) FROM PUBLIC;
+
+--
+-- Name: TABLE commands; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.commands TO empire_engine;
+
+--
+-- Name: FUNCTION apply_command(k engine.commands, a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION apply_effects(a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) FROM PUBLIC;
+
+--
+-- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
+GRANT SELECT ON TABLE public.orders TO authenticated;
+
+--
+-- Name: FUNCTION apply_fill(o public.orders, a public.broker_accounts, f jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION apply_order(o public.orders, a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION base36(p bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.base36(p bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION begin_send(p_commands jsonb, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION cancel_waiting_legs(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.cancel_waiting_legs(k engine.commands) FROM PUBLIC;
+
+--
+-- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION close_event(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.close_event(p_event bigint) FROM PUBLIC;
+
+--
+-- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
+GRANT SELECT ON TABLE public.deliveries TO authenticated;
+
+--
+-- Name: FUNCTION conclude(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.conclude(d public.deliveries) FROM PUBLIC;
+
+--
+-- Name: FUNCTION context_of(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.context_of(p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION defaults_of(p_user uuid, p_broker public.broker, p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION defer(p_deliveries jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.defer(p_deliveries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.defer(p_deliveries jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denial_of_open_trades(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_open_trades(a public.broker_accounts) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denied(p_reason public.reason, p_value anyelement, p_limit anyelement); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) FROM PUBLIC;
+
+--
+-- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION finish(p_delivery bigint, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.finish(p_delivery bigint, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION halt(p_account uuid, p_before bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.halt(p_account uuid, p_before bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION housekeeping(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.housekeeping() FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.housekeeping() TO postgres;
+
+--
+-- Name: FUNCTION ingest(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.ingest(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.ingest(p jsonb) TO empire_edge;
+
+--
+-- Name: FUNCTION invariant_rows(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.invariant_rows() FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_worker;
+
+--
+-- Name: FUNCTION is_exit(p_action public.action); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_exit(p_action public.action) FROM PUBLIC;
+
+--
+-- Name: FUNCTION limits_of(p_user uuid, p_broker public.broker, p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION lock_scopes(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.lock_scopes(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION make_unknown(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.make_unknown(p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION may_resend(k engine.commands, d public.deliveries, a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) FROM PUBLIC;
+
+--
+-- Name: FUNCTION move_position(o public.orders, a public.broker_accounts, f jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION paper_answer(p_account uuid, p_client_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.paper_answer(p_account uuid, p_client_order_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.paper_answer(p_account uuid, p_client_order_id text) TO empire_worker;
+
+--
+-- Name: FUNCTION paper_fills_since(p_account uuid, p_since timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.paper_fills_since(p_account uuid, p_since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.paper_fills_since(p_account uuid, p_since timestamp with time zone) TO empire_worker;
+
+--
+-- Name: FUNCTION paper_load(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.paper_load(p_account uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.paper_load(p_account uuid) TO empire_worker;
+
+--
+-- Name: FUNCTION paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION promote(p_account uuid, p_lane public.lane); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.promote(p_account uuid, p_lane public.lane) FROM PUBLIC;
+
+--
+-- Name: FUNCTION promote_hung_exits(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.promote_hung_exits(p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION record_executions(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_executions(p_results jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_executions(p_results jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION record_one(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_one(p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refusal_of_door(e public.webhook_endpoints, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION release(p_deliveries jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.release(p_deliveries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.release(p_deliveries jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION release_trade(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.release_trade(p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION replay(p_user uuid, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.replay(p_user uuid, p_event bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.replay(p_user uuid, p_event bigint) TO postgres;
+
+--
+-- Name: FUNCTION requeue(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.requeue(d public.deliveries) FROM PUBLIC;
+
+--
+-- Name: FUNCTION rescue(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.rescue(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.rescue(p_limit integer) TO empire_worker;
+
+--
+-- Name: FUNCTION reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION scopes_of(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.scopes_of(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION settle(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.settle(p_results jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.settle(p_results jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION settle_one(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.settle_one(p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION stats(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stats() FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.stats() TO empire_worker;
+
+--
+-- Name: FUNCTION still_held(p_delivery bigint, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.still_held(p_delivery bigint, p_token bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) FROM PUBLIC;
+
+--
+-- Name: FUNCTION symbol_key(p_symbol text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.symbol_key(p_symbol text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell(d public.deliveries, p_event text, p_body jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION trace_of(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.trace_of(p_event bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: FUNCTION try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION worker_seen(p_worker text, p_kind text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION accounts_named(p_user_id uuid, p_names jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.accounts_named(p_user_id uuid, p_names jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION actor(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.actor() FROM PUBLIC;
+
+--
+-- Name: FUNCTION admin_disable_account(p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.admin_disable_account(p_account_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.admin_disable_account(p_account_id uuid, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION admin_flatten(p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION any_live(p_account_ids uuid[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.any_live(p_account_ids uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION as_admin(p_action text, p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION audit(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
+
+--
+-- Name: FUNCTION cancel_order(p_order_id bigint); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.cancel_order(p_order_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.cancel_order(p_order_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION cancel_waiting_entries(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_trading_session(p_account_ids uuid[], p_exit boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION close_position(p_position_id bigint); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.close_position(p_position_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.close_position(p_position_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) TO authenticated;
+
+--
+-- Name: FUNCTION count_realtime_failure(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.count_realtime_failure() FROM PUBLIC;
+
+--
+-- Name: FUNCTION create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION custom_access_token_hook(event jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.custom_access_token_hook(event jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.custom_access_token_hook(event jsonb) TO supabase_auth_admin;
+
+--
+-- Name: FUNCTION disable_account(p_account_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.disable_account(p_account_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.disable_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION effective_plan(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.effective_plan(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.effective_plan(p_user_id uuid) TO empire_engine;
+
+--
+-- Name: FUNCTION enable_account(p_account_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.enable_account(p_account_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.enable_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION enable_endpoint(p_endpoint_id uuid, p_enabled boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.enable_endpoint(p_endpoint_id uuid, p_enabled boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.enable_endpoint(p_endpoint_id uuid, p_enabled boolean) TO authenticated;
+
+--
+-- Name: FUNCTION endpoint_admits_more(o public.webhook_endpoints, n public.webhook_endpoints); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.endpoint_admits_more(o public.webhook_endpoints, n public.webhook_endpoints) FROM PUBLIC;
+
+--
+-- Name: FUNCTION endpoint_is_live(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.endpoint_is_live(p_endpoint_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION flatten(p_account_ids uuid[], p_source text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) TO authenticated;
+
+--
+-- Name: FUNCTION follow_login(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.follow_login() FROM PUBLIC;
+
+--
+-- Name: FUNCTION higher(p_old numeric, p_new numeric); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.higher(p_old numeric, p_new numeric) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_admin(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.is_admin() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_admin() TO authenticated;
+
+--
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) TO authenticated;
+
+--
+-- Name: TABLE risk_settings; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.risk_settings TO empire_engine;
+GRANT SELECT ON TABLE public.risk_settings TO authenticated;
+
+--
+-- Name: FUNCTION limits_admit_more(o public.risk_settings, n public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION me(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.me() FROM PUBLIC;
+
+--
+-- Name: FUNCTION mfa_enrolled(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.mfa_enrolled() FROM PUBLIC;
+
+--
+-- Name: FUNCTION mirror_factor(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.mirror_factor() FROM PUBLIC;
+
+--
+-- Name: FUNCTION mirror_plan(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.mirror_plan() FROM PUBLIC;
+
+--
+-- Name: FUNCTION my_account(p_account_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.my_account(p_account_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION my_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.my_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION order_status_follows_the_table(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.order_status_follows_the_table() FROM PUBLIC;
+
+--
+-- Name: FUNCTION put_limits(r public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.put_limits(r public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refuse(p_status integer, p_code text, p_message text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.refuse(p_status integer, p_code text, p_message text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refuse_tampering(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.refuse_tampering() FROM PUBLIC;
+
+--
+-- Name: FUNCTION replay_event(p_event_id bigint); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.replay_event(p_event_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.replay_event(p_event_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION require_step_up(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.require_step_up() FROM PUBLIC;
+
+--
+-- Name: FUNCTION reveal_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.reveal_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reveal_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION revoke_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.revoke_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.revoke_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION rotate_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION save_endpoint(e public.webhook_endpoints); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.save_endpoint(e public.webhook_endpoints) FROM PUBLIC;
+
+--
+-- Name: FUNCTION session_is_strong_enough(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.session_is_strong_enough() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.session_is_strong_enough() TO authenticated;
+
+--
+-- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) TO authenticated;
+
+--
+-- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION step_up(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.step_up() FROM PUBLIC;
+
+--
+-- Name: FUNCTION stop_entries(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.stop_entries(p_user_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION submit_intent(p_intent jsonb, p_idempotency_key text, p_source text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) TO authenticated;
+
+--
+-- Name: FUNCTION tell_deliveries(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_deliveries() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_events(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_events() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_health(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_health() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_logs(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_logs() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_orders(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_orders() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_positions(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_positions() FROM PUBLIC;
+
+--
+-- Name: FUNCTION text_values(p_numbers jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.text_values(p_numbers jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION touch(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.touch() FROM PUBLIC;
+
+--
+-- Name: FUNCTION unlock_account(p_account_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.unlock_account(p_account_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.unlock_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION update_endpoint(p_endpoint_id uuid, p_settings jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION with_limits(r public.risk_settings, p_values jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION with_settings(e public.webhook_endpoints, p_settings jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION admin_disable_account(p_account_id uuid, p_reason text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.admin_disable_account(p_account_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.admin_disable_account(p_account_id uuid, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION admin_flatten(p_account_id uuid, p_reason text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION cancel_order(p_order_id bigint); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.cancel_order(p_order_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_order(p_order_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION close_position(p_position_id bigint); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.close_position(p_position_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.close_position(p_position_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) TO authenticated;
+
+--
+-- Name: FUNCTION create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION disable_account(p_account_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.disable_account(p_account_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.disable_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION disable_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.disable_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.disable_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION enable_account(p_account_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.enable_account(p_account_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.enable_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION enable_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.enable_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.enable_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION flatten(p_account_ids uuid[], p_source text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) TO authenticated;
+
+--
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION replay_event(p_event_id bigint); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.replay_event(p_event_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.replay_event(p_event_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION reveal_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.reveal_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reveal_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION revoke_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.revoke_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.revoke_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION rotate_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) TO authenticated;
+
+--
+-- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION submit_intent(intent jsonb, idempotency_key text, p_source text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) TO authenticated;
+
+--
+-- Name: FUNCTION unlock_account(p_account_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.unlock_account(p_account_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unlock_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION update_endpoint(p_endpoint_id uuid, p_settings jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) TO authenticated;
+
+--
+-- Name: TABLE account_days; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.account_days TO empire_engine;
+
+--
+-- Name: SEQUENCE commands_id_seq; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.commands_id_seq TO empire_engine;
+
+--
+-- Name: TABLE counters; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.counters TO empire_engine;
+
+--
+-- Name: TABLE dead_letters; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dead_letters TO empire_engine;
+
+--
+-- Name: SEQUENCE dead_letters_id_seq; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.dead_letters_id_seq TO empire_engine;
+
+--
+-- Name: TABLE dedupe; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dedupe TO empire_engine;
+
+--
+-- Name: TABLE endpoint_counters; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.endpoint_counters TO empire_engine;
+
+--
+-- Name: TABLE installation; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.installation TO empire_engine;
+
+--
+-- Name: TABLE invariant_done_has_an_outcome; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_done_has_an_outcome TO empire_engine;
+
+--
+-- Name: TABLE queue; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.queue TO empire_engine;
+
+--
+-- Name: TABLE invariant_no_account_sleeps; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_no_account_sleeps TO empire_engine;
+
+--
+-- Name: TABLE invariant_order_and_command_agree; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_order_and_command_agree TO empire_engine;
+
+--
+-- Name: TABLE fills; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE public.fills TO empire_engine;
+GRANT SELECT ON TABLE public.fills TO authenticated;
+
+--
+-- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
+GRANT SELECT ON TABLE public.positions TO authenticated;
+
+--
+-- Name: TABLE invariant_position_is_sum_of_fills; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_position_is_sum_of_fills TO empire_engine;
+
+--
+-- Name: TABLE invariant_queue_and_delivery_agree; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_queue_and_delivery_agree TO empire_engine;
+
+--
+-- Name: TABLE invariant_sent_has_an_outcome; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_sent_has_an_outcome TO empire_engine;
+
+--
+-- Name: SEQUENCE lease_token; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.lease_token TO empire_engine;
+
+--
+-- Name: TABLE outbox; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.outbox TO empire_engine;
+
+--
+-- Name: SEQUENCE outbox_id; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.outbox_id TO empire_engine;
+
+--
+-- Name: TABLE paper_accounts; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.paper_accounts TO empire_engine;
+
+--
+-- Name: TABLE paper_fills; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.paper_fills TO empire_engine;
+
+--
+-- Name: SEQUENCE paper_fills_id_seq; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.paper_fills_id_seq TO empire_engine;
+
+--
+-- Name: TABLE paper_orders; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.paper_orders TO empire_engine;
+
+--
+-- Name: TABLE scope_counters; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.scope_counters TO empire_engine;
+
+--
+-- Name: SEQUENCE scope_counters_id_seq; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.scope_counters_id_seq TO empire_engine;
+
+--
+-- Name: TABLE sessions; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.sessions TO empire_engine;
+
+--
+-- Name: TABLE workers; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.workers TO empire_engine;
+
+--
+-- Name: TABLE admins; Type: ACL; Schema: private; Owner: postgres
+--
+
+GRANT SELECT ON TABLE private.admins TO supabase_auth_admin;
+
+--
+-- Name: TABLE admin_actions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.admin_actions TO empire_engine;
+
+--
+-- Name: COLUMN admin_actions.id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(id) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: COLUMN admin_actions.admin_user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(admin_user_id) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: COLUMN admin_actions.actor; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(actor) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: COLUMN admin_actions.action; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(action) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: COLUMN admin_actions.target_user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(target_user_id) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: COLUMN admin_actions.details; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(details) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: COLUMN admin_actions.created_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(created_at) ON TABLE public.admin_actions TO authenticated;
+
+--
+-- Name: SEQUENCE admin_actions_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.admin_actions_id_seq TO empire_engine;
+
+--
+-- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.api_keys TO empire_engine;
+
+--
+-- Name: COLUMN api_keys.id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(id) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(user_id) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.name; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(name) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.scopes; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(scopes) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.allow_cidrs; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(allow_cidrs) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.expires_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(expires_at) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.revoked_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(revoked_at) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.last_used_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(last_used_at) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: COLUMN api_keys.created_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(created_at) ON TABLE public.api_keys TO authenticated;
+
+--
+-- Name: TABLE brands; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.brands TO empire_engine;
+GRANT SELECT ON TABLE public.brands TO authenticated;
+
+--
+-- Name: TABLE credential_seals; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.credential_seals TO empire_engine;
+
+--
+-- Name: SEQUENCE credential_seals_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.credential_seals_id_seq TO empire_engine;
+
+--
+-- Name: SEQUENCE deliveries_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.deliveries_id_seq TO empire_engine;
+
+--
+-- Name: TABLE devices; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.devices TO empire_engine;
+GRANT SELECT ON TABLE public.devices TO authenticated;
+
+--
+-- Name: TABLE equity_history; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE public.equity_history TO empire_engine;
+GRANT SELECT ON TABLE public.equity_history TO authenticated;
+
+--
+-- Name: SEQUENCE equity_history_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.equity_history_id_seq TO empire_engine;
+
+--
+-- Name: SEQUENCE fills_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.fills_id_seq TO empire_engine;
+
+--
+-- Name: TABLE fx_rates; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.fx_rates TO empire_engine;
+GRANT SELECT ON TABLE public.fx_rates TO authenticated;
+
+--
+-- Name: TABLE health; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.health TO empire_engine;
+GRANT SELECT ON TABLE public.health TO anon;
+GRANT SELECT ON TABLE public.health TO authenticated;
+
+--
+-- Name: TABLE logs; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logs TO empire_engine;
+GRANT SELECT ON TABLE public.logs TO authenticated;
+
+--
+-- Name: SEQUENCE logs_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.logs_id_seq TO empire_engine;
+
+--
+-- Name: TABLE order_transitions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.order_transitions TO empire_engine;
+GRANT SELECT ON TABLE public.order_transitions TO authenticated;
+
+--
+-- Name: SEQUENCE orders_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.orders_id_seq TO empire_engine;
+
+--
+-- Name: TABLE plan_limits; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.plan_limits TO empire_engine;
+GRANT SELECT ON TABLE public.plan_limits TO authenticated;
+
+--
+-- Name: SEQUENCE positions_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.positions_id_seq TO empire_engine;
+
+--
+-- Name: TABLE profiles; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.profiles TO empire_engine;
+GRANT SELECT ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: COLUMN profiles.name; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT UPDATE(name) ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: COLUMN profiles.timezone; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT UPDATE(timezone) ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: COLUMN profiles.locale; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT UPDATE(locale) ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: SEQUENCE risk_settings_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.risk_settings_id_seq TO empire_engine;
+
+--
+-- Name: TABLE subscriptions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.subscriptions TO empire_engine;
+GRANT SELECT ON TABLE public.subscriptions TO authenticated;
+
+--
+-- Name: TABLE symbol_map; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.symbol_map TO empire_engine;
+GRANT SELECT,DELETE ON TABLE public.symbol_map TO authenticated;
+
+--
+-- Name: COLUMN symbol_map.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(user_id) ON TABLE public.symbol_map TO authenticated;
+
+--
+-- Name: COLUMN symbol_map.account_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(account_id),UPDATE(account_id) ON TABLE public.symbol_map TO authenticated;
+
+--
+-- Name: COLUMN symbol_map.tv_symbol; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(tv_symbol),UPDATE(tv_symbol) ON TABLE public.symbol_map TO authenticated;
+
+--
+-- Name: COLUMN symbol_map.venue_symbol; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(venue_symbol),UPDATE(venue_symbol) ON TABLE public.symbol_map TO authenticated;
+
+--
+-- Name: COLUMN symbol_map.pip_size; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(pip_size),UPDATE(pip_size) ON TABLE public.symbol_map TO authenticated;
+
+--
+-- Name: SEQUENCE symbol_map_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.symbol_map_id_seq TO empire_engine;
+
+--
+-- Name: TABLE trading_config; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.trading_config TO empire_engine;
+GRANT SELECT,DELETE ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(user_id) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.broker; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(broker) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.account_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(account_id) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.lot_size_mode; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(lot_size_mode),UPDATE(lot_size_mode) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.fixed_lot_size; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(fixed_lot_size),UPDATE(fixed_lot_size) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.sl_percentage; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(sl_percentage),UPDATE(sl_percentage) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.tp_percentage; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(tp_percentage),UPDATE(tp_percentage) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.risk_reward_ratio; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(risk_reward_ratio),UPDATE(risk_reward_ratio) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.use_trailing_sl; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(use_trailing_sl),UPDATE(use_trailing_sl) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: SEQUENCE trading_config_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.trading_config_id_seq TO empire_engine;
+
+--
+-- Name: TABLE webhook_endpoint_accounts; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.webhook_endpoint_accounts TO empire_engine;
+GRANT SELECT ON TABLE public.webhook_endpoint_accounts TO authenticated;
+
+--
+-- Name: TABLE webhook_events; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO empire_engine;
+GRANT SELECT ON TABLE public.webhook_events TO authenticated;
+
+--
+-- Name: SEQUENCE webhook_events_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.webhook_events_id_seq TO empire_engine;
+
+--
+-- PostgreSQL database dump complete
+--
