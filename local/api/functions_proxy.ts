@@ -6,12 +6,14 @@ import type { Config } from "./config.ts";
 import { json } from "./http.ts";
 import { bearerOf, TokenError, type Tokens } from "./keys.ts";
 import { failure, log } from "./log.ts";
+import { Upstream } from "./upstream.ts";
 
 const PREFIX = "/functions/v1/";
 const WEBHOOK_ALIAS = "/api/unify/v1/webhook/";
-/** A body announced as shorter than this is read first: one write to the functions process instead of three. */
+/** A body announced as no longer than this is read first and sent with the head in one write; others are streamed. */
 const SMALL_BODY = 65_536;
-const HOP_BY_HOP = [
+/** Headers of one connection or of our own making: not passed on. */
+const OWN_HEADERS = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -22,7 +24,10 @@ const HOP_BY_HOP = [
   "upgrade",
   "host",
   "content-length",
-];
+  "expect",
+  "x-forwarded-for",
+  "x-empire-gateway",
+]);
 
 /** `/functions/v1/webhook/...` for the product's own address of it, else the path itself. */
 export function functionPath(pathname: string): string | null {
@@ -33,12 +38,15 @@ export function functionPath(pathname: string): string | null {
 
 export class FunctionsProxy {
   readonly #origin: string;
+  readonly #upstream: Upstream;
 
   constructor(
     private readonly config: Pick<Config, "functionsUrl" | "functionsSecret" | "verifyJwtOff">,
     private readonly tokens: Tokens,
   ) {
-    this.#origin = config.functionsUrl.replace(/\/+$/, "");
+    const url = new URL(config.functionsUrl);
+    this.#origin = url.origin;
+    this.#upstream = new Upstream(url.hostname, Number(url.port || 80));
   }
 
   /** Answers for the function named in `path`; `peer` is the socket's address, appended to X-Forwarded-For. */
@@ -49,19 +57,32 @@ export class FunctionsProxy {
       if (refused) return refused;
     }
     try {
-      const response = await fetch(this.#origin + path + search, {
-        method: request.method,
-        headers: this.#headers(request, peer),
-        body: await bodyOf(request),
-        redirect: "manual",
-        signal: request.signal,
-      });
-      return new Response(response.body, { status: response.status, headers: answerHeaders(response) });
+      return isSmall(request)
+        ? await this.#sendWhole(request, path + search, peer)
+        : await this.#sendStream(request, path + search, peer);
     } catch (error) {
-      if (request.signal.aborted) return new Response(null, { status: 499 });
       log("functions_unreachable", failure(error));
       return json({ code: 503, message: "Function is not available" }, 503, { "retry-after": "1" });
     }
+  }
+
+  async #sendWhole(request: Request, target: string, peer: string): Promise<Response> {
+    const body = request.body === null ? null : new Uint8Array(await request.arrayBuffer());
+    return await this.#upstream.request(request.method, target, this.#headers(request, peer), body);
+  }
+
+  async #sendStream(request: Request, target: string, peer: string): Promise<Response> {
+    const headers = new Headers(this.#headers(request, peer));
+    // fetch would decode the answer and leave its headers wrong.
+    headers.set("accept-encoding", "identity");
+    const response = await fetch(this.#origin + target, {
+      method: request.method,
+      headers,
+      body: request.body,
+      redirect: "manual",
+    });
+    const kept = [...response.headers].filter(([name]) => !OWN_HEADERS.has(name));
+    return new Response(response.body, { status: response.status, headers: kept });
   }
 
   async #checkToken(request: Request): Promise<Response | null> {
@@ -76,29 +97,17 @@ export class FunctionsProxy {
     }
   }
 
-  #headers(request: Request, peer: string): Headers {
-    const headers = new Headers(request.headers);
-    for (const name of HOP_BY_HOP) headers.delete(name);
-    const forwarded = headers.get("x-forwarded-for");
-    headers.set("x-forwarded-for", forwarded ? `${forwarded}, ${peer}` : peer);
-    headers.set("x-empire-gateway", this.config.functionsSecret);
+  #headers(request: Request, peer: string): [string, string][] {
+    const forwarded = request.headers.get("x-forwarded-for");
+    const headers: [string, string][] = [
+      ["x-forwarded-for", forwarded ? `${forwarded}, ${peer}` : peer],
+      ["x-empire-gateway", this.config.functionsSecret],
+    ];
+    for (const header of request.headers) if (!OWN_HEADERS.has(header[0])) headers.push(header);
     return headers;
   }
 }
 
-async function bodyOf(request: Request): Promise<BodyInit | null> {
-  if (request.body === null) return null;
-  const length = Number(request.headers.get("content-length") ?? NaN);
-  return length <= SMALL_BODY ? await request.arrayBuffer() : request.body;
-}
-
-/** fetch has already decoded the body: its encoding and length no longer hold. */
-function answerHeaders(response: Response): Headers {
-  const headers = new Headers(response.headers);
-  if (headers.has("content-encoding")) {
-    headers.delete("content-encoding");
-    headers.delete("content-length");
-  }
-  for (const name of ["connection", "keep-alive", "transfer-encoding"]) headers.delete(name);
-  return headers;
+function isSmall(request: Request): boolean {
+  return request.body === null || Number(request.headers.get("content-length") ?? NaN) <= SMALL_BODY;
 }
