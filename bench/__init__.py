@@ -1,0 +1,1 @@
+"""Speed and memory, measured on a fresh embedded stack. Never part of the tests."""
