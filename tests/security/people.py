@@ -1,4 +1,4 @@
-"""Users of every kind, each with a row in every table, and connections that act for them as the REST gateway does."""
+"""Users of every kind, each with a row in every table, and connections that act for them as the gateway does."""
 
 from __future__ import annotations
 
@@ -106,14 +106,17 @@ def _rows_of(user: str) -> str:
     insert into auth.users (id, email) values ('{user}', 'u{user[-1]}@example.com');
     insert into broker_connections (id, user_id, broker, environment) values
       ('{paper}', '{user}', 'paper', 'simulated'), ('{live}', '{user}', 'tradelocker', 'live');
-    insert into broker_accounts (id, connection_id, user_id, broker, account_id, margin_mode, trading_enabled) values
+    insert into broker_accounts
+      (id, connection_id, user_id, broker, account_id, margin_mode, trading_enabled)
+    values
       ('{paper}', '{paper}', '{user}', 'paper', 'P1', 'netting', true),
       ('{live}', '{live}', '{user}', 'tradelocker', 'L1', 'hedging', true);
     insert into credential_seals (connection_id, recipient, key_id, version, sealed)
       values ('{live}', 'fleet', 'k1', 1, decode(repeat('00', 64), 'hex'));
     insert into devices (user_id, name, public_key) values ('{user}', 'pc', decode(repeat('00', 32), 'hex'));
     insert into webhook_endpoints (id, user_id, broker, name) values
-      ('{endpoint(user)}', '{user}', 'paper', 'Paper'), ('{endpoint(user, "live")}', '{user}', 'tradelocker', 'Live');
+      ('{endpoint(user)}', '{user}', 'paper', 'Paper'),
+      ('{endpoint(user, "live")}', '{user}', 'tradelocker', 'Live');
     insert into webhook_endpoint_accounts (endpoint_id, account_id, user_id) values
       ('{endpoint(user)}', '{paper}', '{user}'), ('{endpoint(user, "live")}', '{live}', '{user}');
     insert into api_keys (id, user_id, name, key_hash, scopes)
@@ -128,15 +131,21 @@ def _rows_of(user: str) -> str:
       insert into deliveries (event_id, user_id, account_id, action, symbol, halt_epoch, status, outcome)
       select id, '{user}', '{paper}', 'open', 'EURUSD', 0, 'done', 'executed' from e returning id
     ), o as (
-      insert into orders (user_id, broker, account_id, delivery_id, client_order_id, origin, symbol, root, side, type, qty, status)
-      select '{user}', 'paper', '{paper}', id, 'c1', 'alert', 'EURUSD', 'EURUSD', 'buy', 'limit', 1.50, 'working' from d
+      insert into orders (
+        user_id, broker, account_id, delivery_id, client_order_id, origin, symbol, root, side, type, qty, status
+      )
+      select '{user}', 'paper', '{paper}', id, 'c1', 'alert', 'EURUSD', 'EURUSD', 'buy', 'limit', 1.50, 'working'
+      from d
       returning id
     )
-    insert into fills (user_id, account_id, order_id, venue_fill_id, effect, symbol, side, qty, price, filled_at)
+    insert into fills
+      (user_id, account_id, order_id, venue_fill_id, effect, symbol, side, qty, price, filled_at)
     select '{user}', '{paper}', id, 'f1', 'open', 'EURUSD', 'buy', 1, 1.1, now() from o;
-    insert into positions (user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price)
+    insert into positions
+      (user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price)
       values ('{user}', 'paper', '{paper}', 'p1', 'EURUSD', 'EURUSD', 'buy', 1, 1.1);
-    insert into equity_history (user_id, broker, account_id, equity, balance) values ('{user}', 'paper', '{paper}', 1, 1);
+    insert into equity_history (user_id, broker, account_id, equity, balance)
+      values ('{user}', 'paper', '{paper}', 1, 1);
     insert into logs (user_id, level, type, message) values ('{user}', 'info', 'test', 'hello');
     """
 
