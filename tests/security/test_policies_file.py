@@ -30,10 +30,11 @@ def test_the_file_makes_the_policies_that_the_migrations_make(database: Database
 
 
 def test_the_file_goes_in_the_order_of_the_tables(database: Database) -> None:
-    """Tables come in the order in which the migrations make them; each verb in the order read, add, change, delete."""
+    """Tables come in the order in which they are made; verbs in the order read, add, change, delete."""
     written = re.findall(r"^on ([a-z]+\.[a-z_]+) for (\w+)", FILE.read_text(), re.MULTILINE)
     made = database.sql(
-        "select 'public.' || relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by oid"
+        "select 'public.' || relname from pg_class"
+        " where relnamespace = 'public'::regnamespace and relkind = 'r' order by oid"
     ).splitlines()
     order = [*made, "realtime.messages"]
     verbs = ["select", "insert", "update", "delete"]

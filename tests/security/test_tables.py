@@ -99,8 +99,9 @@ READS_OWN = {
 def columns(peopled: Database) -> dict[str, list[str]]:
     """The columns of every table of schema public."""
     rows = peopled.sql(
-        "select relname, string_agg(attname, ',' order by attnum) from pg_attribute a join pg_class c on c.oid = attrelid"
-        " where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and attnum > 0 and not attisdropped"
+        "select relname, string_agg(attname, ',' order by attnum)"
+        " from pg_attribute a join pg_class c on c.oid = attrelid"
+        " where relnamespace = 'public'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped"
         " group by 1"
     )
     return {table: names.split(",") for table, names in (row.split("|") for row in rows.splitlines())}
@@ -117,7 +118,10 @@ def test_no_table_is_forgotten(peopled: Database) -> None:
 
 def test_row_level_security_is_on_everywhere(peopled: Database) -> None:
     """Every table of public has RLS on, and one permissive policy per verb and role."""
-    without = "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity"
+    without = (
+        "select relname from pg_class"
+        " where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity"
+    )
     assert peopled.sql(without) == ""
     twice = """
         select schemaname, tablename, cmd, r from pg_policies, unnest(roles) r
@@ -163,7 +167,7 @@ async def _count_by_owner(connection: asyncpg.Connection, table: str) -> dict[st
 
 @pytest.mark.parametrize("actor", EVERYBODY, ids=str)
 async def test_everybody_reads_his_own_rows_only(peopled: Database, actor: Actor) -> None:
-    """Owners see their rows (with an enrolled factor only at aal2), admins at aal2 see all, anon sees nothing."""
+    """Owners see their rows (with an enrolled factor only at aal2), admins at aal2 see all, anon nothing."""
     whole = await peopled.connect("supabase_admin")
     try:
         async with acting(peopled, actor) as connection:
@@ -200,7 +204,7 @@ async def test_shared_tables(peopled: Database, actor: Actor) -> None:
 
 @pytest.mark.parametrize("actor", EVERYBODY, ids=str)
 async def test_nobody_reads_seals_or_hashes(peopled: Database, actor: Actor) -> None:
-    """Sealed credentials, hashes of keys and addresses of admins are out of everybody's reach, admins included."""
+    """Sealed credentials, hashes of keys and addresses of admins are out of reach, for admins too."""
     async with acting(peopled, actor) as connection:
         for table, hidden in {**HIDDEN, "credential_seals": {"sealed", "id"}}.items():
             for column in hidden:
