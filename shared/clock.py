@@ -6,6 +6,9 @@ import time
 from datetime import UTC, datetime
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def now() -> datetime:
     """The time of day, aware, UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines when stdout is not a terminal, coloured text when it is. Secrets never get through."""
+"""Structured logs: JSON lines when stdout is not a terminal, coloured text when it is. Secrets stay out."""
 
 from __future__ import annotations
 

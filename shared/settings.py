@@ -61,7 +61,7 @@ class WorkerSettings(BaseSettings):
 
 
 def read_worker_settings() -> WorkerSettings:
-    """Read and check the whole environment. Raises SettingsError naming every variable that is missing or wrong."""
+    """Read and check the whole environment. Raises SettingsError naming every variable missing or wrong."""
     try:
         return WorkerSettings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:

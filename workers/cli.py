@@ -1,13 +1,116 @@
-"""The commands that need only a database; `local.cli` adds those of the embedded stack."""
+"""`empire worker`: which loops run in which kind of worker, and how their parts are put together."""
 
 from __future__ import annotations
 
-import typer
+import asyncio
+import os
+import secrets
+import socket
+from enum import StrEnum
+from typing import Annotated
 
-app = typer.Typer(
-    name="empire",
-    help="Empire Trading Hub.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+import typer
+import uvloop
+
+from shared import log
+from shared.brokers.registry import Registry
+from shared.settings import SettingsError, WorkerSettings, read_worker_settings
+from shared.store.postgres import PostgresStore
+from workers import metrics
+from workers.execution.desk import Desk, desk_for
+from workers.execution.pipeline import run_batch
+from workers.execution.settler import settle_due
+from workers.runtime import Loop, Runtime
+
+app = typer.Typer(add_completion=False, no_args_is_help=False)
+RESCUE_LIMIT = 200
+
+
+class Kind(StrEnum):
+    """The kinds of worker there are; `all` is every one of them in one process."""
+
+    EXECUTION = "execution"
+    ALL = "all"
+
+
+@app.command()
+def worker(
+    kind: Annotated[Kind, typer.Argument(help="Which work this process does.")] = Kind.ALL,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve Prometheus metrics on this loopback port.")
+    ] = None,
+) -> None:
+    """Run a worker until SIGTERM: it ends what is in flight, then leaves. A second SIGTERM stops it at once."""
+    try:
+        settings = read_worker_settings()
+    except SettingsError as error:
+        typer.echo(f"The settings are not complete:\n{error}", err=True)
+        raise typer.Exit(2) from None
+    log.setup(settings.log_level)
+    if metrics_port is not None:
+        metrics.serve(metrics_port)
+    uvloop.run(_serve(kind, settings))
+
+
+async def _serve(kind: Kind, settings: WorkerSettings) -> None:
+    name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+    store = PostgresStore(settings.worker_database_url.get_secret_value(), settings.statement_cache_size)
+    brokers = Registry(store, settings.paper_venue_url)
+    stopping = asyncio.Event()
+    desk = desk_for(store, brokers, settings, stopping)
+    runtime = Runtime(
+        worker=name,
+        store=store,
+        settings=settings,
+        stopping=stopping,
+        start_batch=lambda batch: run_batch(batch, desk),
+        loops=_execution_loops(desk, name, kind),
+    )
+    try:
+        await runtime.run()
+    finally:
+        await brokers.close()
+        await store.close()
+
+
+def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
+    store = desk.store
+
+    async def rescue() -> bool:
+        rescued = await store.rescue(limit=RESCUE_LIMIT)
+        metrics.LEASES_LOST.inc(rescued.rearmed + rescued.unsettled)
+        return rescued.rearmed + rescued.unsettled == RESCUE_LIMIT
+
+    async def settle() -> bool:
+        return await settle_due(desk, name) > 0
+
+    async def seen() -> None:
+        await store.worker_seen(worker=name, kind=kind.value, details={"pid": os.getpid()})
+
+    async def stats() -> None:
+        told = await store.stats()
+        metrics.QUEUE_READY.set(float(told["queue_ready"]))
+        metrics.QUEUE_OLDEST.set(float(told["queue_oldest_seconds"]))
+        metrics.UNKNOWN_ORDERS.set(float(told["unknown_orders"]))
+        metrics.OLDEST_XMIN.set(float(told["oldest_xmin_seconds"]))
+
+    async def invariants() -> None:
+        for view, rows in (await store.invariant_rows()).items():
+            metrics.INVARIANT_ROWS.labels(view).set(rows)
+
+    return [
+        Loop("rescue", 1.0, rescue),
+        Loop("settle", 0.4, settle),
+        Loop("seen", 5.0, seen),
+        Loop("stats", 5.0, stats),
+        Loop("invariants", 60.0, invariants),
+    ]
+
+
+def main() -> None:
+    """Entry point of `python -m workers.cli`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

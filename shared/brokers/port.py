@@ -1,4 +1,4 @@
-"""The port every broker adapter implements. The docstrings are the contract (tests/conformance holds adapters to it).
+"""The port every broker adapter implements. The docstrings are the contract (tests/conformance holds them to it).
 
 An adapter: client.py (I/O), parse.py (pure), broker.py (this port), errors.py (their codes -> ours), README.md.
 Adapters never retry a write, never raise for a refusal, and never guess: a write returns Accepted, Rejected or
@@ -17,8 +17,8 @@ from shared.models.trading import Account, AccountSnapshot, Fill
 from shared.risk.fit import Fitted
 
 
-class ReadFailed(Exception):
-    """A read could not be done (network, login, throttled). The value stays unknown: never treat it as empty or flat."""
+class ReadFailed(Exception):  # noqa: N818 - what happened, as the contract calls it
+    """A read could not be done (network, login, throttled). The value stays unknown: never treat it as flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Capabilities:
     """What an adapter can do, declared and not discovered by failure.
 
     client_id: 'enforced' = the venue refuses a repeated client order id; 'label' = it is only carried along.
-    lookup_lag_s: 0 = a lookup that does not find an order is proof (authoritative); n = lists lag up to n seconds.
+    lookup_lag_s: 0 = a lookup that does not find an order is proof (authoritative); n = lists lag up to n s.
+    request_timeout_s: after that long without an answer a write is Unknown.
     """
 
     client_id: str
@@ -43,13 +44,18 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenAhead:
+    """This leg comes back from engine.commands, where only fitted legs are written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
-    """A command as it goes out: the fitted leg and the ids it carries. `deadline` (UTC) is when we must not send any more."""
+    """A command as it goes out, or went out: the leg and the ids it carries, and why it may be sent at all."""
 
     command_id: int
     client_order_id: str
     leg: Leg
-    fitted: Fitted
+    proof: Fitted | WrittenAhead
     submitted_at: datetime
 
 
@@ -60,16 +66,23 @@ class Broker(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     async def instrument(self, symbol: str) -> Instrument | None:
-        """The instrument for a TradingView symbol (`EXCHANGE:TICKER` or `TICKER`); None when there is none. Cached."""
+        """The instrument for a TradingView symbol (`EXCHANGE:TICKER` or `TICKER`), or None. Cached."""
 
     async def quote(self, instrument: Instrument, ref_price: Decimal | None) -> Quote | None:
-        """The current quote; a broker without quotes (paper) makes one from the alert's ref_price, else its last price."""
+        """The current quote; a broker without quotes makes one from the alert's ref_price, else its last price.
+
+        Raises ReadFailed."""
+
+    async def rate(self, currency: str, into: str) -> Decimal | None:
+        """What one unit of `currency` is worth in `into`, at most 60 s old; None = not known. Raises ReadFailed."""
 
     async def snapshot(self) -> AccountSnapshot:
         """Money, positions and working orders, read now. Raises ReadFailed."""
 
     async def execute(self, command: Sent) -> Outcome:
-        """Send exactly one command, at most once. A refusal is Rejected, a doubt is Unknown; never raises for either."""
+        """Send exactly one command, at most once. A refusal is Rejected, a doubt Unknown; never raises for either.
+
+        Rejected only when the broker said no, or when provably nothing was sent."""
 
     async def lookup(self, command: Sent) -> Lookup:
         """Ask whether a command sent before arrived, and what became of it. Reads only; safe to repeat."""

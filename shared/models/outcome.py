@@ -29,11 +29,16 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The broker said no: nothing was done. `text` is its own sentence, `reason` our closed word for it."""
+    """The broker said no: nothing was done. `text` is its own sentence, `reason` our closed word for it.
+
+    `positions` and `effects` as in Accepted: what else its answer tells (a stop that was hit meanwhile).
+    """
 
     reason: Reason
     text: str = ""
     numbers: dict[str, str] = field(default_factory=dict)
+    positions: tuple[Position, ...] = ()
+    effects: tuple[OrderState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,9 @@ Outcome = Accepted | Rejected | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A lookup found the command's effect at the broker."""
+    """A lookup found the command at the broker: what became of it, which may be a refusal."""
 
-    accepted: Accepted
+    outcome: Accepted | Rejected
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ LOST = (
 async def open_connection(
     dsn: str, statement_cache_size: int, application_name: str
 ) -> asyncpg.Connection[Any]:
-    """A connection whose jsonb travels as UTF-8 bytes, for the codec of this package. Raises StoreUnavailable."""
+    """A connection whose jsonb travels as UTF-8 bytes, for shared.codec. Raises StoreUnavailable."""
     try:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
             dsn,

@@ -1,7 +1,7 @@
-"""What a worker asks of the database: one method per function of schema `engine`, same name, arguments by name.
+"""What a worker asks of the database: a method per function of schema `engine`, same name, arguments by name.
 
-`postgres.py` speaks to the functions directly; a worker on a trader's own device will reach the same ones through
-the Supabase API. Meaning of each: the `comment on function` in supabase/migrations.
+`postgres.py` speaks to the functions directly; a worker on a trader's own device will reach the same ones
+through the Supabase API. Meaning of each: the `comment on function` in supabase/migrations.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from shared.store.rows import (
 )
 
 
-class StoreUnavailable(Exception):
-    """The database could not be reached, or the connection was cut: what was asked may or may not have happened."""
+class StoreUnavailable(ConnectionError):
+    """The database could not be reached, or the connection was cut: what was asked may have happened, or not."""
 
 
 class Store(Protocol):
@@ -55,8 +55,8 @@ class Store(Protocol):
 
     async def defer(self, *, deliveries: Sequence[Deferral]) -> None: ...
 
-    async def release(self, *, token_deliveries: Sequence[tuple[int, int]]) -> None:
-        """token_deliveries: (delivery id, token)."""
+    async def release(self, *, deliveries: Sequence[tuple[int, int]]) -> None:
+        """deliveries: (delivery id, token)."""
 
     async def dead_letter(self, *, delivery_id: int, token: int, error: str, trace: Trace) -> bool: ...
 
@@ -68,7 +68,7 @@ class Store(Protocol):
 
     async def settle(self, *, results: Sequence[Settlement]) -> None: ...
 
-    async def paper_load(self, *, account: str) -> PaperBook: ...
+    async def paper_load(self, *, account: str) -> PaperBook | None: ...
 
     async def paper_save(
         self,
@@ -76,18 +76,21 @@ class Store(Protocol):
         account: str,
         version: int,
         balance: Decimal,
-        book: dict[str, Any],
-        orders: Sequence[dict[str, Any]],
-        fills: Sequence[dict[str, Any]],
+        book: Any,
+        orders: Sequence[Any],
+        fills: Sequence[Any],
     ) -> PaperSaved:
         """Replace the book if it is still `version`. Not repeated: a lost answer shows in paper_answer."""
 
-    async def paper_answer(self, *, account: str, client_order_id: str) -> dict[str, Any] | None: ...
+    async def paper_answer(self, *, account: str, client_order_id: str) -> bytes | None:
+        """The JSON text of the answer given to this client order id; None = it never arrived."""
 
-    async def paper_fills_since(self, *, account: str, since: datetime) -> list[dict[str, Any]]: ...
+    async def paper_fills_since(self, *, account: str, since: datetime) -> list[bytes]:
+        """Fills as JSON texts, oldest first."""
 
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None: ...
 
-    async def housekeeping(self) -> dict[str, Any]: ...
+    async def invariant_rows(self) -> dict[str, int]:
+        """Rows of each invariant view; every number must be 0."""
 
     async def stats(self) -> dict[str, Any]: ...

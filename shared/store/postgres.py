@@ -1,6 +1,6 @@
-"""The store over asyncpg. Each method calls the function of its name with its arguments by name; no other SQL.
+"""The store over asyncpg: each method calls the function of its name with its arguments by name; no other SQL.
 
-`repeat=True` marks what is safe to ask again after a lost answer: reads, and what is idempotent behind its fence.
+`repeat=True` marks what is safe to ask again after a lost answer: reads, and what is idempotent behind a fence.
 begin_send and paper_save are never repeated: a lost answer there means "do not send" and "look it up".
 """
 
@@ -15,8 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from shared import log
-from shared.store import codec
+from shared import codec, log
 from shared.store.line import Line, open_connection
 from shared.store.port import StoreUnavailable
 from shared.store.rows import (
@@ -42,7 +41,7 @@ BOOK_LINES = 2
 
 
 class PostgresStore:
-    """Implements `Store`. One line (connection) per loop of the worker, so that no loop waits for another's call."""
+    """Implements `Store`. One connection per loop of the worker, so that no loop waits for another's call."""
 
     def __init__(self, dsn: str, statement_cache_size: int = 200) -> None:
         self._dsn = dsn
@@ -107,11 +106,9 @@ class PostgresStore:
             "select engine.defer(p_deliveries => $1)", codec.encode(deliveries), repeat=True
         )
 
-    async def release(self, *, token_deliveries: Sequence[tuple[int, int]]) -> None:
-        given = codec.encode(
-            [{"delivery_id": delivery, "token": token} for delivery, token in token_deliveries]
-        )
-        await self._recording.call("select engine.release(p_token_deliveries => $1)", given, repeat=True)
+    async def release(self, *, deliveries: Sequence[tuple[int, int]]) -> None:
+        given = codec.encode([{"delivery_id": delivery, "token": token} for delivery, token in deliveries])
+        await self._recording.call("select engine.release(p_deliveries => $1)", given, repeat=True)
 
     async def dead_letter(self, *, delivery_id: int, token: int, error: str, trace: Trace) -> bool:
         (answer,) = await self._recording.call(
@@ -138,10 +135,10 @@ class PostgresStore:
     async def settle(self, *, results: Sequence[Settlement]) -> None:
         await self._upkeep.call("select engine.settle(p_results => $1)", codec.encode(results), repeat=True)
 
-    async def paper_load(self, *, account: str) -> PaperBook:
+    async def paper_load(self, *, account: str) -> PaperBook | None:
         async with self._book() as line:
             (answer,) = await line.call("select engine.paper_load(p_account => $1)", account, repeat=True)
-        return codec.decode_as(PaperBook, answer)
+        return None if answer is None else codec.decode_as(PaperBook, answer)
 
     async def paper_save(
         self,
@@ -149,34 +146,43 @@ class PostgresStore:
         account: str,
         version: int,
         balance: Decimal,
-        book: dict[str, Any],
-        orders: Sequence[dict[str, Any]],
-        fills: Sequence[dict[str, Any]],
+        book: Any,
+        orders: Sequence[Any],
+        fills: Sequence[Any],
     ) -> PaperSaved:
-        async with self._book() as line:
-            (answer,) = await line.call(
-                "select engine.paper_save(p_account => $1, p_version => $2, p_balance => $3, p_book => $4, "
-                "p_orders => $5, p_fills => $6)",
-                *(account, version, balance, codec.encode(book), codec.encode(orders), codec.encode(fills)),
-                repeat=False,
-            )
+        try:
+            async with self._book() as line:
+                (answer,) = await line.call(
+                    "select engine.paper_save(p_account => $1, p_version => $2, p_balance => $3, p_book => $4, "
+                    "p_orders => $5, p_fills => $6)",
+                    *(
+                        account,
+                        version,
+                        balance,
+                        codec.encode(book),
+                        codec.encode(orders),
+                        codec.encode(fills),
+                    ),
+                    repeat=False,
+                )
+        except asyncpg.UniqueViolationError:
+            return PaperSaved(saved=False)  # this client order id was answered before
         return codec.decode_as(PaperSaved, answer)
 
-    async def paper_answer(self, *, account: str, client_order_id: str) -> dict[str, Any] | None:
+    async def paper_answer(self, *, account: str, client_order_id: str) -> bytes | None:
         async with self._book() as line:
             (answer,) = await line.call(
                 "select engine.paper_answer(p_account => $1, p_client_order_id => $2)",
                 *(account, client_order_id),
                 repeat=True,
             )
-        return None if answer is None else codec.decode(answer)
+        return None if answer is None else bytes(answer)
 
-    async def paper_fills_since(self, *, account: str, since: datetime) -> list[dict[str, Any]]:
+    async def paper_fills_since(self, *, account: str, since: datetime) -> list[bytes]:
         async with self._book() as line:
-            rows = await line.call(
+            return await line.call(
                 "select engine.paper_fills_since(p_account => $1, p_since => $2)", account, since, repeat=True
             )
-        return [codec.decode(row) for row in rows]
 
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None:
         await self._upkeep.call(
@@ -185,9 +191,9 @@ class PostgresStore:
             repeat=True,
         )
 
-    async def housekeeping(self) -> dict[str, Any]:
-        (answer,) = await self._upkeep.call("select engine.housekeeping()", repeat=True)
-        return codec.decode(answer) or {}
+    async def invariant_rows(self) -> dict[str, int]:
+        (answer,) = await self._upkeep.call("select engine.invariant_rows()", repeat=True)
+        return codec.decode_as(dict[str, int], answer)
 
     async def stats(self) -> dict[str, Any]:
         (answer,) = await self._upkeep.call("select engine.stats()", repeat=True)

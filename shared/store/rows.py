@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec import Raw
+
 from shared.models.command import Leg
 from shared.models.context import Counters, EndpointRules, Limits
 from shared.models.enums import (
@@ -61,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A row of broker_accounts with its connection's columns. `account_id` is the broker's number, `id` ours."""
+    """A row of broker_accounts with its connection's columns. `account_id`: the broker's number, `id`: ours."""
 
     id: str
     user_id: str
@@ -110,7 +112,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """trading_config in force. `sl_pct` and `tp_pct` in percent of the entry price, `rr` = target in stops."""
+    """trading_config in force. `sl_pct`, `tp_pct` in percent of the entry price, `rr` = target in stops."""
 
     qty_mode: QtyMode | None = None
     qty: Decimal | None = None
@@ -149,9 +151,9 @@ class Claimed:
     endpoint: EndpointRules | None = None
     queued_ms: Decimal | None = None
     trading_halted: bool = False
-    limits: Limits = Limits()
-    defaults: Defaults = Defaults()
-    counters: Counters = Counters()
+    limits: Limits = field(default_factory=Limits)
+    defaults: Defaults = field(default_factory=Defaults)
+    counters: Counters = field(default_factory=Counters)
     positions: tuple[Position, ...] = ()
     orders: tuple[WorkingOrder, ...] = ()
     unresolved: tuple[str, ...] = ()
@@ -183,7 +185,7 @@ class OpenedCommand:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """verdict: opened | denied (a hard limit said no, under the locks) | lost (the lease is no longer ours)."""
+    """verdict: opened | denied (a hard limit said no, under the locks) | lost (the lease is not ours now)."""
 
     delivery_id: int
     verdict: str
@@ -247,7 +249,7 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledCommand:
-    """A command whose outcome is unknown. `may_resend`: the database would allow it if the order is absent."""
+    """A command whose outcome is unknown. `may_resend`: the database would allow it if it is absent."""
 
     id: int
     delivery_id: int
@@ -285,18 +287,19 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class PaperBook:
-    """A paper account: its money and its book as last saved; `version` is the fence of the next save."""
+    """A paper account's money and its book (JSON text) as last saved; `version` is the fence of the next save."""
 
     version: int
     balance: Decimal
     currency: str
-    book: dict[str, Any]
+    book: Raw
+    margin_mode: MarginMode = MarginMode.NETTING
 
 
 @dataclass(frozen=True, slots=True)
 class PaperSaved:
     saved: bool
-    version: int
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,81 @@
+"""One delivery on its road: what was claimed, how long each stage took, and how it may end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from shared import clock
+from shared.models.enums import DeliveryOutcome, Stage
+from shared.models.reasons import Reason
+from shared.store.rows import Claimed, Finish, Numbers, Trace
+from workers import metrics
+from workers.leases import Lease
+
+_SECONDS = {stage: metrics.STAGE.labels(stage.value) for stage in Stage}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The delivery is over: `finish` says how, `commands` what became of what was sent."""
+
+    finish: Finish
+    commands: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An exit that cannot be done now: give it back, to be claimed again."""
+
+    reason: Reason
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The lease is not ours any more: nothing may be sent or recorded, somebody else goes on."""
+
+
+Ending = Ended | Later | Lost
+
+
+@dataclass(slots=True)
+class Job:
+    """The trace grows with every stage: {stage, outcome, ms, detail}; times in ms since the claim's answer."""
+
+    claimed: Claimed
+    lease: Lease
+    claimed_at: float
+    trace: Trace = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    account: dict[str, Any] | None = None
+    _stage_began: float = field(default_factory=clock.monotonic)
+
+    @property
+    def id(self) -> int:
+        """The delivery's id."""
+        return self.claimed.delivery.id
+
+    def step(self, stage: Stage, outcome: str, detail: dict[str, Any] | None = None) -> None:
+        """A stage is through: its line of the trace. Time counts from the step before."""
+        now = clock.monotonic()
+        took, self._stage_began = now - self._stage_began, now
+        _SECONDS[stage].observe(took)
+        self.trace.append(
+            {
+                "stage": stage.value,
+                "outcome": outcome,
+                "ms": Decimal(f"{took * 1000:.3f}"),
+                "detail": {} if detail is None else detail,
+            }
+        )
+
+    def clocked(self, name: str) -> None:
+        """Remember when something happened."""
+        self.timings[name] = clock.ms_since(self.claimed_at)
+
+
+def ended(outcome: DeliveryOutcome, reason: Reason | None = None, numbers: Numbers | None = None) -> Ended:
+    """An end without anything sent."""
+    return Ended(Finish(outcome, reason, numbers or {}))

@@ -1,0 +1,91 @@
+"""The end of the road: outcome, fills, positions, trace and the next delivery of the lane, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import traceback
+
+from shared import log
+from shared.models.enums import DeliveryOutcome, Stage
+from shared.models.reasons import Reason
+from shared.store.port import StoreUnavailable
+from shared.store.rows import Deferral, Execution
+from workers import metrics
+from workers.execution.desk import Desk
+from workers.execution.job import Ended, Ending, Job, Later
+
+_log = log.get("execution")
+PAUSE_MAX_S = 2.0
+FIRST_DEFERRAL_MS, LONGEST_DEFERRAL_MS = 250, 2000
+
+
+async def record(job: Job, ending: Ending, desk: Desk) -> None:
+    """Write the ending. While the database is away it is tried again: the broker has already acted."""
+    if isinstance(ending, Ended):
+        await _finish(job, ending, desk)
+    elif isinstance(ending, Later):
+        await _defer(job, ending, desk)
+    else:
+        _log.warning("lease lost", delivery_id=job.id, event_id=job.claimed.event.id, token=job.lease.token)
+
+
+async def _finish(job: Job, ending: Ended, desk: Desk) -> None:
+    finish = ending.finish
+    job.clocked("recording_ms")
+    job.step(Stage.RECORD, finish.outcome.value, {"commands": len(ending.commands)})
+    if job.claimed.queued_ms is not None:
+        job.timings["queued_ms"] = float(job.claimed.queued_ms)
+    execution = Execution(
+        delivery_id=job.id,
+        token=job.lease.token,
+        commands=ending.commands,
+        finish=finish,
+        trace=job.trace,
+        timings=job.timings,
+        account=job.account,
+    )
+    recorded = await _until_answered(execution, desk)
+    metrics.ALERTS.labels(job.claimed.event.source, finish.outcome.value).inc()
+    if finish.reason is not None and finish.outcome in (DeliveryOutcome.DENIED, DeliveryOutcome.REJECTED):
+        metrics.REJECTS.labels(finish.reason.value).inc()
+    if not recorded:
+        # An older lease: the settler finds out at the broker what we did.
+        _log.warning("not recorded, the lease was lost", delivery_id=job.id, event_id=job.claimed.event.id)
+
+
+async def _until_answered(execution: Execution, desk: Desk) -> bool:
+    pause = 0.1
+    while True:
+        try:
+            return (await desk.recording.ask(execution)).recorded
+        except StoreUnavailable:
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            pause = min(pause * 2, PAUSE_MAX_S)
+
+
+async def _defer(job: Job, later: Later, desk: Desk) -> None:
+    attempts = job.claimed.delivery.attempts
+    ms = min(FIRST_DEFERRAL_MS * 2 ** min(attempts, 10), LONGEST_DEFERRAL_MS)
+    # The first tries tell what is waited for; hundreds of equal lines would only hide it.
+    told = job.trace if attempts < 3 else []
+    try:
+        await desk.deferring.ask(Deferral(job.id, job.lease.token, ms, later.reason, later.numbers, told))
+    except StoreUnavailable as error:
+        _log.warning("not given back, its lease will run out", delivery_id=job.id, error=str(error))
+
+
+async def bury(job: Job, error: Exception, desk: Desk) -> None:
+    """A bug or a broken machine: the delivery ends dead with the error and its trace; its account goes on."""
+    _log.error("delivery failed", delivery_id=job.id, event_id=job.claimed.event.id, exc_info=error)
+    text = "".join(traceback.format_exception(error))[-4000:]
+    metrics.ALERTS.labels(job.claimed.event.source, "dead").inc()
+    metrics.REJECTS.labels(Reason.INTERNAL_ERROR.value).inc()
+    while not desk.stopping.is_set():
+        try:
+            await desk.store.dead_letter(
+                delivery_id=job.id, token=job.lease.token, error=text, trace=job.trace
+            )
+            return
+        except StoreUnavailable:
+            await asyncio.sleep(PAUSE_MAX_S)

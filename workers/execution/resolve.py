@@ -1,0 +1,164 @@
+"""Signal -> RiskContext: instrument, quote, account state, limits. The only stage before `write` that reads.
+
+What the claim brought is used as it is; the broker is asked only for what is missing or too old for this signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from shared.brokers.port import Broker, ReadFailed
+from shared.models.context import EndpointRules, RiskContext, TradingDefaults
+from shared.models.enums import Action, Freshness, QtyMode, StopMode
+from shared.models.market import Instrument, Quote
+from shared.models.signal import Signal, StopSpec
+from shared.models.trading import Account, AccountSnapshot, Position, WorkingOrder
+from shared.store.rows import Claimed, Defaults
+
+MONEY_MODES = frozenset({QtyMode.RISK_PCT, QtyMode.RISK_USD, QtyMode.EQUITY_PCT, QtyMode.NOTIONAL})
+MONEY_AGE = timedelta(seconds=5)
+"""A size that is a share of the account needs money read within this time."""
+NO_RULES = EndpointRules()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The context, and the snapshot when one had to be read (to be recorded with the delivery)."""
+
+    context: RiskContext
+    snapshot: AccountSnapshot | None
+    unread: str | None
+
+
+async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resolved:
+    """Everything the decisions may look at. What could not be read is unknown in it, never empty or flat."""
+    account = claimed.account.account()
+    unread: list[str] = []
+    instrument = quote = snapshot = None
+    if signal.symbol is not None:
+        instrument = await _read(broker.instrument(signal.symbol), unread)
+    if instrument is not None:
+        quote = await _read(broker.quote(instrument, signal.ref_price), unread)
+    must_read = _must_read(claimed, signal, account)
+    if must_read:
+        snapshot = await _read(broker.snapshot(), unread)
+    dollars = _needs_dollars(claimed, signal)
+    rates = await _read(_rates(broker, account, instrument, quote, dollars), unread) or {}
+    context = RiskContext(
+        now=claimed.now,
+        account=_with_money(account, snapshot),
+        instrument=instrument,
+        quote=quote,
+        positions=claimed.positions if snapshot is None else _positions(claimed, snapshot),
+        orders=claimed.orders if snapshot is None else _orders(claimed, snapshot),
+        positions_known=snapshot is not None or not must_read,
+        unresolved=frozenset(claimed.unresolved),
+        endpoint=claimed.endpoint or NO_RULES,
+        limits=claimed.limits,
+        defaults=_defaults(claimed.defaults),
+        counters=claimed.counters,
+        trading_halted=claimed.trading_halted,
+        rates=rates,
+        usd_rate=rates.get("USD"),
+    )
+    return Resolved(context, snapshot, "; ".join(unread) or None)
+
+
+async def _read(reading: Awaitable[T], unread: list[str]) -> T | None:
+    """The value, or None with the reason kept: one read that fails does not take the others with it."""
+    try:
+        return await reading
+    except ReadFailed as error:
+        unread.append(str(error) or "the broker could not be read")
+        return None
+
+
+def _must_read(claimed: Claimed, signal: Signal, account: Account) -> bool:
+    """A flatten looks itself; else only when what we know is not fresh, or too old for the size asked."""
+    if account.freshness is not Freshness.FRESH or signal.action is Action.FLATTEN:
+        return True
+    return _money_mode(claimed, signal) and (account.as_of is None or claimed.now - account.as_of > MONEY_AGE)
+
+
+def _money_mode(claimed: Claimed, signal: Signal) -> bool:
+    endpoint = claimed.endpoint or NO_RULES
+    mode = signal.qty_mode or endpoint.qty_mode or claimed.defaults.qty_mode
+    return not signal.is_exit and mode in MONEY_MODES
+
+
+def _needs_dollars(claimed: Claimed, signal: Signal) -> bool:
+    given = (signal.sl, *(signal.tp or ()))
+    return _money_mode(claimed, signal) or any(each and each.mode is StopMode.USD for each in given)
+
+
+async def _rates(
+    broker: Broker, account: Account, instrument: Instrument | None, quote: Quote | None, dollars: bool
+) -> Mapping[str, Decimal]:
+    """Account currency per unit of what the instrument is quoted in, and per dollar where money is in dollars."""
+    wanted = {instrument.quote_currency} if instrument is not None else set()
+    if dollars:
+        wanted.add("USD")
+    rates = {account.currency: Decimal(1)}
+    for currency in sorted(wanted - rates.keys()):
+        if (
+            instrument
+            and quote
+            and (instrument.base_currency, instrument.quote_currency)
+            == (
+                account.currency,
+                currency,
+            )
+        ):
+            rates[currency] = 1 / quote.ask
+        elif (rate := await broker.rate(currency, account.currency)) is not None:
+            rates[currency] = rate
+    return rates
+
+
+def _with_money(account: Account, snapshot: AccountSnapshot | None) -> Account:
+    if snapshot is None:
+        return account
+    return replace(
+        account,
+        balance=snapshot.balance,
+        equity=snapshot.equity,
+        as_of=snapshot.at,
+        freshness=Freshness.FRESH,
+    )
+
+
+def _positions(claimed: Claimed, snapshot: AccountSnapshot) -> tuple[Position, ...]:
+    """What the broker holds, with what we know of who opened it."""
+    known = {each.venue_position_id: each for each in claimed.positions}
+    return tuple(
+        replace(each, id=ours.id, endpoint_id=ours.endpoint_id, tag=ours.tag) if ours else each
+        for each in snapshot.positions
+        for ours in [known.get(each.venue_position_id)]
+    )
+
+
+def _orders(claimed: Claimed, snapshot: AccountSnapshot) -> tuple[WorkingOrder, ...]:
+    known = {each.venue_order_id: each for each in claimed.orders if each.venue_order_id is not None}
+    return tuple(
+        replace(each, id=ours.id, endpoint_id=ours.endpoint_id, tag=ours.tag, origin=ours.origin)
+        if ours
+        else each
+        for each in snapshot.orders
+        for ours in [known.get(each.venue_order_id) if each.venue_order_id is not None else None]
+    )
+
+
+def _defaults(defaults: Defaults) -> TradingDefaults:
+    """trading_config's percentages as stop and target; a reward ratio is used where no percentage is set."""
+    sl = StopSpec(StopMode.PCT, defaults.sl_pct) if defaults.sl_pct is not None else None
+    tp = None
+    if defaults.tp_pct is not None:
+        tp = StopSpec(StopMode.PCT, defaults.tp_pct)
+    elif defaults.rr is not None:
+        tp = StopSpec(StopMode.RR, defaults.rr)
+    return TradingDefaults(qty_mode=defaults.qty_mode, qty=defaults.qty, sl=sl, tp=tp)

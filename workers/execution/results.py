@@ -1,0 +1,106 @@
+"""Outcome of a broker -> the JSON that engine.record_executions and engine.settle take. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.models.command import Leg
+from shared.models.enums import OrderStatus
+from shared.models.outcome import Accepted, Outcome, Rejected
+from shared.models.reasons import Reason
+from shared.models.trading import Fill, OrderState, Position
+from shared.store.rows import Numbers
+
+
+def of_outcome(command_id: int, leg: Leg, outcome: Outcome) -> dict[str, Any]:
+    """One command's result."""
+    if isinstance(outcome, Accepted):
+        return _accepted(command_id, leg, outcome)
+    if isinstance(outcome, Rejected):
+        return {
+            "id": command_id,
+            "outcome": "rejected",
+            "reason": outcome.reason,
+            "text": outcome.text[:500],
+            "numbers": outcome.numbers,
+            "positions": [_position(each) for each in outcome.positions],
+            "effects": [_effect(each) for each in outcome.effects],
+        }
+    return {"id": command_id, "outcome": "unknown", "text": outcome.text[:500]}
+
+
+def never_sent(command_id: int, reason: Reason, numbers: Numbers | None = None) -> dict[str, Any]:
+    """A command that was written ahead and will not be sent."""
+    return {"id": command_id, "outcome": "canceled", "reason": reason, "numbers": numbers or {}}
+
+
+def _accepted(command_id: int, leg: Leg, outcome: Accepted) -> dict[str, Any]:
+    return {
+        "id": command_id,
+        "outcome": "accepted",
+        "venue_order_id": outcome.venue_order_id,
+        "status": outcome.status,
+        "filled_qty": outcome.filled_qty,
+        "avg_price": outcome.avg_price,
+        "stop_loss": leg.protection.stop_loss,
+        "take_profit": leg.protection.take_profit,
+        "fills": [_fill(each) for each in outcome.fills],
+        "positions": [_position(each) for each in outcome.positions],
+        "effects": [_effect(each) for each in outcome.effects],
+    }
+
+
+def _fill(fill: Fill) -> dict[str, Any]:
+    return {
+        "venue_fill_id": fill.venue_fill_id,
+        "venue_order_id": fill.venue_order_id,
+        "position_id": fill.venue_position_id,
+        "effect": fill.effect,
+        "symbol": fill.symbol,
+        "side": fill.side,
+        "qty": fill.qty,
+        "price": fill.price,
+        "commission": fill.commission,
+        "swap": fill.swap,
+        "fee": fill.fee,
+        "realised": fill.realised,
+        "filled_at": fill.at,
+    }
+
+
+def _position(position: Position) -> dict[str, Any]:
+    return {
+        "venue_position_id": position.venue_position_id,
+        "symbol": position.symbol,
+        "root": position.root,
+        "side": position.side,
+        "qty": position.qty,
+        "entry_price": position.entry_price,
+        "stop_loss": position.stop_loss,
+        "take_profit": position.take_profit,
+        "unrealized_pnl": position.unrealized_pnl,
+    }
+
+
+def _effect(order: OrderState) -> dict[str, Any]:
+    return {
+        "venue_order_id": order.venue_order_id,
+        "client_order_id": order.client_order_id,
+        "status": order.status,
+        "filled_qty": order.filled_qty,
+        "avg_price": order.avg_price,
+        "reason": order.reason,
+        "fills": [_fill(each) for each in order.fills],
+    }
+
+
+def money_of(outcome: Outcome, at: Any) -> dict[str, Any] | None:
+    """Balance and equity, when the broker's answer told them."""
+    if not isinstance(outcome, Accepted) or outcome.balance is None:
+        return None
+    return {"balance": outcome.balance, "equity": outcome.equity, "as_of": at}
+
+
+def is_filled(outcome: Outcome | None) -> bool:
+    """Completely filled."""
+    return isinstance(outcome, Accepted) and outcome.status is OrderStatus.FILLED

@@ -1,0 +1,131 @@
+"""What each stage leaves in the trace: named fields only, so that nothing secret or endless can get in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from shared.models.command import Leg
+from shared.models.context import RiskContext
+from shared.models.outcome import Accepted, Outcome, Rejected
+from shared.models.problem import Problem
+from shared.models.signal import Signal
+from shared.models.trading import AccountSnapshot
+from shared.risk.decision import Check, Note, Sizing
+
+Detail = dict[str, Any]
+MOST = 20
+"""Entries of a list in the trace, at most."""
+
+
+def _said(**values: Any) -> Detail:
+    return {name: value for name, value in values.items() if value not in (None, (), [], {}, False)}
+
+
+def of_signal(signal: Signal) -> Detail:
+    """What the alert asks for, as it was understood."""
+    return _said(
+        action=signal.action,
+        side=signal.side,
+        symbol=signal.symbol,
+        type=signal.type,
+        qty=signal.qty,
+        qty_mode=signal.qty_mode,
+        price=signal.price,
+        stop_price=signal.stop_price,
+        sl=_spec(signal.sl),
+        tp=[_spec(each) for each in signal.tp or ()],
+        tag=signal.tag,
+        ref_price=signal.ref_price,
+    )
+
+
+def _spec(spec: Any) -> Detail | None:
+    return None if spec is None else _said(mode=spec.mode, value=spec.value, portion=spec.portion)
+
+
+def of_problems(problems: Iterable[Problem]) -> Detail:
+    """Why a body is invalid."""
+    return {"problems": [{"path": each.path, "message": each.message} for each in problems][:MOST]}
+
+
+def of_context(context: RiskContext, snapshot: AccountSnapshot | None, unread: str | None) -> Detail:
+    """What the decision is based on, each value with its age."""
+    account, instrument, quote = context.account, context.instrument, context.quote
+    age = None if account.as_of is None else round((context.now - account.as_of).total_seconds(), 3)
+    return _said(
+        symbol=instrument.symbol if instrument else None,
+        venue_symbol=instrument.venue_symbol if instrument else None,
+        tick_size=instrument.tick_size if instrument else None,
+        qty_step=instrument.qty_step if instrument else None,
+        bid=quote.bid if quote else None,
+        ask=quote.ask if quote else None,
+        quote_source=quote.source if quote else None,
+        balance=account.balance,
+        equity=account.equity,
+        currency=account.currency,
+        money_age_s=age if age is None or age > 0 else 0,
+        read_now=snapshot is not None,
+        unread=unread,
+        positions=[
+            _said(id=each.venue_position_id, symbol=each.symbol, side=each.side, qty=each.qty)
+            for each in context.positions[:MOST]
+        ],
+        pending_orders=len(context.orders),
+        unresolved=sorted(context.unresolved),
+    )
+
+
+def of_plan(legs: Iterable[Leg], notes: Iterable[Note], sizing: Sizing | None) -> Detail:
+    """What is to be sent, and how its size came about."""
+    return _said(
+        legs=of_legs(legs),
+        sizing=sizing.numbers() if sizing else None,
+        notes=[_said(text=each.text, numbers=dict(each.numbers)) for each in notes],
+    )
+
+
+def of_checks(checks: Iterable[Check]) -> Detail:
+    """Every rule's verdict with its numbers."""
+    return _said(checks=[_said(rule=each.rule, ok=each.ok, **each.numbers) for each in checks])
+
+
+def of_legs(legs: Iterable[Leg]) -> list[Detail]:
+    """Legs in short."""
+    return [
+        _said(
+            leg=leg.leg + 0,
+            kind=leg.kind,
+            symbol=leg.symbol,
+            side=leg.side,
+            type=leg.type,
+            qty=leg.qty,
+            price=leg.price,
+            stop_price=leg.stop_price,
+            stop_loss=leg.protection.stop_loss,
+            take_profit=leg.protection.take_profit,
+            reduce_only=leg.reduce_only,
+            after_fill=leg.after_fill,
+            position=leg.venue_position_id,
+            order=leg.venue_order_id,
+            worst_loss=leg.worst_loss,
+        )
+        for leg in legs
+    ][:MOST]
+
+
+def of_outcome(leg: Leg, client_order_id: str, outcome: Outcome) -> Detail:
+    """What the broker said about one leg."""
+    detail = {"leg": leg.leg, "kind": leg.kind, "client_order_id": client_order_id}
+    if isinstance(outcome, Accepted):
+        told = _said(
+            venue_order_id=outcome.venue_order_id,
+            status=outcome.status,
+            filled_qty=outcome.filled_qty or None,
+            avg_price=outcome.avg_price,
+        )
+    elif isinstance(outcome, Rejected):
+        told = _said(reason=outcome.reason, text=outcome.text[:200], numbers=outcome.numbers)
+    else:
+        told = _said(text=outcome.text[:200])
+    return detail | told

@@ -1,0 +1,263 @@
+"""One worker process: claims batches, keeps leases alive, runs its loops, and leaves nothing half done.
+
+    claim      urgent lane first, bounded by free room; on a wake-up, or by a poll that slows down while idle
+    pulse      heartbeat of every lease; a token the database does not confirm may send no more
+    loops      whatever else a kind of worker does again and again (rescue, settle, stats ...)
+    stop       SIGTERM: claim no more, end what is in flight, give the rest back. A second one: at once
+
+NOTIFY is only a hint; the poll is the guarantee. While the database is away everything keeps trying, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from shared import clock, log
+from shared.settings import WorkerSettings
+from shared.store.port import StoreUnavailable
+from shared.store.postgres import PostgresStore
+from shared.store.rows import Claimed
+from workers import metrics
+from workers.leases import Lease, Leases
+
+_log = log.get("runtime")
+URGENT, NORMAL = "urgent", "normal"
+URGENT_EVERY_S = 0.01
+"""Under load the urgent lane is asked this often, not with every claim."""
+BACKLOG_MS = 20
+"""A delivery that waited longer says that more are waiting: the next claim follows at once."""
+DOWN_PAUSES_S = (0.1, 2.0)
+
+Batch = Sequence[tuple[Claimed, Lease]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Something done again and again. `turn` returns True when it had something to do: then it is soon done again."""
+
+    name: str
+    every_s: float
+    turn: Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Room:
+    """How many deliveries of a lane may be in flight, and which are."""
+
+    size: int
+    tasks: dict[asyncio.Task[None], tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        return self.size - len(self.tasks)
+
+
+class Runtime:
+    """Runs one process. `start_batch` starts a task per claimed delivery; without it nothing is claimed."""
+
+    def __init__(
+        self,
+        worker: str,
+        store: PostgresStore,
+        settings: WorkerSettings,
+        stopping: asyncio.Event,
+        start_batch: Callable[[Batch], list[asyncio.Task[None]]] | None,
+        loops: Sequence[Loop],
+    ) -> None:
+        self._worker = worker
+        self._store = store
+        self._settings = settings
+        self._stopping = stopping
+        self._start_batch = start_batch
+        self._loops = loops
+        self._wake = asyncio.Event()
+        self._leases = Leases(settings.lease_ms, settings.send_margin_ms)
+        self._rooms = {URGENT: _Room(settings.worker_urgent_room), NORMAL: _Room(settings.worker_in_flight)}
+        self._urgent_asked = float("-inf")
+        self._backlog = False
+        self._down_since: float | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries being worked on."""
+        return sum(len(room.tasks) for room in self._rooms.values())
+
+    async def run(self) -> None:
+        """Serve until told to stop, then drain."""
+        self._listen_to_signals()
+        serving = [asyncio.create_task(self._keep_doing(loop), name=loop.name) for loop in self._loops]
+        serving.append(asyncio.create_task(self._pulse(), name="pulse"))
+        if self._start_batch is not None:
+            serving.append(asyncio.create_task(self._wakeups(), name="wakeups"))
+            await self._claim_until_stopped()
+        else:
+            _say_ready()
+            await self._stopping.wait()
+        metrics.WORKER_UP.set(0)
+        # The pulse goes on while the rest ends: a drain without leases would send nothing.
+        await self._drain()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+    # Claiming
+
+    async def _claim_until_stopped(self) -> None:
+        pause_s, told_ready = self._settings.poll_min_ms / 1000, False
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                taken = await self._claim()
+            except StoreUnavailable as error:
+                await self._wait_for_database(error)
+                continue
+            self._up()
+            if not told_ready:
+                told_ready = True
+                _say_ready()
+            if taken:
+                pause_s = self._settings.poll_min_ms / 1000
+            if taken < self._settings.worker_batch or self._rooms[NORMAL].free <= 0:
+                await self._rest(pause_s)
+                pause_s = min(pause_s * 1.5, self._settings.poll_max_ms / 1000)
+
+    async def _claim(self) -> int:
+        taken, now = 0, clock.monotonic()
+        if now - self._urgent_asked >= URGENT_EVERY_S:
+            self._urgent_asked = now
+            taken += await self._claim_lane(URGENT)
+        return taken + await self._claim_lane(NORMAL)
+
+    async def _claim_lane(self, lane: str) -> int:
+        room = self._rooms[lane]
+        limit = min(room.free, self._settings.worker_batch)
+        if limit <= 0 or self._start_batch is None:
+            return 0
+        asked_at = clock.monotonic()
+        claimed = await self._store.claim(
+            worker=self._worker,
+            executor="fleet",
+            lane=lane,
+            limit=limit,
+            lease_ms=self._settings.lease_ms,
+        )
+        if lane == NORMAL:
+            self._backlog = any((each.queued_ms or 0) > BACKLOG_MS for each in claimed)
+        batch = [(each, self._leases.taken(each.token, asked_at)) for each in claimed]
+        for (each, lease), task in zip(batch, self._start_batch(batch), strict=True):
+            room.tasks[task] = (each.delivery.id, each.token)
+            task.add_done_callback(partial(self._ended, room, lease))
+        return len(claimed)
+
+    def _ended(self, room: _Room, lease: Lease, task: asyncio.Task[None]) -> None:
+        room.tasks.pop(task, None)
+        self._leases.done(lease)
+        # Its lane's next delivery is ready now.
+        if self._backlog or room.free == 1:
+            self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a delivery's task failed", exc_info=error)
+
+    async def _rest(self, pause_s: float) -> None:
+        """Until a wake-up, or for `pause_s` with jitter (many workers must not poll in step)."""
+        timer = asyncio.get_running_loop().call_later(pause_s * random.uniform(0.8, 1.2), self._wake.set)  # noqa: S311
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    async def _wakeups(self) -> None:
+        while True:
+            try:
+                await self._store.wakeups(self._wake.set)
+            except StoreUnavailable:
+                await asyncio.sleep(DOWN_PAUSES_S[1] * random.uniform(0.5, 1.0))  # noqa: S311
+
+    # Staying alive
+
+    async def _pulse(self) -> None:
+        every_s = self._settings.heartbeat_ms / 1000
+        while True:
+            await asyncio.sleep(every_s)
+            tokens = self._leases.tokens()
+            if not tokens:
+                continue
+            asked_at = clock.monotonic()
+            try:
+                alive = await self._store.heartbeat(
+                    worker=self._worker, tokens=tokens, lease_ms=self._settings.lease_ms
+                )
+            except StoreUnavailable:
+                # The leases run out by our own clock meanwhile; asked again soon.
+                every_s = 0.2
+                continue
+            every_s = self._settings.heartbeat_ms / 1000
+            self._leases.kept(tokens, alive, asked_at)
+
+    async def _keep_doing(self, loop: Loop) -> None:
+        pause_s = loop.every_s
+        while True:
+            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311
+            pause_s = loop.every_s
+            try:
+                if await loop.turn() is True:
+                    pause_s = loop.every_s / 4
+            except StoreUnavailable:
+                pause_s = max(loop.every_s, 1.0)  # the claim loop tells about the database
+            except Exception as error:  # noqa: BLE001 - a loop must not end with the first bug
+                _log.error("loop failed", loop=loop.name, exc_info=error)
+
+    async def _wait_for_database(self, error: StoreUnavailable) -> None:
+        if self._down_since is None:
+            self._down_since = clock.monotonic()
+            metrics.WORKER_UP.set(0)
+            _log.error("database unreachable, trying again", error=str(error))
+        away_s = clock.monotonic() - self._down_since
+        await self._rest(min(max(away_s / 4, DOWN_PAUSES_S[0]), DOWN_PAUSES_S[1]))
+
+    def _up(self) -> None:
+        metrics.WORKER_UP.set(1)
+        if self._down_since is not None:
+            _log.info("database back", away_s=round(clock.monotonic() - self._down_since, 1))
+            self._down_since = None
+
+    # Stopping
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+
+    def _told_to_stop(self) -> None:
+        if self._stopping.is_set():
+            # At once: what was being sent is settled by asking, the rest is claimed again when its lease ends.
+            sys.stdout.flush()
+            os._exit(1)
+        self._stopping.set()
+        self._wake.set()
+
+    async def _drain(self) -> None:
+        waiting = {task: held for room in self._rooms.values() for task, held in room.tasks.items()}
+        if not waiting:
+            return
+        _log.info("draining", in_flight=len(waiting))
+        _, late = await asyncio.wait(waiting, timeout=self._settings.drain_ms / 1000)
+        for task in late:
+            task.cancel()
+        if late:
+            try:
+                await self._store.release(deliveries=sorted(waiting[task] for task in late))
+            except StoreUnavailable:
+                _log.warning("not given back, their leases will run out", deliveries=len(late))
+
+
+def _say_ready() -> None:
+    """For whoever started this process and waits."""
+    print("ready", flush=True)
