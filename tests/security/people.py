@@ -1,4 +1,4 @@
-"""Users of every kind, each with a row in every table, and connections that act for them as the gateway does."""
+"""Users of every kind, each with a row in every table, and connections that act for them."""
 
 from __future__ import annotations
 
@@ -132,9 +132,11 @@ def _rows_of(user: str) -> str:
       select id, '{user}', '{paper}', 'open', 'EURUSD', 0, 'done', 'executed' from e returning id
     ), o as (
       insert into orders (
-        user_id, broker, account_id, delivery_id, client_order_id, origin, symbol, root, side, type, qty, status
+        user_id, broker, account_id, delivery_id, client_order_id, origin, symbol, root, side, type, qty,
+        status
       )
-      select '{user}', 'paper', '{paper}', id, 'c1', 'alert', 'EURUSD', 'EURUSD', 'buy', 'limit', 1.50, 'working'
+      select '{user}', 'paper', '{paper}', id, 'c1', 'alert', 'EURUSD', 'EURUSD', 'buy', 'limit', 1.5,
+        'working'
       from d
       returning id
     )
