@@ -33,7 +33,8 @@ STUDIO_WRITES = {
     "brands": f"delete from public.brands where id = '{OTHER}' and name = 'Label'",
     "broker_connections": f"update public.broker_connections set server = 'x' where user_id = '{OWNER}'",
     "broker_accounts": f"update public.broker_accounts set trading_enabled = false where id = '{_PAPER}'",
-    "credential_seals": f"""insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)
+    "credential_seals": f"""insert into public.credential_seals
+          (connection_id, recipient, key_id, version, sealed)
         values ('{_PAPER}', 'fleet', 'k1', 2, convert_to(repeat('planted', 20), 'utf8'))""",
     "devices": f"update public.devices set name = 'x' where user_id = '{OWNER}'",
     "webhook_endpoints": f"update public.webhook_endpoints set max_age_s = 99 where id = '{_DOOR}'",
