@@ -59,7 +59,7 @@ def gateway(boot: Boot) -> Program:
     """The Supabase-compatible API on the one public port."""
     ports = boot.ports
     permissions = [
-        _net(*ports.all),
+        _net(*ports.all, boot.cluster.port),
         "--allow-env",
         f"--allow-read={PROJECT}",
         "--allow-sys=hostname,osRelease",
@@ -77,7 +77,7 @@ def gateway(boot: Boot) -> Program:
 def functions(boot: Boot) -> Program:
     """The edge functions in a process of their own: a crash or an endless loop leaves the API alive."""
     ports = boot.ports
-    reach = _net(ports.functions, ports.postgres, ports.gateway)
+    reach = _net(ports.functions, boot.cluster.port, ports.gateway)
     permissions = [reach, "--allow-env", f"--allow-read={_FUNCTIONS},{_FUNCTIONS_SCRIPT.parent}"]
     return Program(
         name="functions",
