@@ -32,7 +32,7 @@ def send(
     endpoint: Annotated[str | None, typer.Option(help="webhook address; default: the demo user's")] = None,
     as_json: Json = False,
 ) -> None:
-    """Post an alert as TradingView would, follow its trace. Ends 0 filled, 2 denied or rejected, 3 unknown."""
+    """Post an alert as TradingView would, follow it. Ends 0 filled, 2 denied or rejected, 3 unknown."""
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     _finish(_send(body, endpoint), as_json)
 
@@ -79,7 +79,7 @@ async def _trace(event: int) -> events.Road:
 
 async def _replay(event: int) -> events.Road:
     client = await session.sign_in(_login())
-    answer = (await client.rpc("replay_event", {"p_event_id": event}).execute()).data
+    answer = await session.call(client, "replay_event", p_event_id=event)
     return await events.wait_finished(client, answer["event_id"], FOLLOW_S)
 
 

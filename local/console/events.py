@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.console.session import rows
 from supabase import AsyncClient
 
 Row = dict[str, Any]
@@ -45,14 +46,13 @@ class Road:
 
 async def read(client: AsyncClient, event_id: int) -> Road:
     """Everything about one alert. Raises EventUnknown."""
-    events = (await client.table("webhook_events").select(_EVENT).eq("id", event_id).execute()).data
+    events = await rows(client.table("webhook_events").select(_EVENT).eq("id", event_id))
     if not events:
         raise EventUnknown(f"There is no alert {event_id} of yours.")
-    query = client.table("deliveries").select(_DELIVERY).eq("event_id", event_id).order("id")
-    deliveries: list[Row] = (await query.execute()).data
+    deliveries = await rows(client.table("deliveries").select(_DELIVERY).eq("event_id", event_id).order("id"))
     ids = [delivery["id"] for delivery in deliveries]
-    orders = (await client.table("orders").select(_ORDER).in_("delivery_id", ids).order("id").execute()).data
-    accounts = (await client.table("broker_accounts").select("id,label,account_id").execute()).data
+    orders = await rows(client.table("orders").select(_ORDER).in_("delivery_id", ids).order("id"))
+    accounts = await rows(client.table("broker_accounts").select("id,label,account_id"))
     labels = {row["id"]: row["label"] or row["account_id"] for row in accounts}
     return Road(events[0], deliveries, orders, labels)
 

@@ -22,7 +22,7 @@ async def flatten_accounts(
     if not accounts:
         return [f"You have no account {account}."], False
     ids = [row["id"] for row in accounts]
-    await client.rpc("flatten", {"p_account_ids": ids, "p_source": "cli"}).execute()
+    await session.call(client, "flatten", p_account_ids=ids, p_source="cli")
     deadline = time.monotonic() + wait_s
     while True:
         left = await _what_is_left(client, ids)
@@ -32,8 +32,8 @@ async def flatten_accounts(
 
 
 async def _accounts(client: AsyncClient, name: str | None) -> list[Row]:
-    rows: list[Row] = (await client.table("broker_accounts").select("id,label,account_id").execute()).data
-    return [row for row in rows if name is None or name in (row["id"], row["label"], row["account_id"])]
+    known = await session.rows(client.table("broker_accounts").select("id,label,account_id"))
+    return [row for row in known if name is None or name in (row["id"], row["label"], row["account_id"])]
 
 
 async def _what_is_left(client: AsyncClient, ids: list[str]) -> dict[str, list[str]]:
@@ -46,7 +46,7 @@ async def _what_is_left(client: AsyncClient, ids: list[str]) -> dict[str, list[s
     ):
         select: Any = client.table(table).select(columns).in_("account_id", ids)
         select = select.in_("status", query["status"]) if query else select.is_("closed_at", "null")
-        for row in (await select.execute()).data:
+        for row in await session.rows(select):
             left.setdefault(row.pop("account_id"), []).append(" ".join(str(value) for value in row.values()))
     return left
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from local.secrets import write_private
 from supabase import AsyncClient, acreate_client
@@ -46,3 +47,13 @@ async def sign_in(login: Login) -> AsyncClient:
     client = await acreate_client(login.url, login.key)
     await client.auth.sign_in_with_password({"email": login.email, "password": login.password})
     return client
+
+
+async def rows(query: Any) -> list[dict[str, Any]]:
+    """Run a select and return its rows."""
+    return cast("list[dict[str, Any]]", (await query.execute()).data)
+
+
+async def call(client: AsyncClient, function: str, **arguments: Any) -> Any:
+    """Call one of the database's public verbs."""
+    return (await client.rpc(function, arguments).execute()).data
