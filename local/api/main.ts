@@ -103,7 +103,8 @@ if (import.meta.main) {
   try {
     await main(config);
   } catch (error) {
-    log("start_failed", failure(error));
+    // Nothing of a client is in it yet: what went wrong may be said in full.
+    log("start_failed", { ...failure(error), message: (error as Error).message });
     Deno.exit(EXIT_FATAL);
   }
 }

@@ -9,6 +9,8 @@ export interface BodyPlan {
   columns: string[] | null;
   /** `Prefer: missing=default`. */
   missingDefault: boolean;
+  /** A column to name in an INSERT of an empty object, which lite would leave without any. */
+  fallbackColumn: string | null;
 }
 
 type Row = Record<string, unknown>;
@@ -26,6 +28,7 @@ function markValue(name: string, value: unknown, jsonNames: Set<string>): unknow
 function fitRow(row: Row, plan: BodyPlan): Row {
   const absent = plan.missingDefault ? DEFAULT_MARK : null;
   const names = plan.columns ?? Object.keys(row);
+  if (names.length === 0 && plan.fallbackColumn !== null) return { [plan.fallbackColumn]: DEFAULT_MARK };
   return Object.fromEntries(
     names.map((name) => [name, name in row ? markValue(name, row[name], plan.jsonColumns) : absent]),
   );
@@ -33,7 +36,8 @@ function fitRow(row: Row, plan: BodyPlan): Row {
 
 /** The body of a table write. Unreadable bodies pass unchanged: lite answers them with PGRST102. */
 export function tableBody(body: string, plan: BodyPlan): string {
-  if (plan.jsonColumns.size === 0 && plan.columns === null && !mayHoldInexact(body)) return body;
+  const asIs = plan.jsonColumns.size === 0 && plan.columns === null && !mayHoldInexact(body);
+  if (asIs && !/\{\s*\}/.test(body)) return body;
   let parsed: unknown;
   try {
     parsed = parseJson(body);

@@ -69,7 +69,7 @@ export class Rest {
     if (WITH_BODY.has(request.method)) {
       body = await request.text();
       if (isRpc) body = rpcBody(body, await this.#jsonArguments(relation.slice("rpc/".length), headers));
-      else body = tableBody(body, await this.#plan(relation, target, headers));
+      else body = tableBody(body, await this.#plan(relation, target, headers, request.method === "POST"));
       headers.delete("content-length");
     }
     const inner = new Request(target, { method: request.method, headers, body: body || null });
@@ -97,7 +97,7 @@ export class Rest {
   }
 
   /** How the body of a write to `relation` is to be read. Consumes `?columns=`. */
-  async #plan(relation: string, target: URL, headers: Headers): Promise<BodyPlan> {
+  async #plan(relation: string, target: URL, headers: Headers, inserts: boolean): Promise<BodyPlan> {
     const schema = headers.get("content-profile") ?? "public";
     const json = (headers.get("content-type") ?? "application/json").includes("json");
     const { columns } = await this.lite.connection.introspect();
@@ -110,6 +110,7 @@ export class Rest {
     return {
       jsonColumns: json ? new Set(own.filter((c) => /^jsonb?$/.test(c.type)).map((c) => c.name)) : new Set(),
       columns: known ? splitColumns(wanted) : null,
+      fallbackColumn: inserts ? own[0]?.name ?? null : null,
       missingDefault: /(^|,)\s*missing=default\s*(,|$)/.test(headers.get("prefer") ?? ""),
     };
   }

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { hookFunction, readConfig } from "../config.ts";
+import { functionPath } from "../functions_proxy.ts";
+import { Doorman } from "../http.ts";
+
+const door = new Doorman(54320, "https://hub.example.com");
+
+function request(headers: Record<string, string>): Request {
+  return new Request("http://127.0.0.1:54320/rest/v1/", { headers });
+}
+
+Deno.test("only our own names are answered: a rebound DNS name is not", () => {
+  for (const host of ["127.0.0.1:54320", "localhost", "[::1]:54320", "hub.example.com"]) {
+    assert.ok(door.knowsHost(request({ host })), host);
+  }
+  for (const host of ["evil.example", "127.0.0.1.evil.example", "hub.example.com.evil"]) {
+    assert.ok(!door.knowsHost(request({ host })), host);
+  }
+});
+
+Deno.test("our pages may read our answers, other pages may not", () => {
+  const ours = door.withCors(request({ origin: "https://hub.example.com" }), new Response("x"));
+  assert.equal(ours.headers.get("access-control-allow-origin"), "https://hub.example.com");
+  const answer = new Response("x", { headers: { "access-control-allow-origin": "*" } });
+  assert.equal(
+    door.withCors(request({ origin: "https://evil.example" }), answer).headers.get(
+      "access-control-allow-origin",
+    ),
+    null,
+  );
+});
+
+Deno.test("a preflight is answered 204 on every path with the headers it asks for", () => {
+  const asked = request({
+    "origin": "http://localhost:54320",
+    "access-control-request-headers": "x-foo,apikey",
+  });
+  const answer = door.preflight(asked);
+  assert.equal(answer.status, 204);
+  assert.equal(answer.headers.get("access-control-allow-headers"), "x-foo,apikey");
+});
+
+Deno.test("the product's own address of the webhook is the function's", () => {
+  assert.equal(functionPath("/api/unify/v1/webhook/paper/tok"), "/functions/v1/webhook/paper/tok");
+  assert.equal(functionPath("/functions/v1/unify/order"), "/functions/v1/unify/order");
+  assert.equal(functionPath("/api/unify/v1/other"), null);
+});
+
+Deno.test("the hook's setting takes the CLI's uri or a function's name, and nothing else", () => {
+  assert.equal(
+    hookFunction("pg-functions://postgres/public/custom_access_token_hook"),
+    "public.custom_access_token_hook",
+  );
+  assert.equal(hookFunction("private.hook"), "private.hook");
+  assert.equal(hookFunction(""), null);
+  assert.throws(() => hookFunction("a.b; drop table x"));
+});
+
+Deno.test("an incomplete environment is refused by name", () => {
+  assert.throws(() => readConfig(() => undefined), /EMPIRE_JWT_SECRET/);
+});
