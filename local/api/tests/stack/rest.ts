@@ -12,8 +12,8 @@ await migrate(
      using (owner = (select auth.uid())) with check (owner = (select auth.uid()));
    grant select, insert, update, delete on public.${T}, public.${T}_part to authenticated, service_role;
    create function public.${T}_add(a int, b int default 2) returns int language sql as $f$ select a + b $f$;
-   create function public.${T}_rows(least int) returns setof public.${T} language sql stable as
-     $f$ select * from public.${T} where id >= least $f$;
+   create function public.${T}_rows(low int) returns setof public.${T} language sql stable as
+     $f$ select * from public.${T} where id >= low $f$;
    create function public.${T}_refuse() returns void language plpgsql as
      $f$ begin raise exception 'not today' using hint = 'tomorrow', errcode = 'P0001'; end $f$`,
   T,
@@ -83,7 +83,7 @@ Deno.test("related rows are embedded", async () => {
 Deno.test("functions with defaults, sets and errors", async () => {
   assert.equal((await db.rpc(`${T}_add`, { a: 1 })).data, 3);
   assert.equal((await db.rpc(`${T}_add`, { a: 1, b: 5 }, { get: true })).data, 6);
-  const set = await db.rpc(`${T}_rows`, { least: 4 }).select("id").lte("id", 5).order("id", {
+  const set = await db.rpc(`${T}_rows`, { low: 4 }).select("id").lte("id", 5).order("id", {
     ascending: false,
   });
   assert.deepEqual(set.data, [{ id: 5 }, { id: 4 }]);
