@@ -1,4 +1,4 @@
-"""The gateway as @supabase/supabase-js sees it: the Deno files in local/api/tests/stack, on a stack of their own."""
+"""The gateway as @supabase/supabase-js sees it: the Deno files in local/api/tests/stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local import deno
-from local.paths import PROJECT
+from local.paths import PROJECT, deno_binary
 from tests.support.stacks import RunningStack
 
 FILES = sorted(path for path in (PROJECT / "local/api/tests/stack").glob("*.ts") if path.name != "support.ts")
@@ -25,8 +25,13 @@ def test_supabase_js(stack: RunningStack, file: Path) -> None:
         "EMPIRE_OWNER_DATABASE_URL": stack.url("postgres"),
         "EMPIRE_ADMIN_DATABASE_URL": stack.url("supabase_admin"),
     }
-    command = [str(deno.deno_binary()), "test", "--quiet", "--no-prompt", "--cached-only", "--frozen"]
-    permissions = ["--allow-env", f"--allow-read={PROJECT}", "--allow-net=127.0.0.1", "--allow-sys=hostname,osRelease"]
+    command = [str(deno_binary()), "test", "--quiet", "--no-prompt", "--cached-only", "--frozen"]
+    permissions = [
+        "--allow-env",
+        f"--allow-read={PROJECT}",
+        "--allow-net=127.0.0.1",
+        "--allow-sys=hostname,osRelease",
+    ]
     done = subprocess.run(
         [*command, "--no-remote", *permissions, str(file)],
         env=deno.environment(values),
