@@ -7,6 +7,28 @@ export function json(body: unknown, status = 200, headers: Record<string, string
   });
 }
 
+/** The body of a request, or null when it is longer than `max` bytes: counted while it is read, whatever it announces. */
+export async function readBody(request: Request, max: number): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (Number(request.headers.get("content-length") ?? 0) > max) return null;
+  if (request.headers.has("content-length") || request.body === null) {
+    return new Uint8Array(await request.arrayBuffer());
+  }
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request.body) {
+    length += part.length;
+    if (length > max) return null;
+    parts.push(part);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
 
 /** `host[:port]` without its port, lower case. */

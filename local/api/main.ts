@@ -18,15 +18,17 @@ import { Rest } from "./rest/rest.ts";
 const EXIT_USAGE = 64;
 const EXIT_FATAL = 70;
 
+function die(error: unknown): never {
+  log("fatal", failure(error));
+  Deno.exit(EXIT_FATAL);
+}
+
 /**
  * A cut connection with a write in flight leaves postgres.js's pool wedged behind an uncaught error: the process must
  * go and be started again. Rejections nobody waits for come only from connections that are being replaced.
  */
 function dieOnFatalErrors(): void {
-  globalThis.addEventListener("error", (event) => {
-    log("fatal", failure(event.error));
-    Deno.exit(EXIT_FATAL);
-  });
+  globalThis.addEventListener("error", (event) => die(event.error));
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     log("unhandled_rejection", failure(event.reason));
@@ -59,7 +61,7 @@ async function main(config: Config): Promise<void> {
   const realtime = new Realtime(config, keys, tokens);
   const [lite, auth] = await Promise.all([
     connectLite(config, keys),
-    Auth.start(authSettings(config), keys),
+    Auth.start(authSettings(config), keys, () => die(new Error("auth worker ended"))),
     realtime.start(),
   ]);
   const gateway = new Gateway(config, new Doorman(config.port, config.siteUrl), {

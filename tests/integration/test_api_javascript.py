@@ -11,7 +11,9 @@ from local import deno
 from local.paths import PROJECT, deno_binary
 from tests.support.stacks import RunningStack
 
-FILES = sorted(path for path in (PROJECT / "local/api/tests/stack").glob("*.ts") if path.name != "support.ts")
+FILES = sorted(
+    path for path in (PROJECT / "local/api/tests/stack").glob("*.ts") if not path.stem.endswith("support")
+)
 
 
 @pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])

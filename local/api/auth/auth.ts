@@ -1,5 +1,5 @@
 /** The gateway's side of /auth/v1: checks the API key, hands the request to the Worker, waits for its answer. */
-import { json } from "../http.ts";
+import { json, readBody } from "../http.ts";
 import { apiKeyOf, type ApiKeys } from "../keys.ts";
 import type { WorkerRequest, WorkerResponse, WorkerSettings } from "./worker.ts";
 
@@ -24,15 +24,18 @@ export class Auth {
     };
   }
 
-  /** Starts the Worker; an error in it later reaches the process as a fatal `error` event. */
-  static async start(settings: WorkerSettings, keys: ApiKeys): Promise<Auth> {
+  /** Starts the Worker. `onDeath` is called when it ends by an uncaught error: requests would wait for ever. */
+  static async start(settings: WorkerSettings, keys: ApiKeys, onDeath: () => void): Promise<Auth> {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "auth" });
     await new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve();
       worker.onerror = (event) => reject(new Error(event.message));
       worker.postMessage(settings);
     });
-    worker.onerror = null;
+    worker.onerror = (event) => {
+      event.preventDefault();
+      onDeath();
+    };
     return new Auth(worker, keys, settings.publishableKey);
   }
 
@@ -46,8 +49,8 @@ export class Auth {
       const message = apiKeyOf(request, url) ? "Invalid API key" : "No API key found in request";
       return json({ message }, 401);
     }
-    const body = request.body === null ? null : await request.text();
-    if (body !== null && body.length > MAX_BODY_BYTES) {
+    const bytes = await readBody(request, MAX_BODY_BYTES);
+    if (bytes === null) {
       return json({ code: 413, error_code: "validation_failed", msg: "Request body too large" }, 413);
     }
     const headers: [string, string][] = [["apikey", this.publishableKey], ["x-empire-peer", peer]];
@@ -62,7 +65,7 @@ export class Auth {
       method: request.method,
       url: target.href,
       headers,
-      body,
+      body: bytes.length === 0 ? null : new TextDecoder().decode(bytes),
       keyRole: claims?.role ?? "anon",
     });
   }

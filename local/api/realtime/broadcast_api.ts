@@ -1,5 +1,5 @@
 /** POST /realtime/v1/api/broadcast: messages from programs that hold no socket. */
-import { json } from "../http.ts";
+import { json, readBody } from "../http.ts";
 import type { Claims } from "../keys.ts";
 import { parseJson } from "../rest/numbers.ts";
 import type { Authorizer } from "./authorize.ts";
@@ -90,10 +90,8 @@ export async function broadcastApi(
 ): Promise<Response> {
   if (request.method !== "POST") return json({ message: "Not found" }, 404);
   if (!claims) return refused(401);
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) {
-    return json({ errors: { payload: ["Payload size exceeds tenant limit"] } }, 422);
-  }
-  const body = new Uint8Array(await request.arrayBuffer());
+  const body = await readBody(request, MAX_BODY_BYTES);
+  if (body === null) return json({ errors: { payload: ["Payload size exceeds tenant limit"] } }, 422);
   if (url.pathname === "/realtime/v1/api/broadcast") return await batch(services, claims, body);
   const match = SINGLE.exec(url.pathname);
   if (!match) return json({ message: "Not found" }, 404);

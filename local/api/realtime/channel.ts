@@ -37,6 +37,8 @@ export class Channel {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Frames that came between entering the room and the reply to the join. */
   #waiting: { frame: Frame; id?: string }[] | null = [];
+  /** Replayed messages whose live copy has not come by: the stream may be behind the table. */
+  #replayed = new Set<string>();
 
   constructor(options: ChannelOptions) {
     this.name = options.name;
@@ -59,19 +61,19 @@ export class Channel {
   /** A live broadcast. Held back until the join is answered. */
   receive(frame: Frame, id?: string): void {
     if (this.#waiting) this.#waiting.push({ frame, id });
-    else this.#send(frame);
+    else if (id === undefined || !this.#replayed.delete(id)) this.#send(frame);
   }
 
   /** The join has been answered: replayed messages first, then what came meanwhile, nothing twice. */
   open(replayed: Broadcast[]): void {
-    const seen = new Set(replayed.map((message) => message.id));
     for (const message of replayed) {
+      if (message.id !== undefined) this.#replayed.add(message.id);
       const frame = broadcastText(this.version, message, true, this.joinRef);
       if (frame !== null) this.#send(frame);
     }
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
-    for (const { frame, id } of waiting) if (id === undefined || !seen.has(id)) this.#send(frame);
+    for (const { frame, id } of waiting) this.receive(frame, id);
   }
 
   /** New claims for an open channel: permissions are asked again. */

@@ -1,4 +1,5 @@
 /** /rest/v1: checks the caller, repairs the request where lite would misread it, lets lite answer. */
+import { readBody } from "../http.ts";
 import { apiKeyOf, type ApiKeys, bearerOf, TokenError, type Tokens } from "../keys.ts";
 import { type BodyPlan, rpcBody, stripNulls, tableBody } from "./bodies.ts";
 import { normalizeError, restError } from "./errors.ts";
@@ -8,6 +9,7 @@ import { parseJson } from "./numbers.ts";
 
 const BASE = "/rest/v1/";
 const STRIPPED = /;\s*nulls\s*=\s*stripped/i;
+const MAX_BODY_BYTES = 10_000_000;
 const WITH_BODY = new Set(["POST", "PATCH", "PUT"]);
 
 /** 401 as PostgREST words it. */
@@ -67,7 +69,9 @@ export class Rest {
     if (stripped) headers.set("accept", accept.replace(STRIPPED, ""));
     let body: string | null = null;
     if (WITH_BODY.has(request.method)) {
-      body = await request.text();
+      const bytes = await readBody(request, MAX_BODY_BYTES);
+      if (bytes === null) return restError(413, "PGRST102", "Request body is too large");
+      body = new TextDecoder().decode(bytes);
       if (isRpc) body = rpcBody(body, await this.#jsonArguments(relation.slice("rpc/".length), headers));
       else body = tableBody(body, await this.#plan(relation, target, headers, request.method === "POST"));
       headers.delete("content-length");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hookFunction, readConfig } from "../config.ts";
 import { functionPath } from "../functions_proxy.ts";
-import { Doorman } from "../http.ts";
+import { Doorman, readBody } from "../http.ts";
 
 const door = new Doorman(54320, "https://hub.example.com");
 
@@ -58,4 +58,17 @@ Deno.test("the hook's setting takes the CLI's uri or a function's name, and noth
 
 Deno.test("an incomplete environment is refused by name", () => {
   assert.throws(() => readConfig(() => undefined), /EMPIRE_JWT_SECRET/);
+});
+
+Deno.test("a body is counted while it is read, whatever length it announces", async () => {
+  const streamed = (size: number) =>
+    new Request("http://x/", { method: "POST", body: new Blob([new Uint8Array(size)]).stream() });
+  assert.equal((await readBody(streamed(1000), 1000))!.length, 1000);
+  assert.equal(await readBody(streamed(1001), 1000), null);
+  const announced = new Request("http://x/", {
+    method: "POST",
+    body: "abc",
+    headers: { "content-length": "3" },
+  });
+  assert.equal((await readBody(announced, 3))!.length, 3);
 });

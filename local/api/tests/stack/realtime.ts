@@ -13,6 +13,7 @@ import {
   token,
   until,
 } from "./support.ts";
+import { Wire } from "./wire_support.ts";
 
 const PREFIX = `room${crypto.randomUUID().slice(0, 8)}`;
 await asOwner((sql) =>
@@ -55,54 +56,6 @@ async function send(topic: string, payload: string, event = "created", isPrivate
 async function end(user: Client, ...channels: RealtimeChannel[]): Promise<void> {
   for (const channel of channels) await user.removeChannel(channel);
   await user.realtime.disconnect();
-}
-
-/** A socket without a client library: `vsn` 1.0.0 or 2.0.0, frames as they come. */
-class Wire {
-  readonly frames: (string | Uint8Array)[] = [];
-  readonly ws: WebSocket;
-  closed = 0;
-
-  constructor(vsn: string, key = PUBLISHABLE) {
-    this.ws = new WebSocket(`${API.replace("http", "ws")}/realtime/v1/websocket?apikey=${key}&vsn=${vsn}`);
-    this.ws.binaryType = "arraybuffer";
-    this.ws.onmessage = ({ data }) =>
-      this.frames.push(typeof data === "string" ? data : new Uint8Array(data));
-    this.ws.onclose = ({ code }) => this.closed = code;
-  }
-
-  async open(): Promise<this> {
-    await until(() => this.ws.readyState === WebSocket.OPEN);
-    return this;
-  }
-
-  /** Sends a version 1 frame and waits for the reply with its ref. */
-  async ask(
-    topic: string,
-    event: string,
-    payload: unknown,
-    ref: string | null,
-    joinRef: string | null = null,
-  ) {
-    const before = this.frames.length;
-    this.ws.send(JSON.stringify({ topic, event, payload, ref, join_ref: joinRef }));
-    const isReply = (frame: Record<string, unknown>) => frame.event === "phx_reply" && frame.ref === ref;
-    await until(() => this.texts(before).some(isReply));
-    return this.texts(before).find(isReply) as {
-      payload: { status: string; response: Record<string, unknown> };
-    };
-  }
-
-  texts(from = 0): Record<string, unknown>[] {
-    return this.frames.slice(from).filter((frame) => typeof frame === "string").map((frame) =>
-      JSON.parse(frame)
-    );
-  }
-
-  async close(): Promise<void> {
-    this.ws.close();
-    await until(() => this.ws.readyState === WebSocket.CLOSED);
-  }
 }
 
 async function room(): Promise<{ topic: string; jwt: string; sub: string }> {
@@ -280,17 +233,18 @@ Deno.test("a new token keeps the channel open; one of another user closes it", a
 Deno.test("messages a client missed are replayed to it, oldest first, and not sent twice", async () => {
   const { topic, jwt } = await room();
   const since = Date.now() - 60_000;
+  const [early, late] = [client(undefined, jwt), client(undefined, jwt)];
+  const witness = await joined(early, topic);
   for (let i = 0; i < 3; i++) await send(topic, `{"i":${i}}`);
-  const user = client(undefined, jwt);
-  const { seen, channel } = await joined(user, topic, { replay: { since, limit: 2 } });
+  await until(() => witness.seen.length === 3);
+  const { seen, channel } = await joined(late, topic, { replay: { since, limit: 2 } });
   await until(() => seen.length === 2);
   await send(topic, '{"i":3}');
   await until(() => seen.length === 3);
-  assert.deepEqual(seen.map(({ payload, meta }) => [payload.i, meta?.replayed ?? false]), [[1, true], [
-    2,
-    true,
-  ], [3, false]]);
-  await end(user, channel);
+  const expected = [[1, true], [2, true], [3, false]];
+  assert.deepEqual(seen.map(({ payload, meta }) => [payload.i, meta?.replayed ?? false]), expected);
+  await end(early, witness.channel);
+  await end(late, channel);
 });
 
 Deno.test("heartbeats, leaves, doubled joins and stray messages are answered as the real server does", async () => {
