@@ -63,7 +63,7 @@ def split(
     while 0 < last < qty_min and any(parts):
         index = max(index for index, each in enumerate(parts) if each > 0)
         last, parts[index] = last + parts[index], Decimal(0)
-    return (*parts, last)
+    return (*parts, last if last >= qty_min else Decimal(0))
 
 
 def entry_legs(
@@ -133,4 +133,4 @@ def _omitted(shares: Sequence[Decimal], instrument: Instrument) -> tuple[Note, .
     if not missing:
         return ()
     numbers = {"targets": ", ".join(missing), "qty_min": shown(instrument.qty_min)}
-    return (Note("targets whose portion is below the smallest order are merged into another", numbers),)
+    return (Note("a portion below the smallest order is merged into the last target, or runs until the stop", numbers),)
