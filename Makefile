@@ -35,7 +35,7 @@ $(STAMP): $(LOCKS)
 	@echo 'setting up .venv (once)'
 	@[ "$$(cat $(STAMP) 2>/dev/null)" = '$(ROOT)' ] || $(PYTHON) -m venv --clear .venv
 	@rm -f $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(DENO) install --quiet --frozen
 	@$(BIN)/python -m local.supabase_cli

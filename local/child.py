@@ -31,6 +31,8 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     start_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
+    ready_line: bool = False
+    """Whether it is healthy only once it has printed `ready` as first word of a line."""
     prepare: Callable[[], None] | None = field(default=None, repr=False)
     """Done once, before the first start (later children need what earlier ones serve)."""
 
@@ -41,6 +43,8 @@ class Child:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+        self._said_ready = False
 
     @property
     def pid(self) -> int | None:
@@ -56,7 +60,9 @@ class Child:
         """Start it as leader of a session of its own, so that Ctrl-C reaches only the supervisor."""
         program = self.program
         account = program.account
+        self._said_ready = not program.ready_line
         with program.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 program.command,
                 env={**program.environment, CHILD_MARK: program.name},
@@ -95,4 +101,10 @@ class Child:
 
     def healthy(self) -> bool:
         """Whether it runs and its own test of health passes."""
-        return self.pid is not None and self.program.healthy()
+        self._said_ready = self._said_ready or self._finds_ready()
+        return self.pid is not None and self._said_ready and self.program.healthy()
+
+    def _finds_ready(self) -> bool:
+        with self.program.log.open("rb") as log:
+            log.seek(self._log_start)
+            return any(line.split()[:1] == [b"ready"] for line in log)

@@ -16,11 +16,15 @@ from rich.table import Table
 from local import doctor as doctor_checks
 from local.account import AccountError
 from local.binaries import VERSIONS
+from local.console import commands
 from local.control import StackError, UpOptions, remove_state, start, stop
 from local.paths import Paths
 from local.secrets import UnsafeStart
 from local.status import installation
 from workers.cli import app
+
+for _command in (commands.send, commands.trace, commands.replay, commands.flatten):
+    app.command()(_command)
 
 # What is printed may come from outside: never read it as markup.
 _out = Console(markup=False, highlight=False, soft_wrap=True)

@@ -97,7 +97,8 @@ def worker(boot: Boot, kind: str, settings: Mapping[str, str]) -> Program:
         command=[sys.executable, "-m", "workers.cli", "worker", kind],
         environment={**base_environment(), **boot.marks(), **values},
         log=boot.paths.log(f"worker-{kind}"),
-        healthy=lambda: True,  # its process is its health; heartbeats in the database tell the rest
+        healthy=lambda: True,  # its process is its health; its heartbeats in the database tell the rest
+        ready_line=True,
         folder=PROJECT,
         stop_timeout_s=20.0,
     )

@@ -22,7 +22,7 @@ from workers.execution.pipeline import run_batch
 from workers.execution.settler import settle_due
 from workers.runtime import Loop, Runtime
 
-app = typer.Typer(add_completion=False, no_args_is_help=False)
+app = typer.Typer(name="empire", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 RESCUE_LIMIT = 200
 
 
@@ -33,6 +33,11 @@ class Kind(StrEnum):
     ALL = "all"
 
 
+@app.callback()
+def empire() -> None:
+    """Empire Trading Hub: alerts become orders, checked, exactly once, with a trace of every decision."""
+
+
 @app.command()
 def worker(
     kind: Annotated[Kind, typer.Argument(help="Which work this process does.")] = Kind.ALL,
@@ -40,7 +45,7 @@ def worker(
         int | None, typer.Option(help="Serve Prometheus metrics on this loopback port.")
     ] = None,
 ) -> None:
-    """Run a worker until SIGTERM: it ends what is in flight, then leaves. A second SIGTERM stops it at once."""
+    """Run a worker until SIGTERM: it ends what is in flight, then leaves. A second one stops it at once."""
     try:
         settings = read_worker_settings()
     except SettingsError as error:
