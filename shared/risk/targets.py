@@ -133,4 +133,5 @@ def _omitted(shares: Sequence[Decimal], instrument: Instrument) -> tuple[Note, .
     if not missing:
         return ()
     numbers = {"targets": ", ".join(missing), "qty_min": shown(instrument.qty_min)}
-    return (Note("a portion below the smallest order is merged into the last target, or runs until the stop", numbers),)
+    text = "a portion below the smallest order is merged into the last target, or runs until the stop"
+    return (Note(text, numbers),)

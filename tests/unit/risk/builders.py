@@ -26,6 +26,7 @@ from shared.models.trading import Account, Position, WorkingOrder
 D = Decimal
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 BUY, SELL = Side.BUY, Side.SELL
+ENDPOINT = EndpointRules(id="e")
 HEDGING, NETTING = MarginMode.HEDGING, MarginMode.NETTING
 
 EURUSD = Instrument(
@@ -72,7 +73,7 @@ def context(
     positions: tuple[Position, ...] = (),
     orders: tuple[WorkingOrder, ...] = (),
     instrument: Instrument | None = EURUSD,
-    endpoint: EndpointRules = EndpointRules(id="e"),
+    endpoint: EndpointRules = ENDPOINT,
     **changes: Any,
 ) -> RiskContext:
     plain = RiskContext(
@@ -113,7 +114,12 @@ def order(
 
 def guard(of: Position, type_: OrderType, number: int = 9, **changes: Any) -> WorkingOrder:
     """A stop or target order that protects a position."""
-    own = {"symbol": of.symbol, "root": of.root, "reduce_only": True, "position_id": of.venue_position_id}
+    own: dict[str, Any] = {
+        "symbol": of.symbol,
+        "root": of.root,
+        "reduce_only": True,
+        "position_id": of.venue_position_id,
+    }
     return replace(order(of.side.opposite, str(of.qty), type_=type_, number=number), **(own | changes))
 
 
@@ -128,7 +134,10 @@ def stop(mode: StopMode, value: str | None = None, portion: str | None = None) -
 
 
 def limits(**changes: Any) -> Limits:
-    return Limits(**{name: D(value) if isinstance(value, str) else value for name, value in changes.items()})
+    given: dict[str, Any] = {
+        name: D(each) if isinstance(each, str) else each for name, each in changes.items()
+    }
+    return Limits(**given)
 
 
 __all__ = [

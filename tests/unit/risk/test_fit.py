@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mypy import api as mypy
@@ -19,11 +20,11 @@ from tests.unit.risk.builders import BUY, NETTING, SELL, D, context, guard, orde
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def leg(**changes: object) -> Leg:
+def leg(**changes: Any) -> Leg:
     plain = Leg(
         0, CommandKind.PLACE, "EURUSD", "EURUSD.x", "EURUSD", side=BUY, qty=D("0.119"), worst_loss=D(1)
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 def fitted(*legs: Leg) -> Fitted | Denied:
@@ -101,11 +102,11 @@ def test_nobody_else_makes_them() -> None:
     approved = evaluate(Plan((leg(),)), context())
     assert isinstance(approved, Approved)
     with pytest.raises((TypeError, ValueError)):
-        replace(approved, legs=())
+        replace(approved, legs=())  # type: ignore[call-arg]
     done = fit(approved, context())
     assert isinstance(done, Fitted)
     with pytest.raises((TypeError, ValueError)):
-        replace(done, legs=())
+        replace(done, legs=())  # type: ignore[call-arg]
 
 
 FORGED = """

@@ -1,6 +1,7 @@
 """modify: what it changes, what it leaves alone, and when it counts as an entry."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,14 @@ from tests.unit.risk.builders import (
 LONG = position(BUY, "1", entry="1.09000", stop_loss=D("1.08000"), take_profit=D("1.12000"))
 
 
-def change(ask: Signal, **about: object) -> Leg:
+def change(ask: Signal, **about: Any) -> Leg:
     answer = plan(ask, context(NETTING, positions=(LONG,), **about))
     assert isinstance(answer, Plan), answer
     assert len(answer.legs) == 1
     return answer.legs[0]
 
 
-def modify(sl: StopSpec | None = None, tp: StopSpec | None = None, **changes: object) -> Signal:
+def modify(sl: StopSpec | None = None, tp: StopSpec | None = None, **changes: Any) -> Signal:
     return signal(Action.MODIFY, sl=sl, tp=None if tp is None else (tp,), **changes)
 
 

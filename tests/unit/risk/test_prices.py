@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -32,13 +33,13 @@ from tests.unit.risk.builders import (
 )
 
 
-def entry(ctx: RiskContext, side: Side = BUY, qty: str = "1", **changes: object) -> Plan | Denied:
+def entry(ctx: RiskContext, side: Side = BUY, qty: str = "1", **changes: Any) -> Plan | Denied:
     answer = plan(signal(Action.OPEN, side, qty, **changes), ctx)
     assert isinstance(answer, Plan | Denied)
     return answer
 
 
-def protected(ctx: RiskContext, side: Side = BUY, qty: str = "1", **changes: object) -> tuple[str, str]:
+def protected(ctx: RiskContext, side: Side = BUY, qty: str = "1", **changes: Any) -> tuple[str, str]:
     answer = entry(ctx, side, qty, **changes)
     assert isinstance(answer, Plan), answer
     protection = answer.legs[0].protection
@@ -139,7 +140,7 @@ def test_pip_undefined_names_the_way_out(instrument: Instrument) -> None:
         ),
     ],
 )
-def test_refused_prices(side: Side, changes: dict[str, object], reason: Reason) -> None:
+def test_refused_prices(side: Side, changes: dict[str, Any], reason: Reason) -> None:
     """Stops and targets on the wrong side, too close or passed by the market deny the entry, with the
     numbers.
     """
@@ -152,7 +153,9 @@ def test_refused_prices(side: Side, changes: dict[str, object], reason: Reason) 
 def test_the_venues_minimum_distance() -> None:
     """Nearer than the venue's own minimum is too close, for stops and for targets."""
     ctx = context(instrument=replace(EURUSD, min_stop_distance=D("0.001")))
-    for changes in ({"sl": stop(StopMode.TICKS, "99")}, {"tp": (stop(StopMode.TICKS, "99"),)}):
+    near = stop(StopMode.TICKS, "99")
+    cases: tuple[dict[str, Any], ...] = ({"sl": near}, {"tp": (near,)})
+    for changes in cases:
         answer = entry(ctx, **changes)
         assert isinstance(answer, Denied)
         assert answer.reason is Reason.STOP_TOO_CLOSE
@@ -184,7 +187,7 @@ def test_pending_entries(side: Side, kind: OrderType, asked: str, sent: str) -> 
     """A buy limit goes down, a sell limit up, stop entries away from the market; it lives for 24 h at
     most.
     """
-    field = {"price" if kind is OrderType.LIMIT else "stop_price": D(asked)}
+    field: dict[str, Any] = {"price" if kind is OrderType.LIMIT else "stop_price": D(asked)}
     answer = entry(context(), side, type=kind, **field)
     assert isinstance(answer, Plan)
     leg = answer.legs[0]

@@ -110,9 +110,11 @@ def signals(draw: st.DrawFn) -> Signal:
 
 @st.composite
 def plausible(draw: st.DrawFn) -> tuple[Signal, RiskContext]:
-    """An alert that mostly makes sense, on an account that mostly lets it: so that orders really come of it."""
+    """A sensible alert on an account that mostly lets it: so that orders really come of it."""
     ctx = draw(contexts())
-    instrument = draw(instruments())
+    odd = draw(instruments())
+    plain = next(each for each in (EURUSD, USDJPY, XAUUSD, MNQ) if each.symbol == odd.symbol)
+    instrument = draw(st.sampled_from([odd, plain, plain]))
     middle = D(QUOTED[instrument.symbol])
     kind = draw(st.sampled_from([OrderType.MARKET, OrderType.MARKET, OrderType.LIMIT, OrderType.STOP]))
     side = draw(st.sampled_from(Side))
@@ -134,13 +136,15 @@ def plausible(draw: st.DrawFn) -> tuple[Signal, RiskContext]:
         stop_price=price,
         sl=draw(st.sampled_from([None, StopSpec(StopMode.TICKS, D(draw(st.integers(31, 900))))])),
         tp=draw(st.sampled_from([None, targets])),
+        tag=draw(st.sampled_from([None, None, "t"])),
+        scope=draw(st.sampled_from([None, Scope.SYMBOL])),
         ref_price=None,
         position_size=None,
         position_id=None,
     )
     names = ["OTHER"] + [instrument.symbol] * 3
     positions = [
-        draw(held(index, draw(st.sampled_from(names)))) for index in range(1, draw(st.integers(1, 4)))
+        draw(held(index, draw(st.sampled_from(names)))) for index in range(1, draw(st.integers(1, 3)))
     ]
     if ctx.account.margin_mode is MarginMode.NETTING:
         positions = list({each.symbol: each for each in positions}.values())
@@ -158,6 +162,7 @@ def plausible(draw: st.DrawFn) -> tuple[Signal, RiskContext]:
         positions_known=True,
         limits=Limits() if calm else ctx.limits,
         counters=Counters() if calm else ctx.counters,
+        defaults=TradingDefaults() if calm else ctx.defaults,
         rates={"JPY": D("0.0067")},
     )
 

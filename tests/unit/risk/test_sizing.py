@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -192,7 +193,7 @@ def test_below_minimum_says_what_the_minimum_would_risk() -> None:
         {"freshness": Freshness.UNKNOWN},
     ],
 )
-def test_percent_needs_a_fresh_balance(stale: dict[str, object]) -> None:
+def test_percent_needs_a_fresh_balance(stale: dict[str, Any]) -> None:
     """A size in percent is denied when balance and equity were not read within the last 5 seconds."""
     assert (
         refused(context(account=account(**stale)), "1", QtyMode.RISK_PCT, "1.097").reason
@@ -214,8 +215,12 @@ def test_conversion() -> None:
 @pytest.mark.parametrize("field", ["tick_value", "tick_size", "qty_step"])
 def test_an_instrument_without_numbers_is_unknown(field: str) -> None:
     """Where the broker states no tick value, tick or step, nothing is sized from it."""
-    ctx = context(instrument=replace(EURUSD, **{field: D(0)}))
+    ctx = context(instrument=replace(EURUSD, **_zero(field)))
     assert refused(ctx, "1", QtyMode.LOTS, None).reason is Reason.INSTRUMENT_UNKNOWN
+
+
+def _zero(field: str) -> dict[str, Any]:
+    return {field: D(0)}
 
 
 def test_risk_needs_a_stop() -> None:
