@@ -95,8 +95,8 @@ async def _fills_before(job: Job, step: Step, steps: list[Step], broker: Broker,
 
 def _is_waited_for(step: Step, earlier: Step) -> bool:
     """An entry waits for every close before it; anything else for every close and entry before it."""
-    kind = earlier.leg.kind
-    return kind is CommandKind.CLOSE or (kind is CommandKind.PLACE and not step.leg.is_entry)
+    is_close = earlier.leg.kind is CommandKind.CLOSE
+    return is_close or (earlier.leg.is_entry and not step.leg.is_entry)
 
 
 async def _look_again(step: Step, broker: Broker) -> None:
