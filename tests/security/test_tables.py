@@ -134,8 +134,8 @@ def test_row_level_security_is_on_everywhere(peopled: Database) -> None:
 def test_grants_are_exactly_these(peopled: Database, columns: dict[str, list[str]], table: str) -> None:
     """Column by column and verb by verb, each role holds the grants listed here and no other."""
     every = set(columns[table])
-    readable = set() if table in CLOSED else every - HIDDEN.get(table, set())
-    expected = {
+    readable: set[str] = set() if table in CLOSED else every - HIDDEN.get(table, set())
+    expected: dict[str, tuple[set[str], ...]] = {
         "authenticated": (readable, INSERTABLE.get(table, set()), UPDATABLE.get(table, set()), set()),
         "anon": (every if table == "health" else set(), set(), set(), set()),
         "service_role": (set(), set(), set(), set()),
