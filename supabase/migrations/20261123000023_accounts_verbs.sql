@@ -79,7 +79,7 @@ comment on function private.note(uuid, public.log_level, text, text, jsonb) is '
 revoke all on function private.note(uuid, public.log_level, text, text, jsonb) from public;
 
 create function private.connect_paper(
-  p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode
+  p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text
 ) returns uuid
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -94,11 +94,14 @@ begin
     perform private.refuse(422, 'invalid', 'The currency is three to five capital letters, such as USD.');
   elsif char_length(p_label) > 80 then
     perform private.refuse(422, 'invalid', 'A label has at most 80 characters.');
+  -- A name the operator has configured; never an address.
+  elsif p_server !~ '^[A-Za-z0-9-]{1,32}$' then
+    perform private.refuse(422, 'invalid', 'A server is a name of letters, digits and hyphens, such as SIM.');
   elsif (select count(*) from public.broker_accounts a where a.user_id = v_me and a.broker = 'paper') >= c_most then
     perform private.refuse(409, 'too_many', format('You have %s paper accounts, which is the most we keep.', c_most));
   end if;
-  insert into public.broker_connections (user_id, broker, environment, login_label, status)
-  values (v_me, 'paper', 'simulated', p_label, 'connected') returning id into v_connection;
+  insert into public.broker_connections (user_id, broker, environment, server, login_label, status)
+  values (v_me, 'paper', 'simulated', p_server, p_label, 'connected') returning id into v_connection;
   insert into public.broker_accounts (
     id, connection_id, user_id, broker, account_id, label, currency, margin_mode, trading_enabled, balance, equity,
     as_of, freshness, last_sync
@@ -110,7 +113,8 @@ begin
   return v_account;
 end
 $$;
-comment on function private.connect_paper(text, text, numeric, public.margin_mode) is 'public.connect_paper, checked.';
+comment on function private.connect_paper(text, text, numeric, public.margin_mode, text) is
+'public.connect_paper, checked.';
 
 create function private.enable_account(p_account_id uuid) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -187,12 +191,12 @@ comment on function private.unlock_account(uuid) is 'public.unlock_account, chec
 
 create function public.connect_paper(
   p_label text default null, p_currency text default 'USD', p_balance numeric default 100000,
-  p_margin_mode public.margin_mode default 'netting'
+  p_margin_mode public.margin_mode default 'netting', p_server text default null
 ) returns uuid
 language sql security invoker set search_path = '' as $$
-  select private.connect_paper(p_label, p_currency, p_balance, p_margin_mode)
+  select private.connect_paper(p_label, p_currency, p_balance, p_margin_mode, p_server)
 $$;
-comment on function public.connect_paper(text, text, numeric, public.margin_mode) is
+comment on function public.connect_paper(text, text, numeric, public.margin_mode, text) is
 'Opens a paper account: play money, the real road. Returns its id. Asks for nothing above a password.';
 create function public.enable_account(p_account_id uuid) returns void
 language sql security invoker set search_path = '' as $$ select private.enable_account(p_account_id) $$;

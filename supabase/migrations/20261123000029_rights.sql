@@ -1,6 +1,6 @@
 -- Who may execute what: everything is taken from everyone, then signed-in users get the verbs by name.
 -- The whole matrix of roles and functions is in tests/security/test_functions.py.
-revoke all on function private.connect_paper(text, text, numeric, public.margin_mode)
+revoke all on function private.connect_paper(text, text, numeric, public.margin_mode, text)
 from public, anon, authenticated, service_role;
 revoke all on function private.enable_account(uuid) from public, anon, authenticated, service_role;
 revoke all on function private.disable_account(uuid) from public, anon, authenticated, service_role;
@@ -23,7 +23,7 @@ revoke all on function private.close_position(bigint) from public, anon, authent
 revoke all on function private.cancel_order(bigint) from public, anon, authenticated, service_role;
 revoke all on function private.admin_disable_account(uuid, text) from public, anon, authenticated, service_role;
 revoke all on function private.admin_flatten(uuid, text) from public, anon, authenticated, service_role;
-revoke all on function public.connect_paper(text, text, numeric, public.margin_mode)
+revoke all on function public.connect_paper(text, text, numeric, public.margin_mode, text)
 from public, anon, authenticated, service_role;
 revoke all on function public.enable_account(uuid) from public, anon, authenticated, service_role;
 revoke all on function public.disable_account(uuid) from public, anon, authenticated, service_role;
@@ -48,7 +48,7 @@ revoke all on function public.cancel_order(bigint) from public, anon, authentica
 revoke all on function public.admin_disable_account(uuid, text) from public, anon, authenticated, service_role;
 revoke all on function public.admin_flatten(uuid, text) from public, anon, authenticated, service_role;
 
-grant execute on function private.connect_paper(text, text, numeric, public.margin_mode) to authenticated;
+grant execute on function private.connect_paper(text, text, numeric, public.margin_mode, text) to authenticated;
 grant execute on function private.enable_account(uuid) to authenticated;
 grant execute on function private.disable_account(uuid) to authenticated;
 grant execute on function private.lock_account(uuid, timestamptz, text) to authenticated;
@@ -68,7 +68,7 @@ grant execute on function private.close_position(bigint) to authenticated;
 grant execute on function private.cancel_order(bigint) to authenticated;
 grant execute on function private.admin_disable_account(uuid, text) to authenticated;
 grant execute on function private.admin_flatten(uuid, text) to authenticated;
-grant execute on function public.connect_paper(text, text, numeric, public.margin_mode) to authenticated;
+grant execute on function public.connect_paper(text, text, numeric, public.margin_mode, text) to authenticated;
 grant execute on function public.enable_account(uuid) to authenticated;
 grant execute on function public.disable_account(uuid) to authenticated;
 grant execute on function public.lock_account(uuid, timestamptz, text) to authenticated;

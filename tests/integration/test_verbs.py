@@ -184,6 +184,18 @@ async def test_a_paper_account_is_ready_to_trade(people: Database) -> None:
     assert (answer["status"], answer["deliveries"]) == ("accepted", 1)
 
 
+async def test_a_paper_accounts_server_is_a_name(people: Database) -> None:
+    """A configured name is kept; anything that could be an address is refused."""
+    named = "select public.connect_paper('x', p_server => $1)"
+    async with acting(people, OWNER_WITHOUT_FACTOR) as connection:
+        made = await connection.fetchval(named, "SIM")
+        own = "select server from public.broker_connections c join public.broker_accounts a on connection_id = c.id"
+        assert await connection.fetchval(f"{own} where a.id = $1", made) == "SIM"
+        for address in ("evil.example", "http://x", "a b", "", "127.0.0.1:80"):
+            async with refused(connection, "PT422", "invalid"):
+                await connection.execute(named, address)
+
+
 async def test_an_idempotency_key_counts_once(people: Database) -> None:
     """The same key and intent is answered with the first event; the same key with another intent is 422."""
     first = await submit(people, "k1", action="close")

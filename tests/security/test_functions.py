@@ -36,7 +36,7 @@ VERBS = {
     "admin_flatten(uuid,text)",
     "cancel_order(bigint)",
     "close_position(bigint)",
-    "connect_paper(text,text,numeric,margin_mode)",
+    "connect_paper(text,text,numeric,margin_mode,text)",
     "create_endpoint(broker,text,uuid[],jsonb)",
     "disable_account(uuid)",
     "disable_endpoint(uuid)",
