@@ -189,8 +189,11 @@ async def test_a_paper_accounts_server_is_a_name(people: Database) -> None:
     named = "select public.connect_paper('x', p_server => $1)"
     async with acting(people, OWNER_WITHOUT_FACTOR) as connection:
         made = await connection.fetchval(named, "SIM")
-        own = "select server from public.broker_connections c join public.broker_accounts a on connection_id = c.id"
-        assert await connection.fetchval(f"{own} where a.id = $1", made) == "SIM"
+        kept = (
+            "select server from public.broker_connections c"
+            " join public.broker_accounts a on a.connection_id = c.id where a.id = $1"
+        )
+        assert await connection.fetchval(kept, made) == "SIM"
         for address in ("evil.example", "http://x", "a b", "", "127.0.0.1:80"):
             async with refused(connection, "PT422", "invalid"):
                 await connection.execute(named, address)
