@@ -45,7 +45,7 @@ def setup(level: str = "info") -> None:
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """A logger that says where its lines come from."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(room=name)
     return logger
 
 

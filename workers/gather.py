@@ -14,7 +14,7 @@ A = TypeVar("A")
 
 
 class Gather(Generic[Q, A]):
-    """Many callers, one call at a time for all of them. `order` sorts a batch: locks are taken in one order."""
+    """Many callers, one call at a time for them all. `order` sorts a batch: locks have one order."""
 
     def __init__(
         self, call: Callable[[list[Q]], Awaitable[Sequence[A]]], order: Callable[[Q], int], limit: int = 64

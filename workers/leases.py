@@ -1,4 +1,4 @@
-"""Which claims are ours, and until when we may send under them: our own clock, a margin before the database's."""
+"""Which claims are ours, and until when we may send: by our own clock, ahead of the database's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Leases:
         self._held: dict[int, Lease] = {}
 
     def taken(self, token: int, asked_at: float) -> Lease:
-        """A claim that was asked for at `asked_at` (monotonic): counting from before the call is on the safe side."""
+        """A claim, counted from when it was asked for (monotonic): that is on the safe side."""
         lease = self._held.get(token)
         if lease is None:
             lease = self._held[token] = Lease(token, asked_at + self._length_s)

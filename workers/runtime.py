@@ -5,7 +5,7 @@
     loops      whatever else a kind of worker does again and again (rescue, settle, stats ...)
     stop       SIGTERM: claim no more, end what is in flight, give the rest back. A second one: at once
 
-NOTIFY is only a hint; the poll is the guarantee. While the database is away everything keeps trying, and says so.
+NOTIFY is only a hint, the poll is the guarantee. While the database is away everything keeps trying.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Batch = Sequence[tuple[Claimed, Lease]]
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something done again and again. `turn` returns True when it had something to do: then it is soon done again."""
+    """Something done again and again; sooner when `turn` returns True: it had something to do."""
 
     name: str
     every_s: float
@@ -237,7 +237,7 @@ class Runtime:
 
     def _told_to_stop(self) -> None:
         if self._stopping.is_set():
-            # At once: what was being sent is settled by asking, the rest is claimed again when its lease ends.
+            # At once: what was being sent is settled by asking, the rest is claimed again.
             sys.stdout.flush()
             os._exit(1)
         self._stopping.set()

@@ -1,8 +1,8 @@
-"""The port every broker adapter implements. The docstrings are the contract (tests/conformance holds them to it).
+"""The port every broker adapter implements. The docstrings are the contract; tests/conformance holds it.
 
-An adapter: client.py (I/O), parse.py (pure), broker.py (this port), errors.py (their codes -> ours), README.md.
-Adapters never retry a write, never raise for a refusal, and never guess: a write returns Accepted, Rejected or
-Unknown; a read returns its value or raises `ReadFailed`.
+An adapter: client.py (I/O), parse.py (pure), broker.py (this port), errors.py (their codes -> ours),
+README.md. Adapters never retry a write, never raise for a refusal, and never guess: a write returns Accepted,
+Rejected or Unknown; a read returns its value or raises `ReadFailed`.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from shared.models.trading import Account, AccountSnapshot, Fill
 from shared.risk.fit import Fitted
 
 
-class ReadFailed(Exception):  # noqa: N818 - what happened, as the contract calls it
-    """A read could not be done (network, login, throttled). The value stays unknown: never treat it as flat."""
+class ReadFailed(Exception):
+    """A read could not be done (network, login, throttled). The value stays unknown, never flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class WrittenAhead:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A command as it goes out, or went out: the leg and the ids it carries, and why it may be sent at all."""
+    """A command as it goes out, or went out: the leg, its ids, and what proves that it may be sent."""
 
     command_id: int
     client_order_id: str
@@ -69,20 +69,25 @@ class Broker(Protocol):
         """The instrument for a TradingView symbol (`EXCHANGE:TICKER` or `TICKER`), or None. Cached."""
 
     async def quote(self, instrument: Instrument, ref_price: Decimal | None) -> Quote | None:
-        """The current quote; a broker without quotes makes one from the alert's ref_price, else its last price.
+        """The current quote. A broker without quotes makes one of the alert's ref_price, else its last price.
 
-        Raises ReadFailed."""
+        Raises ReadFailed.
+        """
 
     async def rate(self, currency: str, into: str) -> Decimal | None:
-        """What one unit of `currency` is worth in `into`, at most 60 s old; None = not known. Raises ReadFailed."""
+        """What one unit of `currency` is worth in `into`, at most 60 s old; None = not known.
+
+        Raises ReadFailed.
+        """
 
     async def snapshot(self) -> AccountSnapshot:
         """Money, positions and working orders, read now. Raises ReadFailed."""
 
     async def execute(self, command: Sent) -> Outcome:
-        """Send exactly one command, at most once. A refusal is Rejected, a doubt Unknown; never raises for either.
+        """Send exactly one command, at most once. A refusal is Rejected, a doubt Unknown; nothing is raised.
 
-        Rejected only when the broker said no, or when provably nothing was sent."""
+        Rejected only when the broker said no, or when provably nothing was sent.
+        """
 
     async def lookup(self, command: Sent) -> Lookup:
         """Ask whether a command sent before arrived, and what became of it. Reads only; safe to repeat."""

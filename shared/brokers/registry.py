@@ -22,7 +22,9 @@ KEPT = 10_000
 
 
 class Registry:
-    """Connected brokers by account. `paper_rows` keeps the paper books, unless a paper venue's address is given."""
+    """Connected brokers by account. `paper_rows` keeps the paper books, unless a paper venue's address
+    is given.
+    """
 
     def __init__(self, paper_rows: PaperRows, paper_venue_url: str | None = None) -> None:
         self._rows = paper_rows

@@ -1,7 +1,10 @@
 """HTTP to brokers: httpx's interface at aiohttp's cost, with nothing repeated behind our back.
 
-Measured on 2 cores, 32 requests in flight: see docs in `open_http`. aiohttp by itself would send a PUT or DELETE a
-second time when a kept connection turns out to be closed: that is switched off here, for every method.
+Measured against a local venue, requests/s (p50 ms) with 1 and 32 in flight: plain httpx 790 (1.1), 470 (48);
+httpx over aiohttp 1,230 (0.8), 3,300 (9); aiohttp alone 1,930 (0.4), 7,100 (4).
+
+aiohttp by itself sends a PUT or DELETE a second time when a kept connection turns out to be closed: that is
+switched off here, for every method.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ def open_http(base_url: str, request_timeout_s: float) -> httpx.AsyncClient:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
     )
-    # Private, and the only switch there is; tests/unit/paper/test_transport.py holds it against the real library.
+    # Private, and the only switch there is: a test holds it against the real library.
     session._retry_connection = False
     return httpx.AsyncClient(
         base_url=base_url,
@@ -39,8 +42,8 @@ def open_http(base_url: str, request_timeout_s: float) -> httpx.AsyncClient:
 def never_sent(error: httpx.HTTPError) -> bool:
     """True only when the connection provably was never made, so not one byte of the request left.
 
-    httpx's own class does not prove it: the transport maps a connection that the server cut after our request to
-    ConnectTimeout as well. What aiohttp raised does.
+    httpx's own class does not prove it: the transport maps a connection that the server cut after our
+    request to ConnectTimeout as well. What aiohttp raised does.
     """
     cause = error.__cause__
     return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)

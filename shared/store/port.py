@@ -29,7 +29,7 @@ from shared.store.rows import (
 
 
 class StoreUnavailable(ConnectionError):
-    """The database could not be reached, or the connection was cut: what was asked may have happened, or not."""
+    """The database did not answer: what was asked may have happened, or not."""
 
 
 class Store(Protocol):

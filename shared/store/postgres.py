@@ -1,6 +1,6 @@
-"""The store over asyncpg: each method calls the function of its name with its arguments by name; no other SQL.
+"""The store over asyncpg: each method calls the function of its name, arguments by name; no other SQL.
 
-`repeat=True` marks what is safe to ask again after a lost answer: reads, and what is idempotent behind a fence.
+`repeat=True` marks what is safe to ask again after a lost answer: reads, and what a fence makes idempotent.
 begin_send and paper_save are never repeated: a lost answer there means "do not send" and "look it up".
 """
 
@@ -60,7 +60,8 @@ class PostgresStore:
         self, *, worker: str, executor: str, lane: str, limit: int, lease_ms: int
     ) -> list[Claimed]:
         rows = await self._claiming.call(
-            "select engine.claim(p_worker => $1, p_executor => $2, p_lane => $3, p_limit => $4, p_lease_ms => $5)",
+            "select engine.claim("
+            "p_worker => $1, p_executor => $2, p_lane => $3, p_limit => $4, p_lease_ms => $5)",
             *(worker, executor, lane, limit, lease_ms),
             repeat=True,
         )
@@ -126,7 +127,8 @@ class PostgresStore:
         self, *, worker: str, executor: str, limit: int, lease_ms: int
     ) -> list[Unsettled]:
         rows = await self._upkeep.call(
-            "select engine.claim_unsettled(p_worker => $1, p_executor => $2, p_limit => $3, p_lease_ms => $4)",
+            "select engine.claim_unsettled("
+            "p_worker => $1, p_executor => $2, p_limit => $3, p_lease_ms => $4)",
             *(worker, executor, limit, lease_ms),
             repeat=True,
         )
@@ -153,8 +155,8 @@ class PostgresStore:
         try:
             async with self._book() as line:
                 (answer,) = await line.call(
-                    "select engine.paper_save(p_account => $1, p_version => $2, p_balance => $3, p_book => $4, "
-                    "p_orders => $5, p_fills => $6)",
+                    "select engine.paper_save(p_account => $1, p_version => $2, p_balance => $3, "
+                    "p_book => $4, p_orders => $5, p_fills => $6)",
                     *(
                         account,
                         version,

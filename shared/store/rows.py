@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A row of broker_accounts with its connection's columns. `account_id`: the broker's number, `id`: ours."""
+    """broker_accounts with its connection's columns. `account_id` is the broker's number, `id` ours."""
 
     id: str
     user_id: str
@@ -287,7 +287,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class PaperBook:
-    """A paper account's money and its book (JSON text) as last saved; `version` is the fence of the next save."""
+    """A paper account's money and book (JSON text) as last saved; `version` fences the next save."""
 
     version: int
     balance: Decimal

@@ -12,8 +12,8 @@ from shared.store.rows import Begun, Deferral, Execution, Opened, Plan, Recorded
 from workers.gather import Gather
 
 REQUEST_TIMEOUT_MS = 10_000
-"""Told to the database with every send: after the holder's deadline plus this long, nothing of ours can still arrive.
-At least every adapter's request timeout."""
+"""Told to the database with every send: after the holder's deadline plus this long, nothing of ours can
+still arrive. At least every adapter's request timeout."""
 
 
 @dataclass(frozen=True, slots=True)

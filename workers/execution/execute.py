@@ -1,4 +1,4 @@
-"""Sends what was written ahead, leg after leg, and says what became of each. Nothing is sent twice from here."""
+"""Sends what was written ahead, leg after leg. Nothing is sent twice from here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def send_all(job: Job, written: Written, broker: Broker, desk: Desk) -> En
 
 
 async def _begun(job: Job, step: Step, desk: Desk) -> bool:
-    """engine.begin_send for one command. False: the lease is lost, or the answer is and nothing may be sent."""
+    """engine.begin_send for one command. False: the lease, or the answer, is lost: send nothing."""
     try:
         begun = await desk.beginning.ask((step.command_id, job.lease.token))
     except StoreUnavailable:

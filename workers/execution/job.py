@@ -42,7 +42,7 @@ Ending = Ended | Later | Lost
 
 @dataclass(slots=True)
 class Job:
-    """The trace grows with every stage: {stage, outcome, ms, detail}; times in ms since the claim's answer."""
+    """The trace grows by a line a stage; `timings` are ms since the claim's answer."""
 
     claimed: Claimed
     lease: Lease

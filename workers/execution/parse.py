@@ -1,4 +1,4 @@
-"""body -> Signal. Pure. The same reader that the edge's schema is generated from has the last word here too."""
+"""body -> Signal. Pure. The models that the edge's schema is made from have the last word here too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The road of one alert for one account. Start reading here: each stage is one line of `_road`, in this order.
+"""The road of one alert for one account. Start reading here: `_road` has a line for each stage.
 
     parse    body -> Signal                                          parse.py          pure
     resolve  Signal -> RiskContext, the only stage that reads        resolve.py
@@ -7,11 +7,12 @@
     fit      tick and lot step -> Fitted                             shared/risk       pure
     write    orders and commands exist before anything is sent       write.py          engine.open_orders
     execute  Broker.execute: Accepted | Rejected | Unknown           execute.py        engine.begin_send
-    record   outcome, fills, trace, the next of the lane             record.py         engine.record_executions
+    record   outcome, fills, trace, the next of the lane             record.py
+                                                                     engine.record_executions
 
 A stage returns a value for the next one, or an Ending, and leaves a line in the trace. A refused order is a
-value; an exception is a bug and ends as a dead letter. Deliveries of a batch run side by side and meet only in
-the group commits of write and record, so that a slow broker holds up nobody else.
+value; an exception is a bug and ends as a dead letter. Deliveries of a batch run side by side and meet
+only in the group commits of write and record, so that a slow broker holds up nobody else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The end of the road: outcome, fills, positions, trace and the next delivery of the lane, in one transaction."""
+"""The end of the road: outcome, fills, positions, trace, the next of the lane, in one transaction."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Signal -> RiskContext: instrument, quote, account state, limits. The only stage before `write` that reads.
 
-What the claim brought is used as it is; the broker is asked only for what is missing or too old for this signal.
+What the claim brought is used as it is; the broker is asked only for what is missing or too old.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _needs_dollars(claimed: Claimed, signal: Signal) -> bool:
 async def _rates(
     broker: Broker, account: Account, instrument: Instrument | None, quote: Quote | None, dollars: bool
 ) -> Mapping[str, Decimal]:
-    """Account currency per unit of what the instrument is quoted in, and per dollar where money is in dollars."""
+    """Account currency per unit of the quote currency, and per dollar where money is in dollars."""
     wanted = {instrument.quote_currency} if instrument is not None else set()
     if dollars:
         wanted.add("USD")

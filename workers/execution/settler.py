@@ -1,4 +1,4 @@
-"""Unknown is settled by asking the broker, never by sending again: the database alone decides about a resend."""
+"""Unknown is settled by asking the broker. Whether to send again, the database alone decides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRST_MS, LONGEST_MS = 250, 5000
 
 
 async def settle_due(desk: Desk, worker: str) -> int:
-    """Ask about every command that is due, side by side, and hand in the verdicts. How many were asked about."""
+    """Ask about every command that is due, side by side; hand in the verdicts. Returns how many."""
     due = await desk.store.claim_unsettled(
         worker=worker, executor="fleet", limit=BATCH, lease_ms=CHECK_LEASE_MS
     )

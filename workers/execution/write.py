@@ -50,14 +50,14 @@ class Step:
 
 @dataclass(slots=True)
 class Written:
-    """The commands of a delivery, in the order of their legs. `refused`: the entry was refused, exits are left."""
+    """A delivery's commands, by leg. `refused`: why its entry was refused when only exits are left."""
 
     steps: list[Step]
     refused: tuple[Reason, Numbers] | None = None
 
 
 async def write_ahead(job: Job, signal: Signal, fitted: Fitted, desk: Desk) -> Written | Ended | Later | Lost:
-    """One engine.open_orders for what is ready at this moment, ours among it; also begins the leading legs."""
+    """One engine.open_orders for all that is ready at this moment; also begins the leading legs."""
     legs = [_priced(leg, signal) for leg in fitted.legs]
     plan = Plan(job.id, job.lease.token, [_as_json(leg) for leg in legs])
     opened = await _open(job, plan, desk)
@@ -76,7 +76,7 @@ async def write_ahead(job: Job, signal: Signal, fitted: Fitted, desk: Desk) -> W
 
 
 def resumed(commands: Iterable[Command]) -> Written:
-    """The commands another holder wrote ahead: `pending` is provably unsent, the others have their outcome."""
+    """What another holder wrote ahead: `pending` is provably unsent, the others have their outcome."""
     return Written(
         [
             Step(

@@ -74,7 +74,7 @@ class PaperState:
 
 @dataclass(frozen=True, slots=True)
 class PaperCommand:
-    """A leg as it reaches the book. `market_price` = the price that came with it (None: the last one counts)."""
+    """A leg as it reaches the book. `market_price` came with it; without, the last price counts."""
 
     client_order_id: str
     kind: CommandKind

@@ -7,87 +7,27 @@ from decimal import Decimal
 
 D = Decimal
 
+# fmt: off
 ISO_CURRENCIES = frozenset(
-    [  # fmt: skip
-        "AED",
-        "AUD",
-        "BRL",
-        "CAD",
-        "CHF",
-        "CLP",
-        "CNH",
-        "CNY",
-        "COP",
-        "CZK",
-        "DKK",
-        "EUR",
-        "GBP",
-        "HKD",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "JPY",
-        "KRW",
-        "MXN",
-        "MYR",
-        "NOK",
-        "NZD",
-        "PEN",
-        "PHP",
-        "PLN",
-        "RON",
-        "RUB",
-        "SAR",
-        "SEK",
-        "SGD",
-        "THB",
-        "TRY",
-        "TWD",
-        "USD",
-        "ZAR",
+    [
+        "AED", "AUD", "BRL", "CAD", "CHF", "CLP", "CNH", "CNY", "COP", "CZK", "DKK", "EUR", "GBP",
+        "HKD", "HUF", "IDR", "ILS", "INR", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PEN", "PHP",
+        "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "ZAR",
     ]
 )
+# fmt: on
 COARSE_CURRENCIES = frozenset(["JPY", "HUF", "KRW", "IDR", "CLP", "COP"])
 """Pairs quoted in these have three decimals; pip 0.01 for JPY."""
 
+# fmt: off
 CRYPTO = frozenset(
-    [  # fmt: skip
-        "BTC",
-        "XBT",
-        "ETH",
-        "SOL",
-        "XRP",
-        "ADA",
-        "DOGE",
-        "BNB",
-        "LTC",
-        "BCH",
-        "DOT",
-        "LINK",
-        "AVAX",
-        "MATIC",
-        "POL",
-        "TRX",
-        "XLM",
-        "UNI",
-        "ATOM",
-        "ETC",
-        "NEAR",
-        "APT",
-        "ARB",
-        "OP",
-        "SUI",
-        "TON",
-        "SHIB",
-        "PEPE",
-        "FIL",
-        "ICP",
-        "INJ",
-        "AAVE",
-        "HBAR",
+    [
+        "BTC", "XBT", "ETH", "SOL", "XRP", "ADA", "DOGE", "BNB", "LTC", "BCH", "DOT", "LINK",
+        "AVAX", "MATIC", "POL", "TRX", "XLM", "UNI", "ATOM", "ETC", "NEAR", "APT", "ARB", "OP",
+        "SUI", "TON", "SHIB", "PEPE", "FIL", "ICP", "INJ", "AAVE", "HBAR",
     ]
 )
+# fmt: on
 CRYPTO_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "ETH")
 """Longest first: BTCUSDT is quoted in USDT, not in T."""
 
@@ -167,20 +107,22 @@ METALS: dict[str, tuple[Decimal, Decimal]] = {
 METAL_NAMES = {"GOLD": "XAUUSD", "SILVER": "XAGUSD", "PLATINUM": "XPTUSD", "PALLADIUM": "XPDUSD"}
 
 INDICES: dict[str, str] = {
-    "US30": "USD", "DJ30": "USD", "WS30": "USD", "US100": "USD", "NAS100": "USD", "USTEC": "USD", "NDX": "USD",
-    "NDX100": "USD", "US500": "USD", "SPX500": "USD", "SPX": "USD", "US2000": "USD", "RUSS2000": "USD",
-    "GER40": "EUR", "DE40": "EUR", "DAX": "EUR", "GER30": "EUR", "DE30": "EUR", "EU50": "EUR", "STOXX50": "EUR",
-    "FRA40": "EUR", "ESP35": "EUR", "UK100": "GBP", "JP225": "JPY", "JPN225": "JPY", "HK50": "HKD", "AUS200": "AUD",
-    "VIX": "USD", "DXY": "USD", "USOIL": "USD", "UKOIL": "USD", "USOUSD": "USD", "NATGAS": "USD",
+    "US30": "USD", "DJ30": "USD", "WS30": "USD", "US100": "USD", "NAS100": "USD", "USTEC": "USD",
+    "NDX": "USD", "NDX100": "USD", "US500": "USD", "SPX500": "USD", "SPX": "USD", "US2000": "USD",
+    "RUSS2000": "USD", "GER40": "EUR", "DE40": "EUR", "DAX": "EUR", "GER30": "EUR", "DE30": "EUR",
+    "EU50": "EUR", "STOXX50": "EUR", "FRA40": "EUR", "ESP35": "EUR", "UK100": "GBP", "JP225": "JPY",
+    "JPN225": "JPY", "HK50": "HKD", "AUS200": "AUD", "VIX": "USD", "DXY": "USD", "USOIL": "USD",
+    "UKOIL": "USD", "USOUSD": "USD", "NATGAS": "USD",
 }  # fmt: skip
 """Contracts for difference on indices and energy: a lot is one unit of the index, in this currency."""
 
 INDICATIVE_USD: dict[str, Decimal] = {
-    "USD": D(1), "USDT": D(1), "USDC": D(1), "FDUSD": D(1), "BUSD": D(1), "EUR": D("1.10"), "GBP": D("1.28"),
-    "JPY": D("0.0067"), "CHF": D("1.15"), "CAD": D("0.73"), "AUD": D("0.66"), "NZD": D("0.60"), "SEK": D("0.095"),
-    "NOK": D("0.093"), "DKK": D("0.147"), "PLN": D("0.25"), "CZK": D("0.044"), "HUF": D("0.0027"),
-    "SGD": D("0.75"), "HKD": D("0.128"), "CNH": D("0.14"), "CNY": D("0.14"), "ZAR": D("0.055"), "MXN": D("0.052"),
-    "TRY": D("0.028"), "ILS": D("0.27"), "THB": D("0.029"), "INR": D("0.0118"), "BRL": D("0.18"),
+    "USD": D(1), "USDT": D(1), "USDC": D(1), "FDUSD": D(1), "BUSD": D(1), "EUR": D("1.10"),
+    "GBP": D("1.28"), "JPY": D("0.0067"), "CHF": D("1.15"), "CAD": D("0.73"), "AUD": D("0.66"),
+    "NZD": D("0.60"), "SEK": D("0.095"), "NOK": D("0.093"), "DKK": D("0.147"), "PLN": D("0.25"),
+    "CZK": D("0.044"), "HUF": D("0.0027"), "SGD": D("0.75"), "HKD": D("0.128"), "CNH": D("0.14"),
+    "CNY": D("0.14"), "ZAR": D("0.055"), "MXN": D("0.052"), "TRY": D("0.028"), "ILS": D("0.27"),
+    "THB": D("0.029"), "INR": D("0.0118"), "BRL": D("0.18"),
 }  # fmt: skip
 """US dollars per unit, round figures of our own: paper money is converted with them until the book has seen a
 price of the pair itself. A currency that is not here cannot be converted, and the order is refused."""

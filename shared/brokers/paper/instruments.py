@@ -1,4 +1,4 @@
-"""TradingView symbol -> Instrument, pure. Any symbol gets a sane instrument, only `2!` (a later month) none."""
+"""TradingView symbol -> Instrument, pure. Any symbol gets a sane one; `2!` (a later month) none."""
 
 from __future__ import annotations
 

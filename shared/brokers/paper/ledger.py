@@ -1,4 +1,4 @@
-"""The arithmetic of one paper account while one command is done: positions, money, margin, and what was touched."""
+"""The arithmetic of a paper account during one command: positions, money, margin, what was touched."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Mark:
 
 
 class Ledger:
-    """A book opened for one command. Money is in the account's currency, rounded to cents when it is booked."""
+    """A book opened for one command. Money is in the account's currency, booked in cents."""
 
     def __init__(self, state: PaperState, now: datetime) -> None:
         self._before = state
@@ -218,7 +218,7 @@ class Ledger:
         stop: Decimal | None,
         target: Decimal | None,
     ) -> list[Fill]:
-        """An entry. Netting: the opposite position is closed first, the rest opens or adds to one position."""
+        """An entry. Netting: closes the opposite position first; the rest opens, or adds."""
         fills: list[Fill] = []
         if not self._before.hedging:
             fills = self._reduce(instrument, side, qty, price, order_id, None)

@@ -33,7 +33,7 @@ def position_seen(position: PaperPosition, now: datetime) -> Position:
 
 
 def conversion(currency: str, into: str, prices: Mapping[str, Decimal]) -> Decimal | None:
-    """`into` per unit of `currency`: by the last price of the pair, else by the indicative rates, else None."""
+    """`into` per unit of `currency`: by the pair's last price, else indicative, else None."""
     if currency == into:
         return Decimal(1)
     if currency + into in prices:
