@@ -27,7 +27,9 @@ class WorkerSettings(BaseSettings):
 
     worker_database_url: SecretStr
     statement_cache_size: int = Field(default=200, ge=0, description="0 behind a transaction pooler")
-    paper_venue_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    paper_venue_url: str | None = Field(
+        default=None, pattern=r"^https?://[^\s]+$", description="of paper accounts that name a server (SIM)"
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
     worker_batch: int = Field(default=64, ge=1, le=1000, description="deliveries of one claim, at most")

@@ -22,8 +22,9 @@ KEPT = 10_000
 
 
 class Registry:
-    """Connected brokers by account. `paper_rows` keeps the paper books, unless a paper venue's address
-    is given.
+    """Connected brokers by account.
+
+    `paper_rows` keeps the paper books; those of accounts that name a server are at `paper_venue_url`.
     """
 
     def __init__(self, paper_rows: PaperRows, paper_venue_url: str | None = None) -> None:
@@ -64,8 +65,10 @@ class Registry:
         return PaperBroker(account, self._paper_book(account))
 
     def _paper_book(self, account: Account) -> Book:
-        if self._venue_url is None:
+        if account.server is None:
             return PostgresBook(self._rows, account.id)
+        if self._venue_url is None:
+            raise ReadFailed(f"the paper venue {account.server!r} is not configured (EMPIRE_PAPER_VENUE_URL)")
         if self._venue is None:
             self._venue = open_http(self._venue_url, float(PAPER.request_timeout_s))
         return HttpBook(self._venue, account)

@@ -22,6 +22,7 @@ class Account:
 
     Money is in `currency`. `balance` and `equity` are None until read once; `as_of` is when they were read.
     `halt_epoch` is the epoch read at the claim: nothing older than the account's current one may be sent.
+    `server` is the name under which the operator knows the broker's host (None where there is only one).
     """
 
     id: str
@@ -42,6 +43,7 @@ class Account:
     as_of: datetime | None
     freshness: Freshness
     timezone: str = "UTC"
+    server: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

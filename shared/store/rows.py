@@ -107,6 +107,7 @@ class AccountRow:
             as_of=self.as_of,
             freshness=self.freshness,
             timezone=self.timezone,
+            server=self.server,
         )
 
 
