@@ -6,8 +6,8 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from local.demo.people import Trader, new_login, with_account
 from local.console import session
+from local.demo.people import Trader, new_login, with_account
 from local.status import Installation
 
 USERS = 10

@@ -1,4 +1,4 @@
-"""The load itself: alerts through the public webhook, open loop at a rate or closed loop as fast as it goes."""
+"""The load itself: alerts through the public webhook, at a rate or as fast as it goes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ async def _one(http: aiohttp.ClientSession, people: Population, number: int, loa
     body = alert(action=action, side=side, symbol="EURUSD", qty_mode="lots", qty="0.01", ref_price="1.1")
     sent_at, begun = time.time(), time.perf_counter()
     try:
-        async with http.post(trader.endpoint_url, data=body, headers={"content-type": "application/json"}) as got:
+        async with http.post(
+            trader.endpoint_url, data=body, headers={"content-type": "application/json"}
+        ) as got:
             answer = await got.json()
             event = answer.get("event_id") if got.status == 202 else None
             load.sent.append(Sent(sent_at, (time.perf_counter() - begun) * 1000, got.status, event))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
 import sys
+import time
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -18,9 +20,12 @@ from local.account import AccountError
 from local.binaries import VERSIONS
 from local.console import commands
 from local.control import StackError, UpOptions, remove_state, start, stop
+from local.demo.scenes import PromiseBroken
+from local.demo.story import play
 from local.paths import Paths
 from local.secrets import UnsafeStart
 from local.status import installation
+from local.venues.cli import venue
 from workers.cli import app
 
 for _command in (commands.send, commands.trace, commands.replay, commands.flatten):
@@ -105,6 +110,35 @@ def doctor() -> None:
         failed = failed or sentence is not None
         _out.print(f"{check.name}: {sentence or 'OK'}", style="red" if sentence else None)
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help="First of a block of ten ports.")] = None,
+    pg: Annotated[int, typer.Option(help="Major version of Postgres: 16 or 18.")] = 18,
+) -> None:
+    """Show the whole road with real alerts: fills, traces, a killed worker, a lost database."""
+    begun = time.monotonic()
+    paths = Paths.find()
+    ours = installation(paths) is None
+    if ours:
+        _start(paths, UpOptions(port, pg))
+    try:
+        found = installation(paths)
+        if found is None:
+            _fail("The stack did not stay up; see its logs.")
+        closing = asyncio.run(play(found, begun))
+    except (PromiseBroken, *_EXPECTED) as error:
+        _fail(f"demo failed: {error}")
+    finally:
+        if ours:
+            stop(paths)
+    _out.print(f"\n{closing}")
+
+
+for command in (commands.send, commands.trace, commands.replay, commands.flatten):
+    app.command()(command)
+app.command("venue")(venue)
 
 
 def main() -> None:

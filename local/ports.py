@@ -43,6 +43,11 @@ class Ports:
         return self.base + 3
 
     @property
+    def paper_venue(self) -> int:
+        """The paper venue, when somebody starts one (the demo, a load)."""
+        return self.base + 4
+
+    @property
     def all(self) -> tuple[int, ...]:
         """Every port that a child will listen on."""
         return (self.gateway, self.auth_worker, self.postgres, self.functions)

@@ -91,7 +91,11 @@ def functions(boot: Boot) -> Program:
 
 def worker(boot: Boot, kind: str, settings: Mapping[str, str]) -> Program:
     """A worker process. It holds leases: SIGTERM lets it finish what it claimed."""
-    values = {"EMPIRE_WORKER_DATABASE_URL": boot.url("empire_worker"), **settings}
+    values = {
+        "EMPIRE_WORKER_DATABASE_URL": boot.url("empire_worker"),
+        "EMPIRE_PAPER_VENUE_URL": f"http://127.0.0.1:{boot.ports.paper_venue}",
+        **settings,
+    }
     return Program(
         name=f"worker-{kind}",
         command=[sys.executable, "-m", "workers.cli", "worker", kind],

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
-from supabase import AsyncClient
 
 from local.console import session
 from local.console.session import Login
 from local.status import Installation
+from supabase import AsyncClient
 
 EMAIL = "trader@empire.example"
 

@@ -17,7 +17,7 @@ from local.status import Installation
 
 
 async def play(found: Installation, started: float) -> str:
-    """Every scene; returns the closing line. `started` is time.monotonic() of the command. Raises PromiseBroken."""
+    """Every scene; returns the closing line. `started`: by time.monotonic(). Raises PromiseBroken."""
     await keep_demo_login(found)
     run = random.token_hex(3)
     trader = await new_trader(found, f"demo-{run}@empire.example", "Demo")
@@ -32,5 +32,6 @@ async def play(found: Installation, started: float) -> str:
     filled = await rows(trader.client.table("orders").select("id").eq("status", "filled"))
     return (
         f"demo ok: {stage.alerts} alerts, {len(filled)} orders filled, "
-        f"p50 {statistics.median(stage.latencies_ms):.1f} ms alert to order, {time.monotonic() - started:.0f} s from start"
+        f"p50 {statistics.median(stage.latencies_ms):.1f} ms alert to order, "
+        f"{time.monotonic() - started:.0f} s from start"
     )

@@ -1,4 +1,4 @@
-"""Posts alerts as TradingView does: one POST, 3 seconds, up to three resends 5 seconds apart, after 5xx only."""
+"""Posts alerts as TradingView does: one POST, 3 seconds, after 5xx up to three resends 5 seconds apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -17,7 +17,7 @@ RESENDS = 3
 
 @dataclass(frozen=True)
 class Posted:
-    """What one alert got: every status in order, the last body, and when the first POST left (epoch seconds)."""
+    """What one alert got: every status, the last body, and when the first POST left (epoch seconds)."""
 
     statuses: tuple[int, ...]
     answer: dict[str, Any]
@@ -32,7 +32,7 @@ class Posted:
 
 def alert(fired_at: datetime | None = None, **intent: Any) -> bytes:
     """The message of an alert in format unify.v1; `{{timenow}}` is the time given, else now."""
-    when = fired_at or datetime.now(timezone.utc)
+    when = fired_at or datetime.now(UTC)
     message = {
         "version": "unify.v1",
         "source": "tradingview",
