@@ -19,6 +19,8 @@ class WorkerSettings(BaseSettings):
 
     `lease_ms` is how long a claim is ours without a heartbeat; `send_margin_ms` is what we keep off its end:
     within it nothing is sent any more, so a slow clock or a stopped process cannot send after its lease.
+    `request_timeout_ms`: so long after its holder's deadline a request may still be under way; at least every
+    adapter's own timeout. Only then may the database allow a command to be sent again.
     """
 
     model_config = SettingsConfigDict(
@@ -38,6 +40,7 @@ class WorkerSettings(BaseSettings):
     lease_ms: Milliseconds = 5000
     heartbeat_ms: Milliseconds = 1500
     send_margin_ms: Milliseconds = 1000
+    request_timeout_ms: Milliseconds = 10_000
     poll_min_ms: Milliseconds = 10
     poll_max_ms: Milliseconds = 400
     drain_ms: Milliseconds = 15000

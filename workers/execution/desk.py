@@ -11,10 +11,6 @@ from shared.store.port import Store
 from shared.store.rows import Begun, Deferral, Execution, Opened, Plan, Recorded
 from workers.gather import Gather
 
-REQUEST_TIMEOUT_MS = 10_000
-"""Told to the database with every send: after the holder's deadline plus this long, nothing of ours can
-still arrive. At least every adapter's request timeout."""
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -32,15 +28,15 @@ class Desk:
 
 def desk_for(store: Store, brokers: Registry, settings: WorkerSettings, stopping: asyncio.Event) -> Desk:
     """The desk over a store."""
-    limit = settings.worker_batch
+    limit, timeout_ms = settings.worker_batch, settings.request_timeout_ms
 
     async def open_orders(plans: list[Plan]) -> list[Opened]:
-        opened = await store.open_orders(plans=plans, begin=True, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        opened = await store.open_orders(plans=plans, begin=True, request_timeout_ms=timeout_ms)
         by_id = {each.delivery_id: each for each in opened}
         return [by_id[plan.delivery_id] for plan in plans]
 
     async def begin_send(commands: list[tuple[int, int]]) -> list[Begun]:
-        begun = await store.begin_send(commands=commands, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        begun = await store.begin_send(commands=commands, request_timeout_ms=timeout_ms)
         by_id = {each.id: each for each in begun}
         return [by_id[command] for command, _ in commands]
 
