@@ -97,6 +97,6 @@ clean:
 
 # Pin anew what requirements.in asks for (needs uv: pip install uv).
 lock:
-	@uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--custom-compile-command 'make lock' requirements.in -o requirements.lock
 endif
