@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from shared.models.alert import Alert
 from shared.models.alert_rules import RuleError
 from shared.models.alert_schema import alert_schema
-from shared.models.problem import ROOT, Problem, element, member
+from shared.models.problem import ROOT, Problem, element, member, one_per_path
 from shared.models.strict_json import Document, read_json
 
 _Place = tuple[int | str, ...]
@@ -24,8 +24,7 @@ def validate_alert(value: Any) -> Alert | list[Problem]:
     try:
         return Alert.model_validate(value)
     except ValidationError as error:
-        problems = [problem for detail in error.errors() for problem in _problems(detail, value)]
-    return list({problem.path: problem for problem in problems}.values())
+        return one_per_path(problem for detail in error.errors() for problem in _problems(detail, value))
 
 
 def _problems(detail: Any, value: Any) -> list[Problem]:

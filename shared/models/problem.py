@@ -1,5 +1,6 @@
 """What is wrong with a body, at which path, in words the sender of the alert understands."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,3 +29,8 @@ def member(path: str, name: str) -> str:
 def element(path: str, index: int) -> str:
     """The path of an element of the list at `path`."""
     return f"[{index}]" if path == ROOT else f"{path}[{index}]"
+
+
+def one_per_path(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems without repeating a path: the last thing said of it stays."""
+    return list({problem.path: problem for problem in problems}.values())

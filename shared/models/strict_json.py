@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from shared.models.problem import ROOT, Problem, element, member
+from shared.models.problem import ROOT, Problem, element, member, one_per_path
 
 MAX_DEPTH = 8
 MAX_MEMBERS = 200
@@ -54,8 +54,8 @@ def read_json(body: bytes) -> Document | list[Problem]:
     except _UnreadableError as error:
         return [Problem(ROOT, _explain(reader.text, error.args[0]), "unreadable")]
     except _LimitError:
-        return reader.problems
-    return reader.problems or Document(value)
+        return one_per_path(reader.problems)
+    return one_per_path(reader.problems) or Document(value)
 
 
 def _explain(text: str, at: int) -> str:

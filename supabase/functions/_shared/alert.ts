@@ -9,6 +9,7 @@ import { type Document, type Json, readJson } from "./strict_json.ts";
 
 // Names what holds an error further down; the error itself is reported at its own place.
 const WRAPPERS = new Set(["properties", "additionalProperties", "items"]);
+const LENGTHS = new Set(["minItems", "maxItems"]);
 const validator = new Validator(schema as unknown as Schema, "2020-12", false);
 
 interface Node {
@@ -39,17 +40,12 @@ function onePerPath(problems: Problem[]): Problem[] {
 function checkSchema(value: Json): Problem[] {
   const { valid, errors } = validator.validate(value);
   if (valid) return [];
-  const faults = errors
-    .filter(({ keyword }) => !WRAPPERS.has(keyword))
-    .flatMap((error) => problemsOf(error, value));
-  return outermost(onePerPath(faults));
-}
-
-/** A list that is too long is one fault, whatever its elements are. */
-function outermost(problems: Problem[]): Problem[] {
-  return problems.filter(({ path }) =>
-    !problems.some((outer) => path.startsWith(`${outer.path}.`) || path.startsWith(`${outer.path}[`))
+  // A list of the wrong length is one fault, whatever its elements are.
+  const lists = errors.filter(({ keyword }) => LENGTHS.has(keyword)).map((error) => error.instanceLocation);
+  const faults = errors.filter(({ keyword, instanceLocation }) =>
+    !WRAPPERS.has(keyword) && !lists.some((list) => instanceLocation.startsWith(`${list}/`))
   );
+  return onePerPath(faults.flatMap((error) => problemsOf(error, value)));
 }
 
 function problemsOf(error: OutputUnit, value: Json): Problem[] {
