@@ -82,7 +82,7 @@ def test_behind_two_proxies_the_second_from_the_right_counts(
         assert outcome(for_tradingview, "6.6.6.6", TRADINGVIEW) == ACCEPTED
         assert outcome(for_tradingview, f"::ffff:{TRADINGVIEW}") == ACCEPTED
         assert outcome(for_tradingview, f"{TRADINGVIEW}, 6.6.6.6") == NOT_ALLOWED
-        for bad in ("", "unknown", f"{TRADINGVIEW}:443", "52.89.214", f"{TRADINGVIEW}, "):
+        for bad in ("", "unknown", f"{TRADINGVIEW}:443", "52.89.214", f"{TRADINGVIEW},"):
             assert outcome(for_tradingview, bad) == UNKNOWN
         assert outcome(for_tradingview) == UNKNOWN
         assert outcome(for_loopback) == UNKNOWN
