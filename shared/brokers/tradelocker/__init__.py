@@ -1,0 +1,1 @@
+"""TradeLocker (public REST API) behind the port. What it can and cannot do: README.md."""

@@ -1,0 +1,162 @@
+"""What an account can trade and at which price: instruments, symbols, quotes, rates, kept for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from shared import clock
+from shared.brokers import symbols
+from shared.brokers.symbols import Ambiguous, SymbolAmbiguousError
+from shared.brokers.tradelocker import parse
+from shared.brokers.tradelocker.client import Client
+from shared.brokers.tradelocker.errors import Refused
+from shared.brokers.tradelocker.parse import Listing
+from shared.models.market import Instrument, Quote
+
+T = TypeVar("T")
+LIST_TTL_S = 900.0
+DETAILS_TTL_S = 1800.0
+RATE_TTL_S = 30.0
+
+
+class _Kept(Generic[T]):
+    """One value, read when it is missing or too old, by one reader at a time."""
+
+    def __init__(self, ttl_s: float) -> None:
+        self._ttl_s = ttl_s
+        self._value: tuple[float, T] | None = None
+        self._one = asyncio.Lock()
+
+    async def get(self, read: Callable[[], Awaitable[T]]) -> T:
+        kept = self._fresh()
+        if kept is not None:
+            return kept[1]
+        async with self._one:
+            kept = self._fresh()
+            if kept is None:
+                kept = clock.monotonic(), await read()
+                self._value = kept
+            return kept[1]
+
+    def _fresh(self) -> tuple[float, T] | None:
+        kept = self._value
+        return kept if kept is not None and clock.monotonic() - kept[0] < self._ttl_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The instrument list by everything it is asked for."""
+
+    by_id: dict[str, Listing]
+    by_key: dict[str, Listing]
+    by_symbol: dict[str, Listing]
+
+    def find(self, word: str) -> Listing | None:
+        """By what a leg calls it: the broker's name, its id, or our symbol."""
+        return self.by_key.get(word) or self.by_id.get(word) or self.by_symbol.get(word)
+
+
+class Catalogue:
+    """Instruments of one account. Raises TradeLockerError, UnreadableError and SymbolAmbiguousError."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._names: _Kept[Names] = _Kept(LIST_TTL_S)
+        self._instruments: dict[str, _Kept[Instrument | None]] = {}
+        self._rates: dict[tuple[str, str], _Kept[Decimal | None]] = {}
+        self._info_routes: dict[str, int] = {}
+
+    async def names(self) -> Names:
+        """The instrument list."""
+        return await self._names.get(self._read_names)
+
+    async def chosen(self, symbol: str) -> Listing | None:
+        """What a chart's symbol means on this account."""
+        names = await self.names()
+        ticker = symbols.ticker_of(symbol)
+        named = names.by_key.get(ticker) or names.by_id.get(ticker)
+        if named is not None:
+            return named
+        found = symbols.choose(symbol, [each.name for each in names.by_id.values()])
+        if isinstance(found, Ambiguous):
+            raise SymbolAmbiguousError(found)
+        if found is None:
+            return None
+        same = [each for each in names.by_id.values() if each.name == found.name]
+        if len(same) > 1:
+            raise SymbolAmbiguousError(Ambiguous(ticker, tuple(sorted(each.symbol for each in same))))
+        return same[0]
+
+    async def instrument(self, listing: Listing) -> Instrument | None:
+        """Its contract data; None where the broker has no route to trade it."""
+        kept = self._instruments.setdefault(listing.id, _Kept(DETAILS_TTL_S))
+        return await kept.get(lambda: self._read_instrument(listing))
+
+    async def quote(self, listing: Listing) -> Quote | None:
+        """Bid and ask now. Of several INFO routes the last is tried first; the one that answers is kept."""
+        known = self._info_routes.get(listing.id)
+        routes = list(listing.info_routes[::-1]) if known is None else [known]
+        refused: Refused | None = None
+        for route in routes:
+            try:
+                data = await self._client.quote(listing.id, route)
+            except Refused as error:
+                refused = error
+                self._info_routes.pop(listing.id, None)
+                continue
+            self._info_routes[listing.id] = route
+            return parse.quote(listing.symbol, data, clock.now())
+        if refused is not None:
+            raise refused
+        return None
+
+    async def rate(self, currency: str, into: str) -> Decimal | None:
+        """One unit of `currency` in `into` at the middle: directly, inversely, or through the dollar."""
+        if currency == into:
+            return Decimal(1)
+        kept = self._rates.setdefault((currency, into), _Kept(RATE_TTL_S))
+        return await kept.get(lambda: self._read_rate(currency, into))
+
+    async def _read_names(self) -> Names:
+        found = await self._client.instruments()
+        return Names(
+            by_id={each.id: each for each in found},
+            by_key={each.key: each for each in found},
+            by_symbol={each.symbol: each for each in found},
+        )
+
+    async def _read_instrument(self, listing: Listing) -> Instrument | None:
+        if listing.trade_route is None:
+            return None
+        route = listing.info_routes[-1] if listing.info_routes else listing.trade_route
+        data = await self._client.instrument(listing.id, route)
+        price = None
+        if parse.tiers(data) > 1:
+            quote = await self.quote(listing)
+            price = quote.bid if quote else None
+        return parse.instrument(listing, data, price)
+
+    async def _read_rate(self, currency: str, into: str) -> Decimal | None:
+        direct = await self._middle(currency + into)
+        if direct is not None:
+            return direct
+        inverse = await self._middle(into + currency)
+        if inverse is not None:
+            return 1 / inverse
+        if "USD" in (currency, into):
+            return None
+        first, second = await self.rate(currency, "USD"), await self.rate("USD", into)
+        return None if first is None or second is None else first * second
+
+    async def _middle(self, pair: str) -> Decimal | None:
+        try:
+            listing = await self.chosen(pair)
+        except SymbolAmbiguousError as error:
+            # Account types differ in spread and commission, not in what a currency is worth.
+            listing = (await self.names()).by_key.get(error.candidates[0])
+        quote = await self.quote(listing) if listing is not None else None
+        return (quote.bid + quote.ask) / 2 if quote else None

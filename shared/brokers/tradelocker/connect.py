@@ -1,0 +1,122 @@
+"""Logs in and makes brokers: one session and one rate of requests per login, one broker per account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import httpx
+
+from shared.brokers.port import Broker, Capabilities, ReadFailed
+from shared.brokers.session import Login, MemorySessions, OpenLogin, Sessions
+from shared.brokers.tradelocker import parse, wording
+from shared.brokers.tradelocker.account import Desk, Patience
+from shared.brokers.tradelocker.broker import TradeLockerBroker
+from shared.brokers.tradelocker.catalogue import Catalogue
+from shared.brokers.tradelocker.client import Client, Connection, Timing
+from shared.brokers.tradelocker.errors import TradeLockerError
+from shared.brokers.tradelocker.login import Keeper
+from shared.brokers.tradelocker.pace import Pace
+from shared.brokers.tradelocker.parse import AccountEntry
+from shared.brokers.tradelocker.rows import UnreadableError
+from shared.models.trading import Account
+
+OpenHttp = Callable[[str, float], httpx.AsyncClient]
+"""`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
+
+
+class TradeLocker:
+    """Implements `Connect` for every TradeLocker account of a worker."""
+
+    def __init__(
+        self,
+        open_http: OpenHttp,
+        open_login: OpenLogin,
+        sessions: Sessions | None = None,
+        timing: Timing | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._open_http, self._open_login = open_http, open_login
+        self._sessions = sessions or MemorySessions()
+        self._timing, self._patience = timing or Timing(), patience or Patience()
+        self._https: dict[str, httpx.AsyncClient] = {}
+        self._connections: dict[str, asyncio.Task[Connection]] = {}
+
+    async def __call__(self, account: Account) -> Broker:
+        """A broker whose account number and server have been asserted. Raises ReadFailed."""
+        try:
+            connection = await self._connection(account)
+            return await self._broker(account, connection)
+        except (TradeLockerError, UnreadableError) as error:
+            raise ReadFailed(str(error)) from error
+
+    async def accounts(self, account: Account) -> list[AccountEntry]:
+        """The accounts that the login of a connection has; for connecting it. Raises ReadFailed."""
+        try:
+            return await (await self._connection(account)).accounts()
+        except (TradeLockerError, UnreadableError) as error:
+            raise ReadFailed(str(error)) from error
+
+    async def close(self) -> None:
+        """Release every connection. Nothing is sent to the broker."""
+        for task in self._connections.values():
+            if task.done() and task.exception() is None:
+                await task.result().close()
+            else:
+                task.cancel()
+        for http in self._https.values():
+            await http.aclose()
+        self._connections.clear()
+        self._https.clear()
+
+    async def _connection(self, account: Account) -> Connection:
+        """The login's connection, opened once however many of its accounts ask."""
+        task = self._connections.get(account.connection_id)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.ensure_future(self._open(account))
+            self._connections[account.connection_id] = task
+        return await asyncio.shield(task)
+
+    async def _open(self, account: Account) -> Connection:
+        login = await self._open_login(account)
+        http = self._http(login)
+        keeper = Keeper(http, login, account.connection_id, self._sessions, self._timing.request_timeout)
+        return Connection(http, keeper, self._timing)
+
+    def _http(self, login: Login) -> httpx.AsyncClient:
+        if login.base_url not in self._https:
+            self._https[login.base_url] = self._open_http(login.base_url, self._timing.request_timeout)
+        return self._https[login.base_url]
+
+    async def _broker(self, account: Account, connection: Connection) -> Broker:
+        entries = await connection.accounts()
+        entry = next((each for each in entries if each.id == account.account_number), None)
+        if entry is None:
+            have = ", ".join(each.id for each in entries) or "none"
+            raise ReadFailed(f"this login has no account {account.account_number}; it has {have}")
+        client = Client(connection, entry.id, entry.acc_num, Pace())
+        details = await client.details()
+        if parse.account_ids(details) != (entry.id,):
+            # Id and header number must name the same account, or an order would go to another one.
+            raise ReadFailed(f"number {entry.acc_num} of this login is not account {entry.id}")
+        desk = Desk(account, client, Catalogue(client), self._timing, self._patience)
+        return TradeLockerBroker(desk, self._capabilities(parse.rules(details)))
+
+    def _capabilities(self, rules: parse.Rules) -> Capabilities:
+        timing = self._timing
+        # What is sent within its time and answered within its timeout, once more after a 401.
+        longest = timing.send_within + timing.request_timeout
+        return Capabilities(
+            client_id="label",
+            lookup_lag_s=Decimal(str(self._patience.lag)),
+            request_timeout_s=Decimal(str(longest)),
+            brackets_on_entry=rules.brackets,
+            hedging=True,
+            modify_order=True,
+            partial_close=rules.partial_close,
+            order_types=frozenset({"market", "limit", "stop"}),
+            tifs=frozenset({"gtc"}),
+            client_order_id_length=wording.TAG_LENGTH,
+            quotes=True,
+        )

@@ -1,0 +1,61 @@
+"""Our turn: never more requests than `/trade/config` allows in any window, by account and kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+from shared import clock
+from shared.brokers.tradelocker.errors import NotSent
+
+MARGIN = 1.05
+"""Windows are taken a little longer than they are: requests do not travel equally fast."""
+UNLISTED = (5, 1.0)
+"""Requests and seconds for what the broker names no limit for."""
+
+
+class Window:
+    """At most `limit` turns in any `seconds`. Turns are given in the order in which they were asked for."""
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self._seconds = seconds * MARGIN
+        self._turns: deque[float] = deque(maxlen=limit)
+        self._not_before = 0.0
+
+    async def turn(self, within_s: float) -> None:
+        """Wait for a turn; NotSent, and no turn is used, when it would not come within `within_s`."""
+        now = clock.monotonic()
+        full = len(self._turns) == self._turns.maxlen
+        free = self._turns[0] + self._seconds if full else now
+        start = max(now, free, self._not_before)
+        if start - now > within_s:
+            raise NotSent(f"the broker's rate limit: our turn would be in {start - now:.1f} s")
+        self._turns.append(start)
+        if start > now:
+            await asyncio.sleep(start - now)
+
+    def pause(self, seconds: float) -> None:
+        """No turn for so long: the broker has said that we are too fast."""
+        self._not_before = max(self._not_before, clock.monotonic() + seconds)
+
+
+class Pace:
+    """The windows of one account."""
+
+    def __init__(self, limits: Mapping[str, tuple[int, float]] | None = None) -> None:
+        """No limits yet (None): every kind gets UNLISTED until `learn`."""
+        self._limits: Mapping[str, tuple[int, float]] = limits or {}
+        self._windows: dict[str, Window] = {}
+
+    def learn(self, limits: Mapping[str, tuple[int, float]]) -> None:
+        """The limits that the broker has named. Unchanged ones keep counting."""
+        for kind in [each for each in self._windows if limits.get(each) != self._limits.get(each)]:
+            del self._windows[kind]
+        self._limits = limits
+
+    def window(self, kind: str) -> Window:
+        """The window of a kind of request, by the broker's own name for it."""
+        if kind not in self._windows:
+            self._windows[kind] = Window(*self._limits.get(kind, UNLISTED))
+        return self._windows[kind]

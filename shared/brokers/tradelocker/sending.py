@@ -1,0 +1,318 @@
+"""Sends one command, once, and waits a while to see what it did. What does not show is left to `lookup`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from shared import clock, log
+from shared.brokers.port import Sent
+from shared.brokers.tradelocker import wording
+from shared.brokers.tradelocker.account import SKEW, Desk
+from shared.brokers.tradelocker.errors import NotSent, Refused, TradeLockerError, outcome_of, reason_for
+from shared.brokers.tradelocker.parse import Listing
+from shared.brokers.tradelocker.rows import OrderRow, PositionRow, UnreadableError
+from shared.brokers.tradelocker.views import closings
+from shared.models.command import Leg, Protection
+from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType
+from shared.models.outcome import Accepted, Outcome, Rejected, Unknown
+from shared.models.reasons import Reason
+from shared.models.trading import Position
+
+T = TypeVar("T")
+_log = log.get("tradelocker")
+
+
+class Sender:
+    """Executes commands on one account."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def send(self, command: Sent) -> Outcome:
+        """Exactly one write for the command, within `send_within` or never; no raising for a refusal."""
+        by = clock.monotonic() + self._desk.timing.send_within
+        does: dict[CommandKind, Callable[[Sent, float], Awaitable[Outcome]]] = {
+            CommandKind.PLACE: self._place,
+            CommandKind.CLOSE: self._close,
+            CommandKind.CANCEL: self._cancel,
+            CommandKind.MODIFY: self._modify,
+            CommandKind.PROTECT: self._protect,
+        }
+        try:
+            return await does[command.leg.kind](command, by)
+        except TradeLockerError as error:
+            return outcome_of(error)
+
+    # Entries.
+
+    async def _place(self, command: Sent, by: float) -> Outcome:
+        leg = command.leg
+        if leg.reduce_only:
+            # Positions here are hedged: an order of the other side would open a second one.
+            return Rejected(Reason.NOT_SUPPORTED, "TradeLocker has no reduce-only orders; close the position")
+        if leg.side is None or leg.qty is None or len(command.client_order_id) > wording.TAG_LENGTH:
+            return Rejected(
+                Reason.INVALID, "an order needs a side, a quantity and an id of at most 31 characters"
+            )
+        listing = await self._listing(leg)
+        body = wording.placing(leg, listing, command.client_order_id)
+        order_id = await self._desk.client.place(body, by)
+        # From here on the broker has it, whatever we fail to see.
+        taken: Outcome = Accepted(order_id, OrderStatus.WORKING)
+        row = await self._seen(order_id, leg.type, command.submitted_at)
+        return taken if row is None else await _or(taken, self._placed(command, row))
+
+    async def _seen(self, order_id: str, kind: OrderType, since: datetime) -> OrderRow | None:
+        """The order in a list: a market order when it is final, another one as soon as it is there."""
+
+        async def look() -> OrderRow | None:
+            if kind is not OrderType.MARKET:
+                working = {each.id: each for each in await self._desk.orders()}
+                if order_id in working:
+                    return working[order_id]
+            return {each.id: each for each in await self._desk.history(since)}.get(order_id)
+
+        return await self._desk.until(look, self._desk.patience.confirm)
+
+    async def _placed(self, command: Sent, row: OrderRow) -> Outcome:
+        lens = await self._desk.lens()
+        self._desk.memory.told(row.id)
+        self._desk.memory.opened(row)
+        position: Position | None = None
+        if row.is_final and row.filled and row.position_id is not None:
+            stop, target = await self._guarded(row.position_id, command.leg.protection)
+            position = lens.opened(row, stop, target)
+        return lens.entry(row, command.client_order_id, position)
+
+    async def _guarded(self, position_id: str, wanted: Protection) -> tuple[Decimal | None, Decimal | None]:
+        """Stop and target as they provably are; what the broker has dropped is set once more."""
+        if wanted.stop_loss is None and wanted.take_profit is None:
+            return None, None
+        filled = clock.monotonic()
+
+        async def look() -> PositionRow | None:
+            found = {each.id: each for each in await self._desk.positions()}.get(position_id)
+            patient = clock.monotonic() - filled < self._desk.patience.reapply
+            return None if found is None or (patient and not _missing(found, wanted).empty) else found
+
+        row = await self._desk.until(look, self._desk.patience.confirm)
+        if row is None:
+            return None, None
+        missing = _missing(row, wanted)
+        if not missing.empty and not await self._reapplied(position_id, missing):
+            return _without(wanted.stop_loss, missing.stop_loss), _without(
+                wanted.take_profit, missing.take_profit
+            )
+        return wanted.stop_loss, wanted.take_profit
+
+    async def _reapplied(self, position_id: str, missing: Protection) -> bool:
+        _log.warning("the broker dropped a stop or target, setting it again", position_id=position_id)
+        outcome = await self._set_levels(
+            position_id, missing, clock.monotonic() + self._desk.timing.send_within
+        )
+        return isinstance(outcome, Accepted)
+
+    # Exits.
+
+    async def _close(self, command: Sent, by: float) -> Outcome:
+        leg = command.leg
+        if leg.venue_position_id is None:
+            return await self._close_symbol(command, by)
+        await self._desk.client.close_position(leg.venue_position_id, leg.qty, by)
+        taken = Accepted(None, OrderStatus.WORKING)
+        return await _or(taken, self.closed(command, self._desk.patience.confirm))
+
+    async def _close_symbol(self, command: Sent, by: float) -> Outcome:
+        """Whatever there is of an instrument, by the broker's own close of all of it."""
+        listing = await self._listing(command.leg)
+        await self._desk.client.close_all(listing.id, by)
+
+        async def look() -> bool | None:
+            left = [each for each in await self._desk.positions() if each.instrument_id == listing.id]
+            return None if left else True
+
+        gone = await self._desk.until(look, self._desk.patience.confirm)
+        return Accepted(None, OrderStatus.FILLED if gone else OrderStatus.WORKING)
+
+    async def closed(self, command: Sent, seconds: float) -> Accepted:
+        """What a close that the broker has taken did, as far as it shows within `seconds`. Reads only."""
+        leg = command.leg
+        position_id = leg.venue_position_id or ""
+        wanted = leg.qty if leg.qty is not None else leg.held_qty
+        seen: list[OrderRow] = []
+
+        async def look() -> bool | None:
+            history = await self._desk.history(command.submitted_at)
+            mine = [
+                each
+                for each in closings(history, position_id, leg.side, command.submitted_at - SKEW)
+                if not self._desk.memory.was_told(each.id)
+            ]
+            seen[:] = _matching(mine, leg.qty)
+            done = sum((each.filled for each in seen), Decimal(0))
+            return True if seen and (wanted is None or done >= wanted) else None
+
+        complete = await self._desk.until(look, seconds)
+        return await self._closing(command, seen, complete is not None)
+
+    async def _closing(self, command: Sent, rows: list[OrderRow], complete: bool) -> Accepted:
+        lens, leg = await self._desk.lens(), command.leg
+        if not rows:
+            return Accepted(None, OrderStatus.WORKING)
+        fills = []
+        for row in rows:
+            self._desk.memory.told(row.id)
+            fills.append(
+                lens.fill(row, Effect.CLOSE, command.client_order_id, await self._desk.realised(row))
+            )
+        qty = sum((each.qty for each in fills), Decimal(0))
+        average = sum((each.qty * each.price for each in fills), Decimal(0)) / qty
+        rest = None if leg.held_qty is None else max(leg.held_qty - qty, Decimal(0))
+        known = self._desk.memory.position(leg.venue_position_id)
+        ended = all(each.is_final for each in rows)
+        status = OrderStatus.FILLED if complete else OrderStatus.CANCELED if ended else OrderStatus.WORKING
+        positions: tuple[Position, ...] = ()
+        if rest is not None and known is not None:
+            symbol, key = lens.symbol(known.instrument_id), lens.key(known.instrument_id)
+            positions = (
+                Position(
+                    account_id=lens.account_id,
+                    venue_position_id=leg.venue_position_id or "",
+                    symbol=symbol,
+                    root=symbol,
+                    side=known.side,
+                    qty=rest,
+                    entry_price=known.average,
+                    venue_symbol=key,
+                ),
+            )
+        return Accepted(rows[-1].id, status, qty, average, tuple(fills), positions)
+
+    # Working orders and protection.
+
+    async def _cancel(self, command: Sent, by: float) -> Outcome:
+        order_id = command.leg.venue_order_id or ""
+        try:
+            await self._desk.client.cancel(order_id, by)
+        except Refused as error:
+            return await self._too_late(order_id, error)
+
+        async def look() -> OrderRow | None:
+            if any(each.id == order_id for each in await self._desk.orders()):
+                return None
+            return await self._desk.ended(order_id)
+
+        row = await self._desk.until(look, self._desk.patience.confirm)
+        if row is not None and row.status is OrderStatus.FILLED:
+            late = Rejected(Reason.ORDER_NOT_FOUND, "it was filled before")
+            return await _or(late, self._with_news(order_id, late))
+        filled = row.filled if row is not None else Decimal(0)
+        average = row.average if row is not None else None
+        return Accepted(order_id, OrderStatus.CANCELED, filled, average)
+
+    async def _modify(self, command: Sent, by: float) -> Outcome:
+        order_id = command.leg.venue_order_id or ""
+        body = wording.modifying(command.leg)
+        if not body:
+            return Rejected(Reason.NOTHING_TO_MODIFY, "nothing to change was named")
+        try:
+            await self._desk.client.modify_order(order_id, body, by)
+        except Refused as error:
+            return await self._too_late(order_id, error)
+        return Accepted(order_id, OrderStatus.WORKING)
+
+    async def _too_late(self, order_id: str, error: Refused) -> Outcome:
+        """A refusal to touch an order is often news about it: what became of it goes along."""
+        rejected = outcome_of(error)
+        if not isinstance(rejected, Rejected) or reason_for(error.text, error.status) not in _ABOUT_THE_ORDER:
+            return rejected
+        return await _or(rejected, self._with_news(order_id, rejected))
+
+    async def _with_news(self, order_id: str, rejected: Rejected) -> Rejected:
+        row = await self._desk.ended(order_id)
+        return rejected if row is None else replace(rejected, effects=((await self._desk.lens()).state(row),))
+
+    async def _protect(self, command: Sent, by: float) -> Outcome:
+        position_id = command.leg.venue_position_id or ""
+        return await self._set_levels(position_id, command.leg.protection, by)
+
+    async def _set_levels(self, position_id: str, wanted: Protection, by: float) -> Outcome:
+        """Set stop and target and see them set. The broker may say yes and drop them: then once more."""
+        body = wording.protecting(wanted)
+        if not body:
+            return Rejected(Reason.NOTHING_TO_MODIFY, "no stop and no target was named")
+        try:
+            await self._desk.client.modify_position(position_id, body, by)
+            position = await self._levels_seen(position_id, wanted)
+            if position is None:
+                again = clock.monotonic() + self._desk.timing.send_within
+                await self._desk.client.modify_position(position_id, body, again)
+                position = await self._levels_seen(position_id, wanted)
+        except TradeLockerError as error:
+            return outcome_of(error)
+        if position is None:
+            return Unknown("the broker took stop and target, and its lists do not show them")
+        return Accepted(None, OrderStatus.WORKING, positions=(position,))
+
+    async def _levels_seen(self, position_id: str, wanted: Protection) -> Position | None:
+        async def look() -> Position | None:
+            row = {each.id: each for each in await self._desk.positions()}.get(position_id)
+            if row is None:
+                return None
+            position = (await self._desk.lens()).position(
+                row, {each.id: each for each in await self._desk.orders()}
+            )
+            return position if _as_wanted(row, position, wanted) else None
+
+        return await self._desk.until(look, self._desk.patience.confirm / 2)
+
+    async def _listing(self, leg: Leg) -> Listing:
+        """The instrument of a leg. NotSent when the list cannot be read: nothing has left yet."""
+        try:
+            found = (await self._desk.catalogue.names()).find(leg.venue_symbol)
+        except (TradeLockerError, UnreadableError) as error:
+            raise NotSent(f"the instrument list could not be read: {error}") from error
+        if found is None or found.trade_route is None:
+            raise Refused(400, f"{{tradableInstrumentId=[{leg.venue_symbol} is not tradable here]}}")
+        return found
+
+
+_ABOUT_THE_ORDER = frozenset({Reason.ORDER_NOT_FOUND, Reason.BROKER_REJECTED, Reason.INVALID})
+
+
+async def _or(certain: T, telling: Awaitable[T]) -> T:
+    """What the lists tell about a command that was taken; else what is certain without them."""
+    try:
+        return await telling
+    except (TradeLockerError, UnreadableError) as error:
+        _log.info("taken, and what it did could not be read", error=str(error))
+        return certain
+
+
+def _matching(rows: list[OrderRow], qty: Decimal | None) -> list[OrderRow]:
+    """Of a whole close every row counts; of a part the one row that was asked for as much."""
+    return rows if qty is None else [each for each in rows if each.qty == qty][-1:]
+
+
+def _missing(row: PositionRow, wanted: Protection) -> Protection:
+    return Protection(
+        stop_loss=None if row.stop_loss_id else wanted.stop_loss,
+        take_profit=None if row.take_profit_id else wanted.take_profit,
+    )
+
+
+def _without(wanted: Decimal | None, missing: Decimal | None) -> Decimal | None:
+    return None if missing is not None else wanted
+
+
+def _as_wanted(row: PositionRow, position: Position, wanted: Protection) -> bool:
+    stop_ok = wanted.stop_loss in (None, position.stop_loss)
+    target_ok = wanted.take_profit in (None, position.take_profit)
+    cleared = (wanted.clear_stop_loss and row.stop_loss_id) or (
+        wanted.clear_take_profit and row.take_profit_id
+    )
+    return stop_ok and target_ok and not cleared

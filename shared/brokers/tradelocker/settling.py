@@ -1,0 +1,153 @@
+"""Whether a command arrived, and what became of it. Reads only; an absence proves nothing before the lag."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from shared import clock
+from shared.brokers.port import Sent
+from shared.brokers.tradelocker.account import SKEW, Desk
+from shared.brokers.tradelocker.errors import TradeLockerError
+from shared.brokers.tradelocker.rows import OrderRow, PositionRow, UnreadableError
+from shared.brokers.tradelocker.sending import Sender
+from shared.brokers.tradelocker.views import guarded, looks_like
+from shared.models.enums import CommandKind, OrderStatus
+from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Rejected
+from shared.models.reasons import Reason
+
+
+class Settler:
+    """Looks for the effect of a command on one account."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self._desk, self._sender = desk, sender
+
+    async def look(self, command: Sent) -> Lookup:
+        """Found, Absent (only when the lists have had time to show it) or CannotTell; never raises."""
+        asks: dict[CommandKind, Callable[[Sent], Awaitable[Lookup]]] = {
+            CommandKind.PLACE: self._placed,
+            CommandKind.CLOSE: self._closed,
+            CommandKind.CANCEL: self._canceled,
+            CommandKind.MODIFY: self._modified,
+            CommandKind.PROTECT: self._protected,
+        }
+        try:
+            return await asks[command.leg.kind](command)
+        except (TradeLockerError, UnreadableError) as error:
+            return CannotTell(str(error))
+
+    async def _placed(self, command: Sent) -> Lookup:
+        """By our tag, among what is neither a stop nor a target of a position."""
+        positions = await self._desk.positions()
+        working = await self._desk.orders()
+        history = await self._desk.history(command.submitted_at)
+        entries = [each for each in (*working, *history) if each.id not in guarded(positions)]
+        mine = {each.id: each for each in entries if _is_ours(each, command)}
+        if len(mine) > 1:
+            return CannotTell(f"{len(mine)} orders carry our id: {', '.join(sorted(mine))}")
+        if not mine:
+            return await self._not_found(command, entries)
+        [row] = mine.values()
+        self._desk.memory.told(row.id)
+        self._desk.memory.opened(row)
+        lens = await self._desk.lens()
+        held = next((each for each in positions if each.id == row.position_id), None)
+        position = lens.position(held, {each.id: each for each in working}) if held else None
+        return Found(lens.entry(row, command.client_order_id, position or lens.opened(row, None, None)))
+
+    async def _not_found(self, command: Sent, entries: list[OrderRow]) -> Lookup:
+        leg = command.leg
+        strangers = [
+            each.id
+            for each in entries
+            if looks_like(each, leg.side, leg.type, leg.qty)
+            and (each.created is None or each.created >= command.submitted_at - SKEW)
+            and not self._desk.memory.was_told(each.id)
+        ]
+        if strangers:
+            # It may be ours with the tag lost, or the trader's own: only a person can tell.
+            return CannotTell(f"an order without any tag looks like it: {', '.join(sorted(strangers))}")
+        return self._absent(command)
+
+    async def _closed(self, command: Sent) -> Lookup:
+        """By comparing the position: what is left of it says whether it was closed."""
+        leg = command.leg
+        if leg.venue_position_id is None:
+            return await self._symbol_closed(command)
+        held = next((e for e in await self._desk.positions() if e.id == leg.venue_position_id), None)
+        before = leg.held_qty
+        untouched = held is not None and (before is None or held.qty >= before)
+        if untouched or (held is not None and leg.qty is None):
+            return self._absent(command)
+        accepted = await self._sender.closed(command, 0)
+        if accepted.fills:
+            return Found(replace(accepted, status=OrderStatus.FILLED) if held is None else accepted)
+        if held is None:
+            return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
+        return self._absent(command, CannotTell(f"{held.qty} is left, and history does not show why"))
+
+    async def _symbol_closed(self, command: Sent) -> Lookup:
+        listing = (await self._desk.catalogue.names()).find(command.leg.venue_symbol)
+        left = [e for e in await self._desk.positions() if listing and e.instrument_id == listing.id]
+        return self._absent(command) if left else Found(Accepted(None, OrderStatus.FILLED))
+
+    async def _canceled(self, command: Sent) -> Lookup:
+        order_id = command.leg.venue_order_id or ""
+        if any(each.id == order_id for each in await self._desk.orders()):
+            return self._absent(command)
+        row = await self._desk.ended(order_id)
+        if row is None:
+            return CannotTell("the order is in no list")
+        if row.status is OrderStatus.FILLED:
+            return Found(await self._was_final(row))
+        return Found(Accepted(order_id, OrderStatus.CANCELED, row.filled, row.average))
+
+    async def _modified(self, command: Sent) -> Lookup:
+        leg = command.leg
+        row = next((each for each in await self._desk.orders() if each.id == leg.venue_order_id), None)
+        if row is None:
+            ended = await self._desk.ended(leg.venue_order_id or "")
+            return (
+                CannotTell("the order is in no list")
+                if ended is None
+                else Found(await self._was_final(ended))
+            )
+        wanted = ((leg.price, row.price), (leg.stop_price, row.stop_price), (leg.qty, row.qty))
+        if all(asked in (None, found) for asked, found in wanted):
+            return Found(Accepted(row.id, row.status, row.filled, row.average))
+        return self._absent(command)
+
+    async def _protected(self, command: Sent) -> Lookup:
+        wanted, position_id = command.leg.protection, command.leg.venue_position_id
+        row: PositionRow | None = next((e for e in await self._desk.positions() if e.id == position_id), None)
+        if row is None:
+            return self._absent(command, Found(Rejected(Reason.POSITION_NOT_FOUND, "it is closed")))
+        orders = {each.id: each for each in await self._desk.orders()}
+        position = (await self._desk.lens()).position(row, orders)
+        kept = wanted.stop_loss in (None, position.stop_loss) and wanted.take_profit in (
+            None,
+            position.take_profit,
+        )
+        cleared = (wanted.clear_stop_loss and row.stop_loss_id) or (
+            wanted.clear_take_profit and row.take_profit_id
+        )
+        if kept and not cleared:
+            return Found(Accepted(None, OrderStatus.WORKING, positions=(position,)))
+        return self._absent(command)
+
+    async def _was_final(self, row: OrderRow) -> Rejected:
+        state = (await self._desk.lens()).state(row)
+        return Rejected(Reason.ORDER_NOT_FOUND, f"it had ended as {row.word}", effects=(state,))
+
+    def _absent(self, command: Sent, then: Lookup | None = None) -> Lookup:
+        """What the lists say counts when they have had time to say otherwise. `then` instead of Absent."""
+        age = (clock.now() - command.submitted_at).total_seconds()
+        if age <= self._desk.patience.lag:
+            return CannotTell(f"not listed {age:.1f} s after it was sent; lists lag behind")
+        return then or Absent()
+
+
+def _is_ours(row: OrderRow, command: Sent) -> bool:
+    leg = command.leg
+    return row.tag == command.client_order_id and row.side is leg.side and row.type is leg.type
