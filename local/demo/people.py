@@ -95,7 +95,7 @@ async def endpoint_url(login: Login, client: AsyncClient, endpoint_id: str) -> s
             headers={"apikey": login.key, "authorization": f"Bearer {held.access_token}"},
         )
         answer.raise_for_status()
-    return f"{login.url}/functions/v1/webhook/{answer.json()['path']}"
+    return str(login.url + answer.json()["path"])
 
 
 def _moved(address: str, api_url: str) -> str:
