@@ -90,10 +90,12 @@ create table engine.queue (
   token bigint,
   worker text,
   lease_until timestamptz,
+  held_since timestamptz,
   constraint claimed_has_a_lease check (state <> 'claimed' or (token is not null and lease_until is not null))
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 comment on table engine.queue is 'What is still to be done, FIFO per account and lane: exactly the head of each is ready or claimed. id = delivery. No foreign keys: it must stay narrow.';
 comment on column engine.queue.state is 'waiting (behind the head) | ready (the head) | claimed (a worker has it) | unsettled (an order of it is unknown: the settler has it, the lane goes on)';
+comment on column engine.queue.held_since is 'Since when it has held its lane: the first claim. A lane held for long lets exits pass.';
 create index queue_claim on engine.queue (executor, lane, id) where state = 'ready';
 create index queue_account on engine.queue (account_id, lane, id);
 create index queue_lease on engine.queue (lease_until) where state = 'claimed';

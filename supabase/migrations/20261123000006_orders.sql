@@ -183,13 +183,12 @@ comment on table engine.account_days is 'An account''s trading day: trades reser
 create table engine.scope_counters (
   id bigint generated always as identity primary key,
   user_id uuid not null,
-  broker public.broker,
-  account_id uuid,
+  scope text not null,
   trading_day date not null,
   trades integer not null default 0 check (trades >= 0),
-  constraint one_counter_per_scope_and_day unique nulls not distinct (user_id, broker, account_id, trading_day)
+  constraint one_counter_per_scope_and_day unique (user_id, scope, trading_day)
 );
-comment on table engine.scope_counters is 'Trades reserved per day for user, user + broker and account: locked in that order by open_orders.';
+comment on table engine.scope_counters is 'Trades reserved per day and scope: live or paper of a user, a broker, an account (its id).';
 
 create table public.equity_history (
   id bigint generated always as identity primary key,

@@ -124,27 +124,23 @@ comment on function private.set_risk(jsonb, jsonb) is 'public.set_risk, checked.
 create function private.stop_entries(p_user_id uuid) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_account uuid;
-  v_epoch bigint;
-  v_n integer := 0;
+  v_accounts constant uuid [] := array(select a.id from public.broker_accounts a where a.user_id = p_user_id);
+  v_ended bigint [];
 begin
-  for v_account in
-    select a.id from public.broker_accounts a where a.user_id = p_user_id order by a.id for no key update
-  loop
-    update public.broker_accounts set halt_epoch = halt_epoch + 1
-    where id = v_account returning halt_epoch into v_epoch;
-    v_n := v_n + engine.supersede(
-      v_account, 9223372036854775807, array['open', 'add', 'reverse', 'target', 'modify']::public.action [],
-      null, null, null, null
-    );
-    -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
-    update public.deliveries d set halt_epoch = v_epoch
-    from engine.queue q
-    where q.account_id = v_account and d.id = q.id and (q.is_exit or exists (
-      select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
-    ));
-  end loop;
-  return v_n;
+  -- All accounts before anything else: the order of locks everywhere.
+  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (v_accounts);
+  v_ended := engine.supersede(
+    v_accounts, array['open', 'add', 'reverse', 'target', 'modify']::public.action [], null, null, null, null, null
+  );
+  -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
+  update public.deliveries d set halt_epoch = a.halt_epoch
+  from engine.queue q join public.broker_accounts a on a.id = q.account_id
+  where q.account_id = any (v_accounts) and d.id = q.id and (q.is_exit or exists (
+    select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
+  ));
+  perform engine.close_events(v_ended);
+  return cardinality(v_ended);
 end
 $$;
 comment on function private.stop_entries(uuid) is

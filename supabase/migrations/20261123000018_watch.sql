@@ -2,12 +2,13 @@
 create view engine.invariant_position_is_sum_of_fills as
 select p.account_id, p.venue_position_id, p.qty, f.qty as fills_qty
 from public.positions p
-join (
-  select account_id, position_id, sum(case when effect = 'open' then qty else -qty end) as qty,
-    bool_or(effect = 'open') as opened_here
-  from public.fills group by account_id, position_id
-) f on f.account_id = p.account_id and f.position_id = p.venue_position_id
-where f.opened_here and p.qty <> f.qty;
+cross join lateral (
+  select sum(case when x.effect = 'open' then x.qty else -x.qty end) as qty, bool_or(x.effect = 'open') as opened_here
+  from public.fills x where x.account_id = p.account_id and x.position_id = p.venue_position_id
+) f
+-- What closed long ago does not change any more.
+where (p.closed_at is null or p.as_of > clock_timestamp() - interval '1 day')
+  and f.opened_here and p.qty <> greatest(f.qty, 0);
 comment on view engine.invariant_position_is_sum_of_fills is 'A position differs from the sum of its fills.';
 
 create view engine.invariant_sent_has_an_outcome as
@@ -36,8 +37,25 @@ create view engine.invariant_queue_and_delivery_agree as
 select q.id, q.state, d.status from engine.queue q join public.deliveries d on d.id = q.id where d.status in ('done', 'dead')
 union all
 select d.id, null, d.status from public.deliveries d
-where d.status in ('queued', 'claimed') and not exists (select 1 from engine.queue q where q.id = d.id);
+where d.status in ('queued', 'claimed') and not exists (select 1 from engine.queue q where q.id = d.id)
+  and d.id > (select coalesce(max(m.id), 0) - 100000 from public.deliveries m);
 comment on view engine.invariant_queue_and_delivery_agree is 'A finished delivery still stands in the queue, or an unfinished one does not.';
+
+create view engine.invariant_done_leaves_nothing_unsent as
+select c.id, c.delivery_id, c.state from engine.commands c
+where c.state in ('pending', 'submitting', 'unknown') and not exists (select 1 from engine.queue q where q.id = c.delivery_id);
+comment on view engine.invariant_done_leaves_nothing_unsent is
+'A delivery has ended and one of its commands has not: nobody would ever send it or ask about it.';
+
+create view engine.invariant_events_count_their_deliveries as
+select e.id, e.open_deliveries, e.processed, d.n as unfinished from public.webhook_events e
+cross join lateral (
+  select count(*) as n from public.deliveries x where x.event_id = e.id and x.status not in ('done', 'dead')
+) d
+where e.status = 'accepted' and (e.open_deliveries <> d.n or e.processed <> (d.n = 0))
+  and e.id > (select coalesce(max(m.id), 0) - 10000 from public.webhook_events m);
+comment on view engine.invariant_events_count_their_deliveries is
+'A recent alert''s count of unfinished deliveries, or its processed flag, is wrong.';
 
 create function engine.invariant_rows() returns jsonb
 language plpgsql security definer stable set search_path = '' as $$
@@ -119,6 +137,7 @@ begin
   get diagnostics v_counters = row_count;
   delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < now() - interval '90 days' limit c_batch));
   get diagnostics v_logs = row_count;
+  delete from engine.scope_counters where trading_day < now() - interval '100 days';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object('dedupe', v_dedupe, 'endpoint_counters', v_counters, 'logs', v_logs);
 end

@@ -1,0 +1,332 @@
+-- The queue: who stands in which line, who is next, and who is sent home by what came later.
+grant select, insert, update, delete on all tables in schema engine to empire_engine;
+grant usage on all sequences in schema engine to empire_engine;
+grant select on all tables in schema public to empire_engine;
+grant insert, update on public.webhook_events, public.deliveries, public.orders, public.positions, public.logs
+to empire_engine;
+grant update on public.profiles, public.broker_accounts, public.webhook_endpoints, public.health to empire_engine;
+grant insert on public.fills, public.equity_history to empire_engine;
+grant delete on public.webhook_events, public.deliveries, public.logs to empire_engine;
+grant usage on all sequences in schema public to empire_engine;
+
+create function engine.symbol_key(p_symbol text) returns text
+language sql immutable set search_path = '' as $$
+  select pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''))
+$$;
+comment on function engine.symbol_key(text) is
+'A TradingView symbol without its exchange, upper case: what two alerts must share to mean the same thing.';
+alter function engine.symbol_key(text) owner to empire_engine;
+
+create function engine.trading_day(p_timezone text, p_reset time, p_at timestamptz) returns date
+language sql stable set search_path = '' as $$
+  select ((p_at at time zone p_timezone) - p_reset)::date
+$$;
+comment on function engine.trading_day(text, time, timestamptz) is
+'The trading day a moment belongs to: days run from reset to reset in the account''s zone.';
+alter function engine.trading_day(text, time, timestamptz) owner to empire_engine;
+
+create function engine.is_exit(p_action public.action) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_action in ('close', 'reduce', 'cancel', 'flatten')
+$$;
+comment on function engine.is_exit(public.action) is
+'Actions that can only reduce exposure: never refused by limits, locks or age.';
+alter function engine.is_exit(public.action) owner to empire_engine;
+
+create function engine.lock_accounts(p_deliveries bigint []) returns void
+language sql set search_path = '' as $$
+  select a.id from public.broker_accounts a
+  where a.id in (select d.account_id from public.deliveries d where d.id = any (p_deliveries))
+  order by a.id for no key update
+$$;
+comment on function engine.lock_accounts(bigint []) is
+'Locks the account rows of these deliveries, ascending. Order everywhere: user, accounts, queue, orders, counters, events.';
+alter function engine.lock_accounts(bigint []) owner to empire_engine;
+
+create function engine.promote(p_accounts uuid []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- Its own statement, so its snapshot is younger than the lock on the account rows that the caller holds: in one
+  -- statement with the delete it would miss a row enqueued in between, and the account would sleep.
+  update engine.queue q set state = 'ready'
+  from (
+    select (
+      select w.id from engine.queue w
+      where w.account_id = a.id and w.lane = l.lane and w.state = 'waiting' order by w.id limit 1
+    ) as id
+    from unnest(p_accounts) as a (id) cross join unnest(enum_range(null::public.lane)) as l (lane)
+    where not exists (
+      select 1 from engine.queue h
+      where h.account_id = a.id and h.lane = l.lane and h.state in ('ready', 'claimed')
+    )
+  ) n
+  where q.id = n.id;
+end
+$$;
+comment on function engine.promote(uuid []) is
+'Makes the oldest waiting row of each lane of these accounts its head, where it has none. The caller holds the accounts.';
+alter function engine.promote(uuid []) owner to empire_engine;
+
+create function engine.close_events(p_events bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
+  perform 1 from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+  update public.webhook_events e
+  set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
+  from (
+    select x.id, count(*)::integer as n from unnest(p_events) as x (id) where x.id is not null group by x.id
+  ) c
+  where e.id = c.id;
+end
+$$;
+comment on function engine.close_events(bigint []) is
+'Deliveries of these events have ended (one entry each); an event with none left open is processed. Last in a transaction.';
+alter function engine.close_events(bigint []) owner to empire_engine;
+
+create function engine.tell(p_deliveries bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into engine.outbox (id, account_id, user_id, subject, body)
+  select nextval('engine.outbox_id'), d.account_id, d.user_id, 'empire.delivery.' || d.outcome || '.' || d.user_id,
+    jsonb_build_object(
+      'schema', 1, 'delivery_id', d.id, 'event_id', d.event_id, 'account_id', d.account_id, 'action', d.action,
+      'symbol', d.symbol, 'outcome', d.outcome, 'reason', d.reason, 'numbers', d.numbers
+    )
+  from (select * from public.deliveries t where t.id = any (p_deliveries) order by t.id) d;
+end
+$$;
+comment on function engine.tell(bigint []) is
+'A row for the outside per delivery. The caller holds the accounts, so ids rise in the order of what happened.';
+alter function engine.tell(bigint []) owner to empire_engine;
+
+create function engine.end_waiting(p_deliveries bigint [], p_by bigint) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  v_ended bigint [];
+begin
+  -- A claim may have taken a row since it was chosen, and what has commands may have been sent: both go on.
+  with gone as (
+    delete from engine.queue q
+    where q.id = any (p_deliveries) and q.state in ('waiting', 'ready')
+      and not exists (select 1 from engine.commands c where c.delivery_id = q.id)
+    returning q.id
+  )
+  select coalesce(array_agg(g.id), '{}') into v_ended from gone g;
+  update public.deliveries
+  set status = 'done', outcome = 'skipped', reason = 'superseded', finished_at = clock_timestamp(),
+    numbers = jsonb_strip_nulls(jsonb_build_object('by_event', p_by)),
+    trace = trace || jsonb_build_array(jsonb_build_object(
+      'stage', 'ingest', 'outcome', 'superseded', 'ms', 0,
+      'detail', jsonb_strip_nulls(jsonb_build_object('by_event', p_by))
+    ))
+  where id = any (v_ended);
+  perform engine.tell(v_ended);
+  perform engine.promote(array(select d.account_id from public.deliveries d where d.id = any (v_ended)));
+  return array(select d.event_id from public.deliveries d where d.id = any (v_ended));
+end
+$$;
+comment on function engine.end_waiting(bigint [], bigint) is
+'Ends deliveries that still wait, made pointless by an event; returns their events, to be closed. The caller holds the accounts.';
+alter function engine.end_waiting(bigint [], bigint) owner to empire_engine;
+
+create function engine.supersede(
+  p_accounts uuid [], p_actions public.action [], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side,
+  p_by bigint
+) returns bigint []
+language sql set search_path = '' as $$
+  select engine.end_waiting(array(
+    select q.id from engine.queue q
+    join public.deliveries d on d.id = q.id join public.broker_accounts a on a.id = q.account_id
+    where q.account_id = any (p_accounts) and q.state in ('waiting', 'ready') and d.action = any (p_actions)
+      and not d.dry_run
+      and (p_symbol is null or q.symbol = p_symbol)
+      -- A netting account has one position a symbol, so there the endpoint does not narrow the scope.
+      and (p_endpoint is null or a.margin_mode = 'netting' or q.endpoint_id = p_endpoint)
+      and (p_tag is null or q.tag = p_tag)
+      and (p_side is null or d.side is null or d.side = p_side)
+  ), p_by)
+$$;
+comment on function engine.supersede(uuid [], public.action [], text, uuid, text, public.side, bigint) is
+'Ends what waits in a scope; null = any. p_side = side of what is ended. Returns events to be closed. The caller holds the accounts.';
+alter function engine.supersede(uuid [], public.action [], text, uuid, text, public.side, bigint) owner to empire_engine;
+
+create function engine.halt(p_accounts uuid [], p_all boolean, p_symbol text, p_before bigint, p_by bigint) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  v_events bigint [];
+begin
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (p_accounts);
+  v_events := engine.end_waiting(array(
+    select q.id from engine.queue q
+    where q.account_id = any (p_accounts) and q.id < p_before and q.state in ('waiting', 'ready')
+      and (not q.is_exit or p_all or q.symbol = p_symbol)
+  ), p_by);
+  -- An entry written ahead and not begun is provably unsent, and never will be sent now.
+  perform engine.cancel_unsent(array(
+    select q.id from engine.queue q where q.account_id = any (p_accounts) and q.id < p_before
+  ), true, 'halted');
+  -- What the halt does not cover keeps its right: later arrivals, exits of other symbols, protection still to be sent.
+  update public.deliveries d set halt_epoch = a.halt_epoch
+  from engine.queue q join public.broker_accounts a on a.id = q.account_id
+  where q.account_id = any (p_accounts) and d.id = q.id and (
+    q.id >= p_before or (not p_all and (q.symbol = p_symbol) is not true and (q.is_exit or exists (
+      select 1 from engine.commands c where c.delivery_id = q.id and c.state not in ('pending', 'canceled')
+    )))
+  );
+  return v_events;
+end
+$$;
+comment on function engine.halt(uuid [], boolean, text, bigint, bigint) is
+'Raises the halt epoch: nothing older may be sent, except exits it does not cover (it covers all, or those of a symbol, or with null none). Returns events to be closed. The caller holds the accounts.';
+alter function engine.halt(uuid [], boolean, text, bigint, bigint) owner to empire_engine;
+
+create function engine.cancel_unsent(p_deliveries bigint [], p_entries_only boolean, p_reason public.reason) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.orders set status = 'canceled', reason = p_reason
+  where status = 'pending' and id in (
+    select c.order_id from engine.commands c
+    where c.delivery_id = any (p_deliveries) and c.state = 'pending' and c.kind in ('place', 'close')
+      and (c.is_entry or not p_entries_only)
+  );
+  update engine.commands set state = 'canceled', reason = p_reason, answered_at = clock_timestamp()
+  where delivery_id = any (p_deliveries) and state = 'pending' and (is_entry or not p_entries_only);
+end
+$$;
+comment on function engine.cancel_unsent(bigint [], boolean, public.reason) is
+'Commands written ahead and never begun will not be sent. The caller holds the accounts.';
+alter function engine.cancel_unsent(bigint [], boolean, public.reason) owner to empire_engine;
+
+create function engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) returns public.lane
+language sql immutable set search_path = '' as $$
+  select case
+    when p_dry_run then 'normal'
+    when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
+    when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
+    else 'normal'
+  end::public.lane
+$$;
+comment on function engine.lane_of(public.event_source, public.action, boolean) is
+'The urgent lane is for people and risk rules; alerts keep their order of arrival.';
+alter function engine.lane_of(public.event_source, public.action, boolean) owner to empire_engine;
+
+create function engine.stand_in_line(
+  p_event bigint, p_accounts uuid [], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side,
+  p_tag text, p_endpoint uuid, p_expires_at timestamptz, p_dry_run boolean
+) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_full integer;
+begin
+  with line as materialized (
+    select nextval('public.deliveries_id_seq') as id, a.*, not engine.is_exit(p_action) and a.waiting >= 200 as is_full
+    from (
+      select b.id as account_id, b.user_id, b.halt_epoch, c.executor,
+        (
+          select count(*) from (
+            select 1 from engine.queue q where q.account_id = b.id and q.lane = p_lane limit 200
+          ) w
+        ) as waiting,
+        exists (
+          select 1 from engine.queue q
+          where q.account_id = b.id and q.lane = p_lane and q.state in ('ready', 'claimed')
+        ) as has_head
+      from public.broker_accounts b join public.broker_connections c on c.id = b.connection_id
+      where b.id = any (p_accounts) order by b.id
+    ) a
+  ), delivered as (
+    insert into public.deliveries (
+      id, event_id, user_id, account_id, lane, action, symbol, side, tag, halt_epoch, expires_at, dry_run,
+      status, outcome, reason, numbers, finished_at
+    ) overriding system value
+    select l.id, p_event, l.user_id, l.account_id, p_lane, p_action, p_symbol, p_side, p_tag, l.halt_epoch, p_expires_at,
+      p_dry_run, (case when l.is_full then 'done' else 'queued' end)::public.delivery_status,
+      (case when l.is_full then 'denied' end)::public.delivery_outcome,
+      (case when l.is_full then 'queue_full' end)::public.reason,
+      case when l.is_full then jsonb_build_object('value', l.waiting, 'limit', 200) end,
+      case when l.is_full then clock_timestamp() end
+    from line l
+  ), queued as (
+    insert into engine.queue (id, account_id, user_id, executor, lane, state, is_exit, symbol, tag, endpoint_id)
+    select l.id, l.account_id, l.user_id, l.executor, p_lane, case when l.has_head then 'waiting' else 'ready' end,
+      engine.is_exit(p_action), engine.symbol_key(p_symbol), p_tag, p_endpoint
+    from line l where not l.is_full
+  )
+  select count(*) into v_full from line l where l.is_full;
+  return v_full;
+end
+$$;
+comment on function engine.stand_in_line(
+  bigint, uuid [], public.lane, public.action, text, public.side, text, uuid, timestamptz, boolean
+) is 'One delivery and one queue row per account; entries behind 200 others are denied. Returns how many were. The caller holds the accounts.';
+alter function engine.stand_in_line(
+  bigint, uuid [], public.lane, public.action, text, public.side, text, uuid, timestamptz, boolean
+) owner to empire_engine;
+
+create function engine.make_room(
+  p_event bigint, p_accounts uuid [], p_action public.action, p_symbol text, p_side public.side, p_tag text,
+  p_endpoint uuid, p_order_id text
+) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  c_entries constant public.action [] := array['open', 'add'];
+  c_all constant public.action [] := array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel'];
+begin
+  if p_action = 'flatten' then
+    return engine.supersede(p_accounts, c_all || 'flatten'::public.action, p_symbol, null, null, null, p_event);
+  elsif p_action = 'close' and p_side is null then
+    return engine.supersede(p_accounts, c_all, p_symbol, p_endpoint, p_tag, null, p_event);
+  elsif p_action = 'close' then
+    -- A sell closes what buys would have opened.
+    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag,
+      (case p_side when 'sell' then 'buy' else 'sell' end)::public.side, p_event);
+  elsif p_action = 'cancel' and p_order_id is null then
+    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag, p_side, p_event);
+  end if;
+  return '{}';
+end
+$$;
+comment on function engine.make_room(bigint, uuid [], public.action, text, public.side, text, uuid, text) is
+'A close, cancel or flatten ends what waits in its scope. A cancel of one order by its id covers nothing that waits. Returns events to be closed.';
+alter function engine.make_room(bigint, uuid [], public.action, text, public.side, text, uuid, text)
+owner to empire_engine;
+
+create function engine.enqueue(
+  p_event bigint, p_accounts uuid [], p_source public.event_source, p_action public.action, p_symbol text,
+  p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamptz, p_dry_run boolean,
+  p_order_id text default null
+) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_lane constant public.lane := engine.lane_of(p_source, p_action, p_dry_run);
+  v_key constant text := engine.symbol_key(p_symbol);
+  v_events bigint [] := '{}';
+  v_full integer;
+begin
+  -- The account row is the lock under which "am I the head?" is asked and answered; ascending, as everywhere.
+  perform 1 from public.broker_accounts a where a.id = any (p_accounts) order by a.id for no key update;
+  if v_lane = 'urgent' then
+    -- A close of one side or tag leaves other exits of its symbol something to do.
+    v_events := engine.halt(p_accounts, p_action = 'flatten' and v_key is null,
+      case when p_action = 'flatten' or (p_side is null and p_tag is null) then v_key end, 9223372036854775807, p_event);
+  elsif p_action in ('close', 'cancel', 'flatten') and not p_dry_run then
+    v_events := engine.make_room(p_event, p_accounts, p_action, v_key, p_side, p_tag,
+      case when not p_by_symbol then p_endpoint end, p_order_id);
+  end if;
+  v_full := engine.stand_in_line(
+    p_event, p_accounts, v_lane, p_action, p_symbol, p_side, p_tag, p_endpoint, p_expires_at, p_dry_run
+  );
+  v_events := v_events || array_fill(p_event, array[v_full]);
+  if v_events <> '{}' then
+    perform engine.close_events(v_events);
+  end if;
+  return cardinality(p_accounts);
+end
+$$;
+comment on function engine.enqueue(
+  bigint, uuid [], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamptz, boolean, text
+) is 'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in their scope.';
+alter function engine.enqueue(
+  bigint, uuid [], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamptz, boolean, text
+) owner to empire_engine;

@@ -1,0 +1,398 @@
+-- What came back: outcomes, fills, positions, the trace, the outbox row and the end of the delivery, in one transaction.
+create type engine.news as (account_id uuid, order_id bigint, said jsonb);
+comment on type engine.news is 'What a broker said about an order (null = one we do not know) of an account.';
+
+create function engine.news_of(p_results jsonb) returns engine.news []
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select array_agg(row(n.account_id, n.order_id, n.said)::engine.news order by n.nth, n.part) from (
+      select r.nth, 0::bigint as part, k.account_id, case when k.kind in ('place', 'close') then k.order_id end as order_id,
+        r.said || case r.said ->> 'outcome'
+        when 'accepted' then jsonb_build_object('status', coalesce(r.said ->> 'status', 'working'))
+        else jsonb_build_object('status', r.said ->> 'outcome')
+      end as said
+      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+      join engine.commands k on k.id = (r.said ->> 'id')::bigint
+      where k.kind in ('place', 'close') or jsonb_path_exists(r.said, '$.fills[*]')
+      union all
+      select r.nth, e.nth, k.account_id, (
+        select o.id from public.orders o where o.account_id = k.account_id and (
+          o.client_order_id = e.said ->> 'client_order_id' or o.venue_order_id = e.said ->> 'venue_order_id'
+        ) order by o.id desc limit 1
+      ), e.said
+      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+      join engine.commands k on k.id = (r.said ->> 'id')::bigint
+      cross join lateral jsonb_array_elements(
+        case when jsonb_typeof(r.said -> 'effects') = 'array' then r.said -> 'effects' else '[]' end
+      ) with ordinality as e (said, nth)
+    ) n
+  );
+end
+$$;
+comment on function engine.news_of(jsonb) is
+'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
+alter function engine.news_of(jsonb) owner to empire_engine;
+
+create function engine.add_fills(p_news engine.news []) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  v_new bigint [];
+begin
+  with added as (
+    insert into public.fills (
+      user_id, account_id, order_id, venue_fill_id, venue_order_id, position_id, effect, symbol, side, qty, price,
+      commission, swap, fee, realised, currency, filled_at
+    )
+    select a.user_id, a.id, n.order_id, f ->> 'venue_fill_id', f ->> 'venue_order_id', f ->> 'position_id',
+      (f ->> 'effect')::public.effect, coalesce(f ->> 'symbol', o.symbol), (f ->> 'side')::public.side,
+      (f ->> 'qty')::numeric, (f ->> 'price')::numeric, coalesce((f ->> 'commission')::numeric, 0),
+      coalesce((f ->> 'swap')::numeric, 0), coalesce((f ->> 'fee')::numeric, 0),
+      coalesce((f ->> 'realised')::numeric, 0), a.currency, (f ->> 'filled_at')::timestamptz
+    from unnest(p_news) with ordinality as n (account_id, order_id, said, nth)
+    cross join lateral jsonb_path_query(n.said, '$.fills[*] ? (@.type() == "object")') f
+    join public.broker_accounts a on a.id = n.account_id
+    left join public.orders o on o.id = n.order_id
+    order by n.nth
+    on conflict on constraint a_fill_is_recorded_once do nothing
+    returning id
+  )
+  select coalesce(array_agg(x.id order by x.id), '{}') into v_new from added x;
+  insert into engine.account_days as t (account_id, trading_day, realised)
+  select f.account_id, engine.trading_day(a.timezone, a.reset_time, f.filled_at), sum(f.realised)
+  from public.fills f join public.broker_accounts a on a.id = f.account_id
+  where f.id = any (v_new) and f.realised <> 0 group by 1, 2
+  on conflict (account_id, trading_day) do update set realised = t.realised + excluded.realised;
+  return v_new;
+end
+$$;
+comment on function engine.add_fills(engine.news []) is
+'Records each fill once, with the day''s result; returns those that are new.';
+alter function engine.add_fills(engine.news []) owner to empire_engine;
+
+create function engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts)
+returns public.positions
+language plpgsql stable set search_path = '' as $$
+declare
+  n public.positions := p;
+  v_opens constant boolean := f.effect = 'open';
+  v_reborn constant boolean := p.id is null or (v_opens and f.filled_at > p.closed_at);
+  v_qty constant numeric := f.qty * (case when v_opens then 1 else -1 end);
+begin
+  if v_reborn then
+    n.qty := 0;
+    n.side := case when v_opens then f.side when f.side = 'buy' then 'sell' else 'buy' end;
+    n.symbol := f.symbol;
+    n.root := coalesce(o.root, f.symbol);
+    n.entry_price := f.price;
+    n.endpoint_id := o.endpoint_id;
+    n.tag := o.tag;
+    n.stop_loss := null;
+    n.take_profit := null;
+    n.opened_at := f.filled_at;
+  end if;
+  n.qty := greatest(n.qty + v_qty, 0);
+  if v_opens and not v_reborn and p.closed_at is not null then
+    -- Late news: what closed this was recorded before it. The fills together say what is left.
+    n.qty := greatest(0, (
+      select sum(case when x.effect = 'open' then x.qty else -x.qty end) from public.fills x
+      where x.account_id = f.account_id and x.position_id = f.position_id
+    ));
+  end if;
+  if v_opens and n.qty > 0 and not v_reborn then
+    n.entry_price := case when p.qty = 0 then f.price else (p.entry_price * p.qty + f.price * f.qty) / (p.qty + f.qty) end;
+  end if;
+  n.closed_at := case when n.qty = 0 then greatest(p.closed_at, f.filled_at) end;
+  return n;
+end
+$$;
+comment on function engine.next_position(public.positions, public.fills, public.orders, public.broker_accounts) is
+'A position after one more fill: by the difference, because answers of two lanes may be recorded in either order.';
+alter function engine.next_position(public.positions, public.fills, public.orders, public.broker_accounts)
+owner to empire_engine;
+
+create function engine.move_positions(p_fills bigint []) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_turn bigint [];
+begin
+  -- In turns of one fill a position: the second must see what the first made of it.
+  for v_turn in
+    select array_agg(t.id) from (
+      select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth
+      from public.fills f where f.id = any (p_fills) and f.position_id is not null
+    ) t group by t.nth order by t.nth
+  loop
+    insert into public.positions as t (
+      user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
+      endpoint_id, tag, opened_at, closed_at
+    )
+    select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
+      n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
+    from public.fills f
+    join public.broker_accounts a on a.id = f.account_id
+    left join public.orders o on o.id = f.order_id
+    left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
+    cross join lateral engine.next_position(p, f, o, a) n
+    where f.id = any (v_turn)
+    on conflict on constraint one_row_per_venue_position do update
+    set symbol = excluded.symbol, root = excluded.root, side = excluded.side, qty = excluded.qty,
+      entry_price = excluded.entry_price, stop_loss = excluded.stop_loss, take_profit = excluded.take_profit,
+      endpoint_id = excluded.endpoint_id, tag = excluded.tag, opened_at = excluded.opened_at,
+      closed_at = excluded.closed_at, as_of = clock_timestamp();
+  end loop;
+end
+$$;
+comment on function engine.move_positions(bigint []) is 'Adds new fills to the positions they name, opening or closing rows.';
+alter function engine.move_positions(bigint []) owner to empire_engine;
+
+create function engine.update_orders(p_news engine.news []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.orders o
+  -- News may come late: what the state machine does not allow from here is older than what we know.
+  set status = coalesce((
+      select t.to_status from public.order_transitions t
+      where t.from_status = o.status and t.to_status = (n.said ->> 'status')::public.order_status
+    ), o.status),
+    venue_order_id = coalesce(n.said ->> 'venue_order_id', o.venue_order_id),
+    filled_qty = greatest(o.filled_qty, coalesce((n.said ->> 'filled_qty')::numeric, 0), case
+      when jsonb_typeof(n.said -> 'fills') = 'array' and n.said -> 'fills' <> '[]' then (
+        select sum(f.qty) from public.fills f where f.order_id = o.id
+      ) end),
+    avg_price = coalesce((n.said ->> 'avg_price')::numeric, o.avg_price),
+    stop_loss = coalesce((n.said ->> 'stop_loss')::numeric, o.stop_loss),
+    take_profit = coalesce((n.said ->> 'take_profit')::numeric, o.take_profit),
+    reason = coalesce((n.said ->> 'reason')::public.reason, o.reason),
+    reason_text = coalesce(left(n.said ->> 'text', 500), o.reason_text),
+    position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id)
+  from (
+    select distinct on (x.order_id) x.order_id, x.said
+    from unnest(p_news) with ordinality as x (account_id, order_id, said, nth)
+    where x.order_id is not null order by x.order_id, x.nth desc
+  ) n
+  where o.id = n.order_id;
+end
+$$;
+comment on function engine.update_orders(engine.news []) is 'Status and quantities of orders as the broker told them.';
+alter function engine.update_orders(engine.news []) owner to empire_engine;
+
+create function engine.change_orders(p_results jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.orders o
+  set qty = coalesce((k.request ->> 'qty')::numeric, o.qty), price = coalesce((k.request ->> 'price')::numeric, o.price),
+    stop_price = coalesce((k.request ->> 'stop_price')::numeric, o.stop_price),
+    venue_order_id = coalesce(r ->> 'venue_order_id', o.venue_order_id)
+  from jsonb_array_elements(p_results) r join engine.commands k on k.id = (r ->> 'id')::bigint
+  where o.id = k.order_id and k.kind = 'modify' and r ->> 'outcome' = 'accepted';
+end
+$$;
+comment on function engine.change_orders(jsonb) is 'An accepted modify has made the order what was asked for.';
+alter function engine.change_orders(jsonb) owner to empire_engine;
+
+create function engine.protect_positions(p_results jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- What the broker says of protection and value is taken as said; quantities come from fills alone.
+  update public.positions p
+  set stop_loss = (s.said ->> 'stop_loss')::numeric, take_profit = (s.said ->> 'take_profit')::numeric,
+    unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, root = coalesce(s.said ->> 'root', p.root),
+    as_of = clock_timestamp(), freshness = 'fresh'
+  from (
+    select distinct on (k.account_id, x ->> 'venue_position_id') k.account_id, x as said
+    from jsonb_array_elements(p_results) with ordinality as r (body, nth)
+    join engine.commands k on k.id = (r.body ->> 'id')::bigint
+    cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
+    order by k.account_id, x ->> 'venue_position_id', r.nth desc
+  ) s
+  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id';
+end
+$$;
+comment on function engine.protect_positions(jsonb) is
+'Stop, target and value of positions as answers told them.';
+alter function engine.protect_positions(jsonb) owner to empire_engine;
+
+create function engine.apply_results(p_results jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_news engine.news [];
+begin
+  -- The broker's answer is the truth, even to what was never begun by the rules.
+  update public.orders o set status = 'submitting'
+  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint
+  where o.id = c.order_id and o.status = 'pending' and c.kind in ('place', 'close')
+    and r ->> 'outcome' in ('accepted', 'unknown');
+  update engine.commands c
+  set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
+    answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
+    check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
+  from jsonb_array_elements(p_results) r where c.id = (r ->> 'id')::bigint;
+  v_news := engine.news_of(p_results);
+  perform engine.move_positions(engine.add_fills(v_news));
+  perform engine.update_orders(v_news);
+  perform engine.change_orders(p_results);
+  perform engine.protect_positions(p_results);
+end
+$$;
+comment on function engine.apply_results(jsonb) is
+'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
+alter function engine.apply_results(jsonb) owner to empire_engine;
+
+create function engine.make_unknown(p_deliveries bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.orders set status = 'unknown'
+  where status = 'submitting' and id in (
+    select c.order_id from engine.commands c
+    where c.delivery_id = any (p_deliveries) and c.state = 'submitting' and c.kind in ('place', 'close')
+  );
+  update engine.commands set state = 'unknown', check_at = clock_timestamp()
+  where delivery_id = any (p_deliveries) and state = 'submitting';
+end
+$$;
+comment on function engine.make_unknown(bigint []) is
+'submitting without an answer: whether it arrived cannot be known from here.';
+alter function engine.make_unknown(bigint []) owner to empire_engine;
+
+create function engine.end_deliveries(p_ends jsonb, p_unknown bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.deliveries d
+  set status = (case when d.id = any (p_unknown) then 'claimed' else 'done' end)::public.delivery_status,
+    outcome = (case when d.id = any (p_unknown) then 'unknown' else e #>> '{finish,outcome}' end)::public.delivery_outcome,
+    reason = (e #>> '{finish,reason}')::public.reason, numbers = nullif(e #> '{finish,numbers}', 'null'),
+    trace = d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]'),
+    timings = d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}'),
+    finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
+  from jsonb_array_elements(p_ends) e
+  where d.id = (e ->> 'delivery_id')::bigint;
+end
+$$;
+comment on function engine.end_deliveries(jsonb, bigint []) is 'Outcome, reason and trace; an unknown one is not done.';
+alter function engine.end_deliveries(jsonb, bigint []) owner to empire_engine;
+
+create function engine.finish(p_ends jsonb) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant bigint [] := coalesce(engine.delivery_ids(p_ends), '{}');
+  v_unknown bigint [];
+  v_done bigint [];
+begin
+  perform engine.make_unknown(v_ids);
+  v_unknown := array(
+    select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_ids) and c.state = 'unknown'
+  );
+  v_done := array(select unnest(v_ids) except select unnest(v_unknown));
+  perform engine.cancel_unsent(v_done, false, 'leg_not_filled');
+  perform engine.release_trades(v_done);
+  perform engine.end_deliveries(p_ends, v_unknown);
+  -- The settler has the unknown ones from here; their lanes go on.
+  update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null where id = any (v_unknown);
+  delete from engine.queue where id = any (v_done);
+  perform engine.promote(array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids)));
+  perform engine.tell(v_ids);
+  return array(select d.event_id from public.deliveries d where d.id = any (v_done));
+end
+$$;
+comment on function engine.finish(jsonb) is
+'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
+alter function engine.finish(jsonb) owner to empire_engine;
+
+create function engine.record_held(p_results jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_commands constant jsonb := (
+    select jsonb_agg(y) from jsonb_array_elements(p_results) x cross join lateral jsonb_path_query(x, '$.commands[*] ? (@.type() == "object")') y
+    join engine.commands c on c.id = (y ->> 'id')::bigint and c.delivery_id = (x ->> 'delivery_id')::bigint
+    where c.state in ('pending', 'submitting')
+      and y ->> 'outcome' in ('accepted', 'rejected', 'unknown', 'canceled', 'expired')
+  );
+begin
+  if v_commands is not null then
+    perform engine.apply_results(v_commands);
+  end if;
+  update public.broker_accounts a
+  set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
+    as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
+    last_sync = clock_timestamp()
+  from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+  where a.id = d.account_id and x #>> '{account,balance}' is not null;
+  -- No finish: more legs follow, only the trace grows.
+  update public.deliveries d
+  set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
+    timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
+  from jsonb_array_elements(p_results) x
+  where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
+end
+$$;
+comment on function engine.record_held(jsonb) is
+'Outcomes, money and trace of deliveries whose tokens hold them.';
+alter function engine.record_held(jsonb) owner to empire_engine;
+
+create function engine.record_executions(p_results jsonb) returns jsonb
+language plpgsql security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_held bigint [];
+  v_kept jsonb;
+  v_ends jsonb;
+begin
+  perform engine.lock_accounts(engine.delivery_ids(p_results));
+  -- The fence: an older lease records nothing. What it did is found out by asking the broker.
+  v_held := engine.held(p_results, false);
+  select jsonb_agg(x), jsonb_agg(x) filter (where jsonb_typeof(x -> 'finish') = 'object') into v_kept, v_ends
+  from jsonb_array_elements(p_results) x where (x ->> 'delivery_id')::bigint = any (v_held);
+  if v_kept is not null then
+    perform engine.record_held(v_kept);
+  end if;
+  if v_ends is not null then
+    perform engine.close_events(engine.finish(v_ends));
+  end if;
+  return (
+    select jsonb_agg(jsonb_build_object(
+      'delivery_id', x -> 'delivery_id', 'recorded', (x ->> 'delivery_id')::bigint = any (v_held)
+    ) order by nth) from jsonb_array_elements(p_results) with ordinality as t (x, nth)
+  );
+end
+$$;
+comment on function engine.record_executions(jsonb) is
+'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready.';
+alter function engine.record_executions(jsonb) owner to empire_engine;
+revoke all on function engine.record_executions(jsonb) from public;
+grant execute on function engine.record_executions(jsonb) to empire_worker;
+
+create function engine.bury(p_delivery bigint, p_error text, p_trace jsonb) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  v_events bigint [];
+begin
+  insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
+  perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
+  -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
+  v_events := engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)));
+  update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
+  return v_events;
+end
+$$;
+comment on function engine.bury(bigint, text, jsonb) is
+'Ends a delivery dead with the error kept; returns events to be closed. The caller holds the account.';
+alter function engine.bury(bigint, text, jsonb) owner to empire_engine;
+
+create function engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) returns boolean
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+begin
+  perform engine.lock_accounts(array[p_delivery_id]);
+  if engine.held(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery_id, 'token', p_token)), false) = '{}' then
+    return false;
+  end if;
+  perform engine.close_events(engine.bury(p_delivery_id, p_error, p_trace));
+  return true;
+end
+$$;
+comment on function engine.dead_letter(bigint, bigint, text, jsonb) is
+'A stage failed with a bug or a broken machine: the delivery ends dead with the error kept, its account goes on.';
+alter function engine.dead_letter(bigint, bigint, text, jsonb) owner to empire_engine;
+revoke all on function engine.dead_letter(bigint, bigint, text, jsonb) from public;
+grant execute on function engine.dead_letter(bigint, bigint, text, jsonb) to empire_worker;

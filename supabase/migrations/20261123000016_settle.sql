@@ -1,0 +1,336 @@
+-- Recovery. A lease that ran out: pending = provably unsent, the next holder goes on; submitting = unknown, ask the broker.
+create function engine.rescue_one(p_delivery bigint, p_lost integer) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  c_patience constant integer := 20;
+begin
+  update public.deliveries
+  set attempts = attempts + 1, trace = trace || jsonb_build_array(jsonb_build_object(
+    'stage', 'claim', 'outcome', 'lease_expired', 'ms', 0, 'detail', jsonb_build_object('times', p_lost + 1)
+  ))
+  where id = p_delivery;
+  if engine.unsent(array[p_delivery]) = '{}' then
+    return engine.finish(jsonb_build_array(jsonb_build_object(
+      'delivery_id', p_delivery, 'finish', '{"outcome": "unknown"}'::jsonb
+    )));
+  elsif p_lost >= c_patience then
+    return engine.bury(p_delivery, format('its lease ran out %s times', p_lost + 1), null);
+  end if;
+  perform engine.give_back(p_delivery, 0);
+  return '{}';
+end
+$$;
+comment on function engine.rescue_one(bigint, integer) is
+'A delivery whose lease ran out: to the settler, ready again, or, after 20 times, dead. Returns events to be closed.';
+alter function engine.rescue_one(bigint, integer) owner to empire_engine;
+
+create function engine.rescue(p_limit integer) returns jsonb
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  r record;
+  v_ids bigint [];
+  v_hung bigint [];
+  v_rescued bigint [] := '{}';
+  v_events bigint [] := '{}';
+begin
+  v_ids := array(
+    select q.id from engine.queue q where q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
+  );
+  v_hung := engine.hung_exits(p_limit);
+  if v_ids = '{}' and v_hung = '{}' then
+    return '{"rearmed": 0, "unsettled": 0, "promoted": 0}';
+  end if;
+  perform engine.lock_accounts(v_ids || v_hung);
+  for r in
+    select q.id, jsonb_array_length(jsonb_path_query_array(d.trace, '$[*] ? (@.outcome == "lease_expired")')) as lost
+    from engine.queue q join public.deliveries d on d.id = q.id
+    where q.id = any (v_ids) and q.state = 'claimed' and q.lease_until < v_now order by q.id for update of q
+  loop
+    v_events := v_events || engine.rescue_one(r.id, r.lost);
+    v_rescued := v_rescued || r.id;
+  end loop;
+  v_events := v_events || engine.promote_exits(v_hung);
+  perform engine.close_events(v_events);
+  insert into engine.counters as c (name, n) values ('lease_expired', cardinality(v_rescued))
+  on conflict (name) do update set n = c.n + excluded.n;
+  return (
+    select jsonb_build_object(
+      'rearmed', count(*) filter (where q.state = 'ready'), 'unsettled', count(*) filter (where q.state = 'unsettled'),
+      'promoted', cardinality(v_hung)
+    ) from engine.queue q where q.id = any (v_rescued)
+  );
+end
+$$;
+comment on function engine.rescue(integer) is
+'Re-arms expired leases: unsent work is ready again, work that was being sent goes to the settler. Also promotes exits whose lane hangs.';
+alter function engine.rescue(integer) owner to empire_engine;
+revoke all on function engine.rescue(integer) from public;
+grant execute on function engine.rescue(integer) to empire_worker;
+
+create function engine.hung_exits(p_limit integer) returns bigint []
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select array(
+      select q.id
+      from engine.queue h
+      join engine.queue q on q.account_id = h.account_id and q.lane = 'normal' and q.state = 'waiting' and q.is_exit
+      join public.deliveries d on d.id = q.id
+      where h.lane = 'normal' and h.state in ('ready', 'claimed')
+        and h.held_since < clock_timestamp() - interval '5 seconds'
+        and d.created_at < clock_timestamp() - interval '5 seconds' and not d.dry_run
+      order by q.id limit p_limit
+    )
+  );
+end
+$$;
+comment on function engine.hung_exits(integer) is
+'Exits of alerts that have waited 5 s behind a head which has held its lane for 5 s.';
+alter function engine.hung_exits(integer) owner to empire_engine;
+
+create function engine.promote_exits(p_deliveries bigint []) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  d public.deliveries;
+  v_events bigint [] := '{}';
+begin
+  for d in
+    select t.* from public.deliveries t join engine.queue q on q.id = t.id
+    where t.id = any (p_deliveries) and q.state = 'waiting' and q.lane = 'normal' order by t.id
+  loop
+    -- An earlier one of this loop may have covered it.
+    update engine.queue set lane = 'urgent' where id = d.id and state = 'waiting';
+    continue when not found;
+    update public.deliveries set lane = 'urgent' where id = d.id;
+    v_events := v_events || engine.halt(array[d.account_id], d.action = 'flatten' and d.symbol is null,
+      case when d.action = 'flatten' or (d.action = 'close' and d.side is null and d.tag is null)
+        then engine.symbol_key(d.symbol) end, d.id, d.event_id);
+    perform engine.promote(array[d.account_id]);
+  end loop;
+  return v_events;
+end
+$$;
+comment on function engine.promote_exits(bigint []) is
+'Waiting exits go to the urgent lane, and nothing older that they cover may be sent any more. Returns events to be closed. The caller holds the accounts.';
+alter function engine.promote_exits(bigint []) owner to empire_engine;
+
+create function engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+  -- The old holder could still be sending until its deadline, and its request still be under way after it.
+  if clock_timestamp() < k.send_deadline + make_interval(secs => coalesce(k.request_timeout_ms, 5000) / 1000.0) then
+    return 'too_early';
+  elsif d.expires_at <= clock_timestamp() then
+    return 'stale';
+  elsif d.halt_epoch < a.halt_epoch then
+    return 'superseded';
+  elsif k.is_entry and exists (
+    select 1 from public.deliveries x
+    where x.account_id = d.account_id and x.id > d.id and not x.dry_run
+      and x.action in ('close', 'cancel', 'flatten', 'reverse', 'target')
+      and (x.symbol is null or engine.symbol_key(x.symbol) = engine.symbol_key(d.symbol))
+  ) then
+    return 'superseded';
+  elsif k.sends >= 3 then
+    return 'too_often';
+  end if;
+  return 'yes';
+end
+$$;
+comment on function engine.may_resend(engine.commands, public.deliveries, public.broker_accounts) is
+'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit covers are never sent again.';
+alter function engine.may_resend(engine.commands, public.deliveries, public.broker_accounts) owner to empire_engine;
+
+create function engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) returns setof jsonb
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_checker constant bigint := nextval('engine.lease_token');
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  return query
+    with due as (
+      select c.id from engine.commands c
+      join public.broker_accounts b on b.id = c.account_id join public.broker_connections n on n.id = b.connection_id
+      where c.state = 'unknown' and c.check_at <= clock_timestamp() and n.executor = p_executor::public.executor
+      order by c.id limit p_limit for update of c skip locked
+    ), taken as (
+      update engine.commands c
+      set checker = v_checker, lookups = lookups + 1,
+        check_at = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+      from due where c.id = due.id
+      returning c as k
+    )
+    select jsonb_build_object(
+      'command', jsonb_build_object(
+        'id', (t.k).id, 'delivery_id', (t.k).delivery_id, 'leg', (t.k).leg, 'kind', (t.k).kind,
+        'order_id', (t.k).order_id, 'client_order_id', (t.k).client_order_id, 'request', (t.k).request,
+        'submitted_at', (t.k).submitted_at, 'send_deadline', (t.k).send_deadline, 'lookups', (t.k).lookups,
+        'may_resend', engine.may_resend(t.k, d, a) = 'yes'
+      ),
+      'checker', v_checker, 'account', engine.account_json(a, n),
+      'delivery', jsonb_build_object(
+        'id', d.id, 'event_id', d.event_id, 'action', d.action, 'symbol', d.symbol, 'attempts', d.attempts
+      )
+    )
+    from taken t
+    join public.deliveries d on d.id = (t.k).delivery_id
+    join public.broker_accounts a on a.id = (t.k).account_id
+    join public.broker_connections n on n.id = a.connection_id
+    order by (t.k).id;
+end
+$$;
+comment on function engine.claim_unsettled(text, text, integer, integer) is
+'Unknown commands that are due to be asked about, each for one worker at a time.';
+alter function engine.claim_unsettled(text, text, integer, integer) owner to empire_engine;
+revoke all on function engine.claim_unsettled(text, text, integer, integer) from public;
+grant execute on function engine.claim_unsettled(text, text, integer, integer) to empire_worker;
+
+create function engine.send_again(k engine.commands) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- Absent by a lookup that is proof, and nobody can be sending it any more: as good as never sent.
+  update engine.commands set state = 'pending', token = null, check_at = null where id = k.id;
+  update public.orders set status = 'pending' where id = k.order_id and status = 'unknown' and k.kind in ('place', 'close');
+end
+$$;
+comment on function engine.send_again(engine.commands) is 'A command that never arrived is written ahead again.';
+alter function engine.send_again(engine.commands) owner to empire_engine;
+
+create function engine.judge(k engine.commands, p jsonb) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_why text;
+begin
+  if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired') then
+    perform engine.apply_results(jsonb_build_array((p -> 'command') || jsonb_build_object('id', k.id)));
+    return 'found';
+  elsif p ->> 'verdict' = 'absent' then
+    select engine.may_resend(k, d, a) into v_why
+    from public.deliveries d join public.broker_accounts a on a.id = d.account_id where d.id = k.delivery_id;
+    if v_why = 'yes' then
+      perform engine.send_again(k);
+      return 'resend';
+    elsif v_why <> 'too_early' then
+      perform engine.apply_results(jsonb_build_array(jsonb_build_object(
+        'id', k.id, 'outcome', 'expired', 'reason', 'never_arrived', 'why', v_why
+      )));
+      return v_why;
+    end if;
+  end if;
+  update engine.commands
+  set check_at = greatest(
+    clock_timestamp() + make_interval(secs => coalesce((p ->> 'next_ms')::integer, 1000) / 1000.0),
+    case when v_why = 'too_early'
+      then send_deadline + make_interval(secs => coalesce(request_timeout_ms, 5000) / 1000.0) end
+  ) where id = k.id;
+  return null;
+end
+$$;
+comment on function engine.judge(engine.commands, jsonb) is
+'What a lookup means for an unknown command: recorded, written again, or ended; null = asked again later.';
+alter function engine.judge(engine.commands, jsonb) owner to empire_engine;
+
+create function engine.conclude(p_delivery bigint) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  c record;
+begin
+  select count(*) filter (where k.state in ('unknown', 'submitting')) as unknown,
+    count(*) filter (where k.state = 'pending') as pending, count(*) filter (where k.state = 'accepted') as accepted,
+    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected'))[1] as rejected,
+    (array_agg(k.reason order by k.leg) filter (where k.state in ('expired', 'canceled')))[1] as expired
+  into c from engine.commands k where k.delivery_id = p_delivery;
+  if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
+    return '{}';
+  elsif c.pending > 0 then
+    -- It stands in its lane again; its id puts it in front.
+    update engine.queue set state = 'waiting', run_at = '-infinity', held_since = null where id = p_delivery;
+    update public.deliveries set outcome = null, status = 'queued' where id = p_delivery;
+    perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
+    return '{}';
+  end if;
+  return engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'finish', case
+    when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
+    when c.expired is not null then jsonb_build_object('outcome', 'denied', 'reason', c.expired)
+    when c.accepted > 0 then '{"outcome": "executed"}'
+    else '{"outcome": "denied", "reason": "never_arrived"}'
+  end)));
+end
+$$;
+comment on function engine.conclude(bigint) is
+'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns events to be closed.';
+alter function engine.conclude(bigint) owner to empire_engine;
+
+create function engine.settle_one(p jsonb, out answer jsonb, out events bigint [])
+language plpgsql set search_path = '' as $$
+declare
+  k engine.commands;
+  v_how text;
+begin
+  answer := jsonb_build_object('command_id', p -> 'command_id', 'settled', false);
+  events := '{}';
+  select c.* into k from engine.commands c
+  where c.id = (p ->> 'command_id')::bigint and c.state = 'unknown' and c.checker = (p ->> 'checker')::bigint for update;
+  if not found then
+    return;
+  end if;
+  v_how := engine.judge(k, p);
+  update public.deliveries
+  set trace = trace || coalesce(nullif(p -> 'trace', 'null'), '[]') || case
+    when v_how is null or v_how = 'found' then '[]'
+    else jsonb_build_array(jsonb_build_object(
+      'stage', 'settle', 'outcome', v_how, 'ms', 0, 'detail', jsonb_build_object('leg', k.leg)
+    )) end
+  where id = k.delivery_id and (v_how is not null or jsonb_array_length(trace) < 60);
+  if v_how is null then
+    return;
+  end if;
+  -- Legs that wait for the fill of a leg which will not fill are never sent.
+  perform engine.cancel_waiting_legs(k.id);
+  events := engine.conclude(k.delivery_id);
+  answer := jsonb_build_object('command_id', k.id, 'settled', true);
+end
+$$;
+comment on function engine.settle_one(jsonb) is
+'What a lookup told about one unknown command. The caller holds the accounts.';
+alter function engine.settle_one(jsonb) owner to empire_engine;
+
+create function engine.cancel_waiting_legs(p_command bigint) returns void
+language sql set search_path = '' as $$
+  select engine.apply_results(jsonb_agg(jsonb_build_object('id', w.id, 'outcome', 'canceled', 'reason', 'leg_not_filled')))
+  from engine.commands k join engine.commands w on w.delivery_id = k.delivery_id and w.leg > k.leg
+  where k.id = p_command and k.kind in ('place', 'close') and k.state in ('rejected', 'canceled', 'expired')
+    and w.after_fill and w.state = 'pending'
+  having count(*) > 0
+$$;
+comment on function engine.cancel_waiting_legs(bigint) is
+'Ends the legs behind an order that will not fill.';
+alter function engine.cancel_waiting_legs(bigint) owner to empire_engine;
+
+create function engine.settle(p_results jsonb) returns jsonb
+language plpgsql security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_answer jsonb := '[]';
+  v_events bigint [] := '{}';
+  v_one record;
+  p jsonb;
+begin
+  perform engine.lock_accounts(array(
+    select c.delivery_id from jsonb_array_elements(p_results) x
+    join engine.commands c on c.id = (x ->> 'command_id')::bigint
+  ));
+  for p in select x from jsonb_array_elements(p_results) x order by (x ->> 'command_id')::bigint loop
+    v_one := engine.settle_one(p);
+    v_answer := v_answer || jsonb_build_array(v_one.answer);
+    v_events := v_events || v_one.events;
+  end loop;
+  perform engine.close_events(v_events);
+  return v_answer;
+end
+$$;
+comment on function engine.settle(jsonb) is 'Settles unknown commands by what the broker said when asked.';
+alter function engine.settle(jsonb) owner to empire_engine;
+revoke all on function engine.settle(jsonb) from public;
+grant execute on function engine.settle(jsonb) to empire_worker;
