@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -71,6 +72,10 @@ async def _serve(kind: Kind, settings: WorkerSettings) -> None:
         start_batch=lambda batch: run_batch(batch, desk),
         loops=_execution_loops(desk, name, kind),
     )
+    # What is loaded now stays: the collector need not look at it again with every few hundred orders.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     try:
         await runtime.run()
     finally:

@@ -22,41 +22,34 @@ class HttpBook:
 
     def __init__(self, client: httpx.AsyncClient, account: Account) -> None:
         self._client = client
-        self._path = f"/accounts/{account.id}"
-        self._terms = {"margin_mode": account.margin_mode.value, "currency": account.currency}
+        terms = {"margin_mode": account.margin_mode.value, "currency": account.currency}
+        # Whole and parsed once: reading an address is a fifth of a request's cost.
+        self._account = client.base_url.join(f"/accounts/{account.id}").copy_merge_params(terms)
+        self._commands = client.base_url.join(f"/accounts/{account.id}/commands").copy_merge_params(terms)
 
     async def execute(self, command: PaperCommand) -> PaperAnswer:
-        answer = await self._ask(
-            "POST", "/commands", params=self._terms, content=codec.encode(command), headers=JSON
-        )
+        answer = await self._ask("POST", self._commands, codec.encode(command))
         return self._read(PaperAnswer, answer)
 
     async def answer(self, client_order_id: str) -> PaperAnswer | None:
-        answer = await self._ask("GET", f"/commands/{client_order_id}", absent=True)
+        address = self._commands.copy_with(path=f"{self._commands.path}/{client_order_id}")
+        answer = await self._ask("GET", address, absent=True)
         return None if answer is None else self._read(PaperAnswer, answer)
 
     async def state(self) -> PaperState:
-        return self._read(PaperState, await self._ask("GET", "", params=self._terms))
+        return self._read(PaperState, await self._ask("GET", self._account))
 
     async def fills(self, since: datetime) -> tuple[Fill, ...]:
-        answer = await self._ask("GET", "/fills", params={"since": since.isoformat()})
+        address = self._account.copy_with(path=f"{self._account.path}/fills")
+        answer = await self._ask("GET", address.copy_merge_params({"since": since.isoformat()}))
         return self._read(tuple[Fill, ...], answer)
 
     async def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: dict[str, str] | None = None,
-        content: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        absent: bool = False,
+        self, method: str, address: httpx.URL, content: bytes | None = None, *, absent: bool = False
     ) -> bytes | None:
         """The body of a 200; None for a 404 that means "not here" (`absent`)."""
         try:
-            response = await self._client.request(
-                method, self._path + path, params=params, content=content, headers=headers
-            )
+            response = await self._client.request(method, address, content=content, headers=JSON)
         except httpx.HTTPError as error:
             words = f"{type(error).__name__}: {error}"
             raise BookUnreachable(words) if never_sent(error) else BookSilent(words) from error
