@@ -43,7 +43,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """We cannot know whether it arrived (timeout, cut connection, unreadable answer). Never to be sent again on a guess."""
+    """We cannot know whether it arrived (timeout, cut connection, unreadable answer). Never sent again on a guess."""
 
     text: str = ""
 

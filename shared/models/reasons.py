@@ -2,9 +2,7 @@
 
 `sentence()` turns a reason and its numbers into what a trader reads."""
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
 
 class Reason(StrEnum):
