@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -13,6 +13,8 @@ from shared.crypto.signature import SIGNATURE_HEADER
 from tests.support.stacks import RunningStack, User
 
 LOOPBACK = "127.0.0.1/32"
+# One client, since making one reads every certificate of the machine; no connection outlives its request.
+HTTP = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def alert(**intent: Any) -> bytes:
@@ -28,8 +30,8 @@ class Sender:
     stack: RunningStack
     user: User
     endpoint_id: str
-    token: str
-    signing_secret: str
+    token: str = field(repr=False)
+    signing_secret: str = field(repr=False)
 
     @property
     def mac(self) -> str:
@@ -46,7 +48,7 @@ class Sender:
     ) -> httpx.Response:
         """Post with exactly these headers, which may repeat."""
         address = f"{self.stack.api_url}/functions/v1/webhook/paper/{token or self.token}"
-        return httpx.post(address, content=body, headers=headers, timeout=30)
+        return HTTP.post(address, content=body, headers=headers)
 
     def post_signed(self, body: bytes, *signatures: str) -> httpx.Response:
         """Post with these signature headers."""
@@ -72,7 +74,7 @@ def call(stack: RunningStack, user: User, verb: str, **arguments: Any) -> Any:
     """One of the public verbs through the REST API."""
     headers = {"apikey": stack.publishable_key, "authorization": f"Bearer {user.access_token}"}
     address = f"{stack.api_url}/rest/v1/rpc/{verb}"
-    answer = httpx.post(address, headers=headers, json=arguments, timeout=30).raise_for_status()
+    answer = HTTP.post(address, headers=headers, json=arguments).raise_for_status()
     return answer.json() if answer.content else None
 
 
@@ -80,7 +82,7 @@ def reveal(stack: RunningStack, user: User, endpoint_id: str) -> httpx.Response:
     """Ask the function `endpoint` for the secrets of an endpoint."""
     headers = {"apikey": stack.publishable_key, "authorization": f"Bearer {user.access_token}"}
     address = f"{stack.api_url}/functions/v1/endpoint"
-    return httpx.post(address, headers=headers, json={"endpoint_id": endpoint_id}, timeout=30)
+    return HTTP.post(address, headers=headers, json={"endpoint_id": endpoint_id})
 
 
 def make_sender(stack: RunningStack, user: User | None = None, **settings: Any) -> Sender:
