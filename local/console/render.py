@@ -54,5 +54,22 @@ def order_line(order: Row) -> str:
 
 def _step(step: dict[str, Any]) -> str:
     detail = step.get("detail") or {}
-    shown = f"  {numbers_text(detail)}" if isinstance(detail, dict) and detail else ""
+    shown = "  " + " ".join(_shown(name, value) for name, value in detail.items()) if detail else ""
     return f"{step['stage']:<8} {plain(step['outcome']):<12} {float(step.get('ms') or 0):8.2f} ms{shown}"
+
+
+def _shown(name: str, value: Any) -> str:
+    """One detail of a step, as short as it can be without losing a number."""
+    if name == "checks":
+        return _checks(value)
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return f"{name}: " + "; ".join(numbers_text(each) for each in value)
+    if isinstance(value, dict):
+        return f"{name}: {numbers_text(value)}"
+    return f"{name}={plain(value)}"
+
+
+def _checks(checks: list[dict[str, Any]]) -> str:
+    """How many rules hold, and every number of one that does not."""
+    failed = [numbers_text(check) for check in checks if not check.get("ok")]
+    return f"{len(checks)} rules hold" if not failed else "; ".join(failed)

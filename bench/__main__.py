@@ -1,0 +1,131 @@
+"""`make bench`: a fresh embedded stack, an HTTP venue in a process of its own, alerts through the public webhook.
+
+The last line is one JSON object (docs/bench.md). 100 accounts, fsync on, no pacing, the venue without delay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from bench import population, readings, sender
+from local.control import UpOptions, start, stop
+from local.demo.venue import PaperVenue, paper_venue
+from local.paths import Paths
+from local.status import Installation, installation
+
+ACCOUNTS = 100
+RATES = (50, 200)
+SETTLE_S = 60.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--seconds", type=float, default=15, help="length of each load")
+    parser.add_argument("--clients", type=int, default=16, help="senders of the flat-out load")
+    parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder:
+        paths = Paths.find(Path(folder) / "home")
+        start(paths, UpOptions(pg=chosen.pg))
+        try:
+            found = installation(paths)
+            if found is None:
+                sys.exit("the stack did not stay up")
+            report = asyncio.run(measure(found, chosen.seconds, chosen.clients))
+        finally:
+            stop(paths)
+    print(json.dumps(report))
+
+
+async def measure(found: Installation, seconds: float, clients: int) -> dict[str, Any]:
+    """Every figure of the report."""
+    people = await population.make(found, ACCOUNTS)
+    database = await readings.connect(found)
+    async with paper_venue(found) as venue:
+        await sender.at_rate(people, 50, 4)  # warm: caches filled, code compiled, connections open
+        await _settled(database)
+        rates = [await _rate(people, database, venue, per_s, seconds) for per_s in RATES]
+        alone = await _commits(people, database, found, alone=True)
+        burst = await _commits(people, database, found, alone=False)
+        sustained = await _sustained(people, database, venue, clients, seconds)
+        memory = {
+            "stack": readings.memory_mb(found),
+            "worker": readings.memory_mb(found, "worker-execution"),
+        }
+        version = str(await database.fetchval("show server_version"))
+    await database.close()
+    return {
+        "rates": rates,
+        "max_sustained_per_s": sustained,
+        "commits_per_alert": {"alone": alone, "burst": burst},
+        "fanout": None,
+        "history": None,
+        "memory_mb": memory,
+        "machine": {"cpus": os.cpu_count(), "postgres": version.split()[0]},
+    }
+
+
+async def _rate(
+    people: population.Population,
+    database: asyncpg.Connection,
+    venue: PaperVenue,
+    per_s: int,
+    seconds: float,
+) -> dict[str, Any]:
+    await venue.forget()
+    load = await sender.at_rate(people, per_s, seconds)
+    await _settled(database)
+    report = await readings.rate_report(per_s, load, await readings.deliveries(database, load), venue)
+    print(json.dumps(report), flush=True)
+    return report
+
+
+async def _commits(
+    people: population.Population, database: asyncpg.Connection, found: Installation, *, alone: bool
+) -> float:
+    before = await readings.wal_flushes(database, found.state.postgres_version)
+    load = await (sender.one_by_one(people, 100, 0.05) if alone else sender.flat_out(people, 32, 3))
+    await _settled(database)
+    after = await readings.wal_flushes(database, found.state.postgres_version)
+    return round((after - before) / max(len(load.accepted), 1), 2)
+
+
+async def _sustained(
+    people: population.Population,
+    database: asyncpg.Connection,
+    venue: PaperVenue,
+    clients: int,
+    seconds: float,
+) -> float:
+    """Alerts a second, counted until the last of them is recorded at the broker."""
+    await venue.forget()
+    begun = time.perf_counter()
+    load = await sender.flat_out(people, clients, seconds)
+    await _settled(database)
+    took = time.perf_counter() - begun
+    report = await readings.rate_report(0, load, await readings.deliveries(database, load), venue)
+    print(json.dumps({**report, "per_s": "flat out"}), flush=True)
+    return round(int(report["orders"]) / took, 1)
+
+
+async def _settled(database: asyncpg.Connection) -> None:
+    deadline = time.perf_counter() + SETTLE_S
+    while await readings.unfinished(database):
+        if time.perf_counter() > deadline:
+            raise TimeoutError("the queue did not empty")
+        await asyncio.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()

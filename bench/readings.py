@@ -1,0 +1,114 @@
+"""What a load did, read where it left its traces: the venue's log, the database, the processes."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import psutil
+
+from bench.sender import Load
+from local.demo.venue import PaperVenue
+from local.postgres import SUPERUSER
+from local.status import Installation
+
+_WAL_FLUSHES = {
+    16: "select wal_sync from pg_stat_wal",
+    18: "select coalesce(sum(fsyncs), 0) from pg_stat_io where object = 'wal'",
+}
+_DELIVERIES = """
+select d.event_id, o.client_order_id, d.finished_at, d.outcome
+from public.deliveries d left join public.orders o on o.delivery_id = d.id and o.leg = 0
+where d.event_id = any($1)
+"""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One delivery: the order it became, and when it was finished."""
+
+    event_id: int
+    client_order_id: str | None
+    finished_at: datetime | None
+    outcome: str | None
+
+
+async def connect(found: Installation) -> asyncpg.Connection:
+    """The onlooker's connection; it only reads."""
+    return await asyncpg.connect(found.boot.url(SUPERUSER))
+
+
+async def deliveries(database: asyncpg.Connection, load: Load) -> list[Delivered]:
+    """What became of every accepted alert."""
+    rows = await database.fetch(_DELIVERIES, list(load.accepted))
+    return [
+        Delivered(row["event_id"], row["client_order_id"], row["finished_at"], row["outcome"]) for row in rows
+    ]
+
+
+async def unfinished(database: asyncpg.Connection) -> int:
+    """Deliveries still in the queue."""
+    count: int = await database.fetchval("select count(*) from engine.queue")
+    return count
+
+
+async def wal_flushes(database: asyncpg.Connection, version: int) -> int:
+    """Durable commits as the disk saw them: flushes of the write-ahead log."""
+    await database.execute("select pg_stat_force_next_flush()")
+    return int(await database.fetchval(_WAL_FLUSHES[version]))
+
+
+def percentiles(values: list[float]) -> dict[str, float | None]:
+    """p50 and p99, in the unit given."""
+    if len(values) < 2:
+        return {"p50": None, "p99": None}
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2)}
+
+
+async def rate_report(
+    per_s: int, load: Load, delivered: list[Delivered], venue: PaperVenue
+) -> dict[str, Any]:
+    """One entry of `rates`: latencies in ms, and what was lost or doubled."""
+    received: dict[str, list[float]] = {}
+    for entry in await venue.log():
+        received.setdefault(entry["client_order_id"], []).append(entry["received_ns"] / 1e9)
+    sent = load.accepted
+    arrived = [one for one in delivered if one.client_order_id in received]
+    to_broker = [
+        (received[one.client_order_id or ""][0] - sent[one.event_id].sent_at) * 1000 for one in arrived
+    ]
+    recorded = [
+        (one.finished_at.timestamp() - sent[one.event_id].sent_at) * 1000
+        for one in delivered
+        if one.finished_at
+    ]
+    return {
+        "per_s": per_s,
+        "ack_ms": percentiles([one.ack_ms for one in load.sent]),
+        "to_broker_ms": percentiles(to_broker),
+        "to_recorded_ms": percentiles(recorded),
+        "sent": len(load.sent),
+        "orders": len(arrived),
+        "lost": len(load.sent) - len(arrived),
+        "duplicates": sum(len(times) - 1 for times in received.values()),
+    }
+
+
+def memory_mb(found: Installation, name: str | None = None) -> float:
+    """Memory of one child, or of all but the workers (proportional shares, so shared pages count once)."""
+    children = [child for child in found.state.children if child.pid]
+    if name is None:
+        pids = [child.pid for child in children if not child.name.startswith("worker")] + [found.state.pid]
+    else:
+        pids = [child.pid for child in children if child.name == name]
+    return round(sum(_share(pid) for pid in pids if pid) / 1e6, 1)
+
+
+def _share(pid: int) -> float:
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)] if process.name() == "postgres" else [process]
+    return float(sum(each.memory_full_info().pss for each in family))
