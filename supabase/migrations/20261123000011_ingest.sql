@@ -273,7 +273,8 @@ comment on function engine.accept_alert(public.webhook_endpoints, jsonb, engine.
 alter function engine.accept_alert(public.webhook_endpoints, jsonb, engine.alert, uuid []) owner to empire_engine;
 
 create function engine.ingest(p jsonb) returns jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   r constant engine.alert := engine.read_alert(p);
   e public.webhook_endpoints;

@@ -198,7 +198,8 @@ alter function engine.take_heads(text, public.executor, public.lane, integer, in
 create function engine.claim(
   p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer
 ) returns setof jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_token constant bigint := nextval('engine.lease_token');
   v_ids bigint [];
@@ -219,7 +220,8 @@ revoke all on function engine.claim(text, text, text, integer, integer) from pub
 grant execute on function engine.claim(text, text, text, integer, integer) to empire_worker;
 
 create function engine.heartbeat(p_worker text, p_tokens bigint [], p_lease_ms integer) returns jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_alive bigint [];
@@ -307,7 +309,8 @@ comment on function engine.unsent(bigint []) is
 alter function engine.unsent(bigint []) owner to empire_engine;
 
 create function engine.defer(p_deliveries jsonb) returns jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   r record;
   v_given bigint [];
@@ -335,7 +338,8 @@ revoke all on function engine.defer(jsonb) from public;
 grant execute on function engine.defer(jsonb) to empire_worker;
 
 create function engine.release(p_deliveries jsonb) returns integer
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_given bigint [];
 begin

@@ -330,7 +330,8 @@ alter function engine.turns(bigint []) owner to empire_engine;
 
 create function engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) returns jsonb
 language plpgsql security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_ids constant bigint [] := engine.delivery_ids(p_plans);
   v_answers jsonb := '{}';
@@ -362,7 +363,8 @@ grant execute on function engine.open_orders(jsonb, boolean, integer) to empire_
 
 create function engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) returns jsonb
 language plpgsql security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   r record;
   k engine.commands;

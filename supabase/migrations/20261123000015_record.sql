@@ -332,7 +332,8 @@ alter function engine.record_held(jsonb) owner to empire_engine;
 
 create function engine.record_executions(p_results jsonb) returns jsonb
 language plpgsql security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_held bigint [];
   v_kept jsonb;
@@ -381,7 +382,8 @@ comment on function engine.bury(bigint, text, jsonb) is
 alter function engine.bury(bigint, text, jsonb) owner to empire_engine;
 
 create function engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) returns boolean
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   perform engine.lock_accounts(array[p_delivery_id]);
   if engine.held(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery_id, 'token', p_token)), false) = '{}' then

@@ -25,7 +25,8 @@ comment on function engine.rescue_one(bigint, integer) is
 alter function engine.rescue_one(bigint, integer) owner to empire_engine;
 
 create function engine.rescue(p_limit integer) returns jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   r record;
@@ -143,7 +144,8 @@ comment on function engine.may_resend(engine.commands, public.deliveries, public
 alter function engine.may_resend(engine.commands, public.deliveries, public.broker_accounts) owner to empire_engine;
 
 create function engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) returns setof jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_checker constant bigint := nextval('engine.lease_token');
 begin
@@ -310,7 +312,8 @@ alter function engine.cancel_waiting_legs(bigint) owner to empire_engine;
 
 create function engine.settle(p_results jsonb) returns jsonb
 language plpgsql security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_answer jsonb := '[]';
   v_events bigint [] := '{}';
