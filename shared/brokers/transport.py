@@ -23,12 +23,16 @@ class LeanClient(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         """One request, one answer, read to its end. Raises httpx.HTTPError."""
-        response = await self._transport.handle_async_request(request)
-        response.request = request
         try:
-            await response.aread()
-        finally:
-            await response.aclose()
+            response = await self._transport.handle_async_request(request)
+            response.request = request
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            # The transport lets some of aiohttp's errors through, such as a status line that is none.
+            raise httpx.RemoteProtocolError(str(error) or type(error).__name__, request=request) from error
         return response
 
 

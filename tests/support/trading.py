@@ -134,7 +134,8 @@ async def _open_account(trader: Trader, mode: str, server: str | None, balance: 
         insert into public.broker_connections (id, user_id, broker, environment, server, status)
         values ('{account}', '{trader.user}', 'paper', 'simulated', nullif('{server or ""}', ''), 'connected');
         insert into public.broker_accounts (id, connection_id, user_id, broker, account_id, margin_mode,
-          trading_enabled) values ('{account}', '{account}', '{trader.user}', 'paper', 'P{account[:8]}', '{mode}', true);
+          trading_enabled) values ('{account}', '{account}', '{trader.user}', 'paper', 'P{account[:8]}',
+          '{mode}', true);
         insert into engine.paper_accounts (account_id, balance) values ('{account}', {balance});
         insert into public.webhook_endpoint_accounts (endpoint_id, account_id, user_id)
         values ('{trader.endpoint}', '{account}', '{trader.user}');

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from shared import codec
 from shared.models.alert import Alert, BreakEven, Intent, Target, Trail
-from shared.models.alert_parse import parse_alert
+from shared.models.alert_parse import parse_alert, validate_alert
 from shared.models.enums import OrderType, StopMode
 from shared.models.problem import Problem
 from shared.models.signal import BreakEvenSpec, Signal, StopSpec, TrailSpec
@@ -17,8 +18,17 @@ def signal_of(body: str) -> Signal | tuple[Problem, ...]:
 
     Remembered: one alert for a hundred accounts is read once.
     """
-    alert = parse_alert(body.encode())
+    alert = _alert(body)
     return _signal(alert.intent) if isinstance(alert, Alert) else tuple(alert)
+
+
+def _alert(body: str) -> Alert | list[Problem]:
+    """The strict reader has refused bad JSON at the door; here it is needed only to say what is wrong."""
+    try:
+        alert = validate_alert(codec.decode(body))
+    except codec.NotReadable:
+        return parse_alert(body.encode())
+    return alert if isinstance(alert, Alert) else parse_alert(body.encode())
 
 
 def _signal(intent: Intent) -> Signal:

@@ -14,12 +14,18 @@ from shared.models.trading import AccountSnapshot
 from shared.risk.decision import Check, Note, Sizing
 
 Detail = dict[str, Any]
+_MANY = (list, dict, tuple, str)
 MOST = 20
 """Entries of a list in the trace, at most."""
 
 
 def _said(**values: Any) -> Detail:
-    return {name: value for name, value in values.items() if value not in (None, (), [], {}, False)}
+    """What there is to say: no None, no False, nothing empty; 0 is something."""
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and value is not False and (value or type(value) not in _MANY)
+    }
 
 
 def of_signal(signal: Signal) -> Detail:
@@ -94,7 +100,7 @@ def of_legs(legs: Iterable[Leg]) -> list[Detail]:
     """Legs in short."""
     return [
         _said(
-            leg=leg.leg + 0,
+            leg=leg.leg,
             kind=leg.kind,
             symbol=leg.symbol,
             side=leg.side,
