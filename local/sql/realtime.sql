@@ -134,6 +134,7 @@ begin
   end loop;
 end
 $$;
+alter function realtime.refuse_foreign_ddl() owner to supabase_realtime_admin;
 comment on function realtime.refuse_foreign_ddl() is 'Keeps schema realtime as closed to role postgres as it is on hosted Supabase.';
 comment on function realtime.refuse_foreign_drop() is 'Keeps schema realtime as closed to role postgres as it is on hosted Supabase.';
 revoke execute on function realtime.refuse_foreign_ddl() from public, anon, authenticated, service_role;

@@ -204,18 +204,18 @@ Deno.test("administrators make, list, change, ban and delete users", async () =>
     email,
     password,
     email_confirm: true,
-    app_metadata: { role: "admin" },
+    app_metadata: { team: "desk" },
   });
   assert.equal(made.error, null);
   const id = made.data.user!.id;
   assert.equal((await service.createUser({ email, password })).error!.code, "email_exists");
   const user = client();
   assert.equal((await user.auth.signInWithPassword({ email, password })).error, null);
-  assert.equal(((await claimsOf(user)).app_metadata as { role: string }).role, "admin");
+  assert.equal(((await claimsOf(user)).app_metadata as { team: string }).team, "desk");
   const listed = await service.listUsers({ page: 1, perPage: 1000 });
   assert.ok(listed.data.users.some((found) => found.id === id));
-  const changed = await service.updateUserById(id, { user_metadata: { a: 1 }, app_metadata: { role: null } });
-  assert.deepEqual([changed.data.user!.user_metadata.a, changed.data.user!.app_metadata.role], [
+  const changed = await service.updateUserById(id, { user_metadata: { a: 1 }, app_metadata: { team: null } });
+  assert.deepEqual([changed.data.user!.user_metadata.a, changed.data.user!.app_metadata.team], [
     1,
     undefined,
   ]);
