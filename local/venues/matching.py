@@ -288,7 +288,8 @@ class Book:
         return next((each for each in self.holdings.values() if each.contract == contract), None)
 
     def _leave(self, order: Order, holding: Holding, qty: Decimal, at: Decimal) -> None:
-        profit = self._money(holding.contract, holding.side, qty, holding.average, at)
+        # Booked in cents, as brokers do: the balance stays the sum of what was told.
+        profit = round(self._money(holding.contract, holding.side, qty, holding.average, at), 2)
         self.balance += profit
         holding.qty -= qty
         order.position_id = holding.id

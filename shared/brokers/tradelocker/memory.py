@@ -31,7 +31,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._positions: OrderedDict[str, KnownPosition] = OrderedDict()
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told: OrderedDict[str, str] = OrderedDict()
         self._oldest: datetime | None = None
         self._looked = False
 
@@ -49,15 +49,15 @@ class Memory:
         if row.position_id and row.average is not None:
             self._put(row.position_id, KnownPosition(row.side, row.average, row.instrument_id))
 
-    def told(self, order_id: str) -> None:
+    def told(self, order_id: str, client_order_id: str) -> None:
         """This order's fill was the answer to a command: it cannot be the answer to another."""
-        self._told[order_id] = None
+        self._told[order_id] = client_order_id
         if len(self._told) > KEPT:
             self._told.popitem(last=False)
 
-    def was_told(self, order_id: str) -> bool:
-        """Whether the fill of an order belongs to a command already."""
-        return order_id in self._told
+    def is_anothers(self, order_id: str, client_order_id: str) -> bool:
+        """Whether the fill of an order was the answer to another command."""
+        return self._told.get(order_id, client_order_id) != client_order_id
 
     def saw_working(self, rows: Iterable[OrderRow]) -> None:
         """Orders that work: history is asked for from the oldest on, whichever date its filter means."""

@@ -80,7 +80,7 @@ class Sender:
 
     async def _placed(self, command: Sent, row: OrderRow) -> Outcome:
         lens = await self._desk.lens()
-        self._desk.memory.told(row.id)
+        self._desk.memory.told(row.id, command.client_order_id)
         self._desk.memory.opened(row)
         position: Position | None = None
         if row.is_final and row.filled and row.position_id is not None:
@@ -150,7 +150,7 @@ class Sender:
             mine = [
                 each
                 for each in closings(history, position_id, leg.side, command.submitted_at - SKEW)
-                if not self._desk.memory.was_told(each.id)
+                if not self._desk.memory.is_anothers(each.id, command.client_order_id)
             ]
             seen[:] = _matching(mine, leg.qty)
             done = sum((each.filled for each in seen), Decimal(0))
@@ -160,37 +160,32 @@ class Sender:
         return await self._closing(command, seen, complete is not None)
 
     async def _closing(self, command: Sent, rows: list[OrderRow], complete: bool) -> Accepted:
-        lens, leg = await self._desk.lens(), command.leg
         if not rows:
             return Accepted(None, OrderStatus.WORKING)
-        fills = []
+        lens, fills = await self._desk.lens(), []
         for row in rows:
-            self._desk.memory.told(row.id)
-            fills.append(
-                lens.fill(row, Effect.CLOSE, command.client_order_id, await self._desk.realised(row))
-            )
+            self._desk.memory.told(row.id, command.client_order_id)
+            realised = await self._desk.realised(row)
+            fills.append(lens.fill(row, Effect.CLOSE, command.client_order_id, realised))
         qty = sum((each.qty for each in fills), Decimal(0))
         average = sum((each.qty * each.price for each in fills), Decimal(0)) / qty
-        rest = None if leg.held_qty is None else max(leg.held_qty - qty, Decimal(0))
-        known = self._desk.memory.position(leg.venue_position_id)
         ended = all(each.is_final for each in rows)
         status = OrderStatus.FILLED if complete else OrderStatus.CANCELED if ended else OrderStatus.WORKING
-        positions: tuple[Position, ...] = ()
-        if rest is not None and known is not None:
-            symbol, key = lens.symbol(known.instrument_id), lens.key(known.instrument_id)
-            positions = (
-                Position(
-                    account_id=lens.account_id,
-                    venue_position_id=leg.venue_position_id or "",
-                    symbol=symbol,
-                    root=symbol,
-                    side=known.side,
-                    qty=rest,
-                    entry_price=known.average,
-                    venue_symbol=key,
-                ),
-            )
-        return Accepted(rows[-1].id, status, qty, average, tuple(fills), positions)
+        left = await _or(None, self._left(command.leg, qty))
+        return Accepted(rows[-1].id, status, qty, average, tuple(fills), (left,) if left else ())
+
+    async def _left(self, leg: Leg, closed: Decimal) -> Position | None:
+        """The position after a close: gone, or as the lists show it; None where they do not show it yet."""
+        known = self._desk.memory.position(leg.venue_position_id)
+        if leg.held_qty is None or leg.venue_position_id is None or known is None:
+            return None
+        lens, rest = await self._desk.lens(), leg.held_qty - closed
+        if rest <= 0:
+            return lens.gone(leg.venue_position_id, known)
+        row = {each.id: each for each in await self._desk.positions()}.get(leg.venue_position_id)
+        if row is None or row.qty != rest:
+            return None
+        return lens.position(row, {each.id: each for each in await self._desk.orders()})
 
     # Working orders and protection.
 

@@ -49,7 +49,7 @@ class Settler:
         if not mine:
             return await self._not_found(command, entries)
         [row] = mine.values()
-        self._desk.memory.told(row.id)
+        self._desk.memory.told(row.id, command.client_order_id)
         self._desk.memory.opened(row)
         lens = await self._desk.lens()
         held = next((each for each in positions if each.id == row.position_id), None)
@@ -63,7 +63,7 @@ class Settler:
             for each in entries
             if looks_like(each, leg.side, leg.type, leg.qty)
             and (each.created is None or each.created >= command.submitted_at - SKEW)
-            and not self._desk.memory.was_told(each.id)
+            and not self._desk.memory.is_anothers(each.id, command.client_order_id)
         ]
         if strangers:
             # It may be ours with the tag lost, or the trader's own: only a person can tell.
@@ -76,15 +76,15 @@ class Settler:
         if leg.venue_position_id is None:
             return await self._symbol_closed(command)
         held = next((e for e in await self._desk.positions() if e.id == leg.venue_position_id), None)
-        before = leg.held_qty
-        untouched = held is not None and (before is None or held.qty >= before)
-        if untouched or (held is not None and leg.qty is None):
+        if held is not None and (leg.qty is None or (leg.held_qty is not None and held.qty >= leg.held_qty)):
             return self._absent(command)
         accepted = await self._sender.closed(command, 0)
         if accepted.fills:
             return Found(replace(accepted, status=OrderStatus.FILLED) if held is None else accepted)
         if held is None:
             return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
+        if leg.held_qty is None:
+            return self._absent(command)
         return self._absent(command, CannotTell(f"{held.qty} is left, and history does not show why"))
 
     async def _symbol_closed(self, command: Sent) -> Lookup:

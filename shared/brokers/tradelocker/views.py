@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from shared.brokers.tradelocker.catalogue import Names
+from shared.brokers.tradelocker.memory import KnownPosition
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.models.enums import Effect, OrderStatus, OrderType, Side
 from shared.models.outcome import Accepted, Rejected
@@ -122,6 +123,20 @@ class Lens:
             take_profit=take_profit,
             opened_at=row.at,
             venue_symbol=self.key(row.instrument_id),
+        )
+
+    def gone(self, position_id: str, known: KnownPosition) -> Position:
+        """A position that was closed: nothing is left of it."""
+        symbol = self.symbol(known.instrument_id)
+        return Position(
+            account_id=self.account_id,
+            venue_position_id=position_id,
+            symbol=symbol,
+            root=symbol,
+            side=known.side,
+            qty=Decimal(0),
+            entry_price=known.average,
+            venue_symbol=self.key(known.instrument_id),
         )
 
     def entry(self, row: OrderRow, tag: str, position: Position | None = None) -> Accepted | Rejected:

@@ -1,0 +1,546 @@
+"""What every broker adapter must do, driven through the port against its simulator.
+
+An adapter passes by subclassing `BrokerContract` and giving it a `venue` fixture (see `ContractVenue`). What an adapter
+cannot do it declares in its capabilities, and the contract asks for a clear refusal then. Nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+import pytest
+
+from shared.brokers.port import Broker, ReadFailed, Sent, WrittenAhead
+from shared.models.command import Leg, Protection
+from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType, Side
+from shared.models.market import Instrument
+from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Outcome, Rejected, Unknown
+from shared.models.reasons import Reason
+from shared.models.trading import Position
+
+T = TypeVar("T")
+D = Decimal
+PATIENCE_S = 20.0
+_numbers = itertools.count(1)
+
+
+class ContractVenue(Protocol):
+    """One simulator with one fresh account, and what an adapter's fixture has to say about it.
+
+    Faults are named as in local.venues.faults; operations are the kinds of commands: place, close, cancel, modify,
+    protect, and `reads` for every read.
+    """
+
+    symbol: str
+    """A TradingView symbol that the account trades, whose price the fixture holds at `bid` / `ask`."""
+    bid: Decimal
+    ask: Decimal
+    qty: Decimal
+    """A small quantity; twice and thrice of it are on the step too."""
+
+    async def connect(self) -> Broker:
+        """A new broker of the account, as another worker would have it: it remembers nothing."""
+
+    async def connect_elsewhere(self) -> Broker:
+        """A broker whose login has no such account. Must raise ReadFailed."""
+
+    def fault(self, kind: str, operation: str, *, value: str = "", times: int | None = 1) -> None:
+        """Let something go wrong."""
+
+    def clear(self) -> None:
+        """Let everything work again."""
+
+    def price(self, bid: Decimal, ask: Decimal) -> None:
+        """Move the symbol's price."""
+
+    def orders_made(self) -> int:
+        """How many orders the account's book has made of placements (not of closes, stops or targets)."""
+
+    def net(self) -> Decimal:
+        """The account's net quantity as the book has it, long is positive."""
+
+    def down(self) -> None:
+        """Stop the simulator: nobody listens any more."""
+
+
+def sent(leg: Leg, at: datetime | None = None) -> Sent:
+    """A leg as it goes out."""
+    number = next(_numbers)
+    name = f"t{time.time_ns():x}-{number}"[:26]
+    return Sent(number, name, leg, WrittenAhead(), at or datetime.now(UTC))
+
+
+def entry(instrument: Instrument, qty: Decimal, **changes: object) -> Leg:
+    """A market order to buy, unless changed."""
+    values: dict[str, object] = {"kind": CommandKind.PLACE, "side": Side.BUY, "qty": qty, **changes}
+    return _leg(instrument, **values)
+
+
+def close_of(instrument: Instrument, position: Position, qty: Decimal | None = None) -> Leg:
+    """The venue's own close of a position, or of a part of it."""
+    return _leg(
+        instrument,
+        kind=CommandKind.CLOSE,
+        side=position.side.opposite,
+        qty=qty,
+        held_qty=position.qty,
+        reduce_only=True,
+        venue_position_id=position.venue_position_id,
+    )
+
+
+def _leg(instrument: Instrument, **values: object) -> Leg:
+    names = {"symbol": instrument.symbol, "venue_symbol": instrument.venue_symbol, "root": instrument.root}
+    return Leg(leg=0, **names, **values)  # type: ignore[arg-type]
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
+    """What `look` finds before the deadline."""
+    by = time.monotonic() + PATIENCE_S
+    while time.monotonic() < by:
+        found = await look()
+        if found is not None:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never happened: {what}")
+
+
+async def instrument_of(broker: Broker, venue: ContractVenue) -> Instrument:
+    found = await broker.instrument(venue.symbol)
+    assert found is not None
+    return found
+
+
+def accepted(outcome: Outcome) -> Accepted:
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def rejected(outcome: Outcome) -> Rejected:
+    assert isinstance(outcome, Rejected), outcome
+    return outcome
+
+
+async def settled(broker: Broker, command: Sent) -> Lookup:
+    """What the lookups come to: asked until one of them can tell."""
+
+    async def look() -> Lookup | None:
+        answer = await broker.lookup(command)
+        return None if isinstance(answer, CannotTell) else answer
+
+    return await eventually(look, "a lookup that can tell")
+
+
+async def open_position(broker: Broker, instrument: Instrument, qty: Decimal) -> Position:
+    accepted(await broker.execute(sent(entry(instrument, qty))))
+    return await only_position(broker)
+
+
+async def only_position(broker: Broker) -> Position:
+    async def look() -> Position | None:
+        positions = (await broker.snapshot()).positions
+        return positions[0] if len(positions) == 1 else None
+
+    return await eventually(look, "exactly one position")
+
+
+DOUBTS = [
+    pytest.param("drop_after_read", 0, id="connection dropped after reading"),
+    pytest.param("drop_after_accept", 1, id="connection dropped after accepting"),
+    pytest.param("hang_after_accept", 1, id="hangs after accepting"),
+    pytest.param("error_before", 0, id="500 and nothing done"),
+    pytest.param("error_after", 1, id="502 although it was done"),
+    pytest.param("garbled", 1, id="an answer cut in the middle"),
+]
+
+
+class BrokerContract:
+    """The contract. `venue` comes from the subclass's module."""
+
+    async def test_instruments_say_what_they_are(self, venue: ContractVenue) -> None:
+        """An instrument has a grid, a value of its tick and names; an unknown symbol is None."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        assert min(instrument.tick_size, instrument.qty_step, instrument.qty_min, instrument.tick_value) > 0
+        assert instrument.qty_min <= venue.qty <= instrument.qty_max
+        assert instrument.venue_symbol
+        assert await broker.instrument("NOSUCH:XYZZY9") is None
+
+    async def test_quotes_are_the_market(self, venue: ContractVenue) -> None:
+        """Where an adapter has quotes they are the venue's bid and ask of this moment."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        quote = await broker.quote(instrument, venue.ask)
+        assert quote is not None
+        assert datetime.now(UTC) - quote.at < timedelta(seconds=5)
+        if broker.capabilities.quotes:
+            assert (quote.bid, quote.ask) == (venue.bid, venue.ask)
+
+    async def test_a_fresh_account_is_flat(self, venue: ContractVenue) -> None:
+        """A snapshot has money, and no position or order where there is none."""
+        seen = await (await venue.connect()).snapshot()
+        assert seen.balance > 0
+        assert seen.equity > 0
+        assert not seen.positions
+        assert not seen.orders
+
+    async def test_a_market_order_is_filled_once(self, venue: ContractVenue) -> None:
+        """Outcome, snapshot and fills tell the same story, and the venue has one order."""
+        broker = await venue.connect()
+        instrument, began = await instrument_of(broker, venue), datetime.now(UTC) - timedelta(seconds=2)
+        done = accepted(await broker.execute(sent(entry(instrument, venue.qty))))
+        assert (done.status, done.filled_qty) == (OrderStatus.FILLED, venue.qty)
+        assert done.avg_price == venue.ask
+        [fill] = done.fills
+        assert (fill.effect, fill.qty, fill.symbol) == (Effect.OPEN, venue.qty, instrument.symbol)
+        position = await only_position(broker)
+        assert (position.side, position.qty, position.symbol) == (Side.BUY, venue.qty, instrument.symbol)
+        assert position.venue_position_id == fill.venue_position_id
+        assert [each.venue_fill_id for each in await broker.fills(began)] == [fill.venue_fill_id]
+        assert venue.orders_made() == 1
+
+    async def test_stop_and_target_protect_from_the_start(self, venue: ContractVenue) -> None:
+        """Stop and target of an entry are on the position, and working orders that only reduce."""
+        broker = await venue.connect()
+        position = await self._protected(broker, venue)
+        guards = await eventually(lambda: self._guards(broker), "two orders that protect")
+        assert {each.qty for each in guards} == {position.qty}
+        assert all(each.client_order_id is None for each in guards)
+
+    async def test_dropped_protection_is_set_again(self, venue: ContractVenue) -> None:
+        """A venue that takes an order and silently forgets its stop does not leave the position naked."""
+        broker = await venue.connect()
+        venue.fault("drop_bracket", "place")
+        await self._protected(broker, venue)
+
+    async def test_protection_moves_and_goes(self, venue: ContractVenue) -> None:
+        """A stop moves, a target is removed, and what is not named stays."""
+        broker = await venue.connect()
+        position = await self._protected(broker, venue)
+        stop = venue.bid - 40 * (await instrument_of(broker, venue)).tick_size
+        moved = await self._protect(broker, venue, position, Protection(stop_loss=stop))
+        assert (moved.stop_loss, moved.take_profit) == (stop, position.take_profit)
+        cleared = await self._protect(broker, venue, position, Protection(clear_take_profit=True))
+        assert (cleared.stop_loss, cleared.take_profit) == (stop, None)
+
+    async def test_a_limit_order_waits_moves_and_is_canceled(self, venue: ContractVenue) -> None:
+        """A limit order away from the market works, keeps its id when changed, and is gone when canceled."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        low = venue.bid - 100 * instrument.tick_size
+        command = sent(entry(instrument, venue.qty, type=OrderType.LIMIT, price=low))
+        placed = accepted(await broker.execute(command))
+        assert placed.status is OrderStatus.WORKING
+        assert placed.venue_order_id is not None
+        [order] = (await broker.snapshot()).orders
+        assert (order.venue_order_id, order.price, order.is_entry) == (placed.venue_order_id, low, True)
+        assert order.client_order_id == command.client_order_id
+        lower = low - instrument.tick_size
+        change = _leg(
+            instrument, kind=CommandKind.MODIFY, venue_order_id=placed.venue_order_id, price=lower,
+            side=Side.BUY, type=OrderType.LIMIT,
+        )  # fmt: skip
+        accepted(await broker.execute(sent(change)))
+        [order] = (await broker.snapshot()).orders
+        assert (order.venue_order_id, order.price) == (placed.venue_order_id, lower)
+        assert (
+            accepted(await self._cancel(broker, instrument, placed.venue_order_id)).status
+            is OrderStatus.CANCELED
+        )
+        assert not (await broker.snapshot()).orders
+        late = rejected(await self._cancel(broker, instrument, placed.venue_order_id))
+        assert late.reason is Reason.ORDER_NOT_FOUND
+
+    async def test_a_stop_order_fires(self, venue: ContractVenue) -> None:
+        """A stop order waits until the market reaches it; its fill is told afterwards."""
+        broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
+        instrument = await instrument_of(broker, venue)
+        trigger = venue.ask + 20 * instrument.tick_size
+        command = sent(entry(instrument, venue.qty, type=OrderType.STOP, stop_price=trigger))
+        assert accepted(await broker.execute(command)).status is OrderStatus.WORKING
+        venue.price(venue.bid + 30 * instrument.tick_size, venue.ask + 30 * instrument.tick_size)
+
+        async def look() -> bool | None:
+            fills = await broker.fills(began)
+            return [each.client_order_id for each in fills] == [command.client_order_id] or None
+
+        assert await eventually(look, "the stop order's fill")
+        assert venue.net() == venue.qty
+
+    async def test_a_stop_loss_closes(self, venue: ContractVenue) -> None:
+        """When the stop is hit the position is gone, its target too, and the fill is a closing one."""
+        broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
+        position = await self._protected(broker, venue)
+        tick = (await instrument_of(broker, venue)).tick_size
+        venue.price(venue.bid - 80 * tick, venue.ask - 80 * tick)
+
+        async def look() -> list[Effect] | None:
+            seen, fills = await broker.snapshot(), await broker.fills(began)
+            return [each.effect for each in fills] if len(fills) == 2 and not seen.orders else None
+
+        assert await eventually(look, "two fills and no order") == [Effect.OPEN, Effect.CLOSE]
+        assert not (await broker.snapshot()).positions
+        assert position.qty == venue.qty
+
+    async def test_a_position_is_closed_in_parts(self, venue: ContractVenue) -> None:
+        """A partial close keeps the position, a full one ends it, and nothing is ever turned around."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        position = await open_position(broker, instrument, 3 * venue.qty)
+        part = accepted(await broker.execute(sent(close_of(instrument, position, venue.qty))))
+        assert (part.status, part.filled_qty) == (OrderStatus.FILLED, venue.qty)
+        assert [each.effect for each in part.fills] == [Effect.CLOSE]
+        rest = await only_position(broker)
+        assert (rest.venue_position_id, rest.qty) == (position.venue_position_id, 2 * venue.qty)
+        whole = accepted(await broker.execute(sent(close_of(instrument, rest))))
+        assert (whole.status, whole.filled_qty) == (OrderStatus.FILLED, 2 * venue.qty)
+        assert [each.qty for each in whole.positions] == [D(0)]
+        assert venue.net() == 0
+
+    async def test_what_is_not_there_is_refused(self, venue: ContractVenue) -> None:
+        """Closing what was closed and canceling what never was are refusals with our word for them."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        position = await open_position(broker, instrument, venue.qty)
+        accepted(await broker.execute(sent(close_of(instrument, position))))
+        again = rejected(await broker.execute(sent(close_of(instrument, position))))
+        assert again.reason is Reason.POSITION_NOT_FOUND
+        assert (
+            rejected(await self._cancel(broker, instrument, "7000000000000000001")).reason
+            is Reason.ORDER_NOT_FOUND
+        )
+        assert venue.net() == 0
+
+    async def test_opposite_orders_hedge_or_net_as_declared(self, venue: ContractVenue) -> None:
+        """Buy and sell leave two positions on a hedging account and none on a netting one."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        for side in (Side.BUY, Side.SELL):
+            accepted(await broker.execute(sent(entry(instrument, venue.qty, side=side))))
+        positions = (await broker.snapshot()).positions
+        assert len(positions) == (2 if broker.capabilities.hedging else 0)
+        assert venue.net() == 0
+
+    async def test_reduce_only_never_opens(self, venue: ContractVenue) -> None:
+        """A reduce-only order on a flat account is refused, or does nothing."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        outcome = await broker.execute(sent(entry(instrument, venue.qty, side=Side.SELL, reduce_only=True)))
+        assert isinstance(outcome, Rejected) or accepted(outcome).status is OrderStatus.CANCELED
+        assert venue.net() == 0
+
+    @pytest.mark.parametrize(("fault", "made"), DOUBTS)
+    async def test_a_doubtful_entry_is_unknown_and_found_out(
+        self, venue: ContractVenue, fault: str, made: int
+    ) -> None:
+        """No answer is Unknown, never a refusal; asking the venue tells whether it arrived; it is sent once."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault(fault, "place")
+        command = sent(entry(instrument, venue.qty))
+        outcome = await broker.execute(command)
+        assert isinstance(outcome, Unknown), outcome
+        answer = await settled(await venue.connect(), command)
+        assert venue.orders_made() == made
+        assert isinstance(answer, Found if made else Absent)
+        if isinstance(answer, Found):
+            assert accepted(answer.outcome).filled_qty == venue.qty
+
+    @pytest.mark.parametrize(("fault", "done"), DOUBTS)
+    @pytest.mark.parametrize("whole", [True, False], ids=["whole", "part"])
+    async def test_a_doubtful_close_is_found_out(
+        self, venue: ContractVenue, fault: str, done: int, whole: bool
+    ) -> None:
+        """The same for a close, of everything and of a part: the position tells."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        position = await open_position(broker, instrument, 3 * venue.qty)
+        venue.fault(fault, "close")
+        command = sent(close_of(instrument, position, None if whole else venue.qty))
+        assert isinstance(await broker.execute(command), Unknown)
+        answer = await settled(await venue.connect(), command)
+        assert isinstance(answer, Found if done else Absent)
+        assert venue.net() == 3 * venue.qty - done * (3 if whole else 1) * venue.qty
+
+    @pytest.mark.parametrize("fault", ["rate_limit_json", "rate_limit_text"])
+    async def test_too_fast_is_refused_and_nothing_is_done(self, venue: ContractVenue, fault: str) -> None:
+        """429, as JSON or as plain text, is a refusal: nothing was done, and nothing is sent again."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault(fault, "place")
+        outcome = rejected(await broker.execute(sent(entry(instrument, venue.qty))))
+        assert outcome.reason is Reason.BROKER_BUSY
+        assert venue.orders_made() == 0
+
+    async def test_an_ended_session_costs_no_order(self, venue: ContractVenue) -> None:
+        """A token that is suddenly not good any more is replaced, and the order goes out, once."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("expired_token", "place")
+        assert accepted(await broker.execute(sent(entry(instrument, venue.qty)))).status is OrderStatus.FILLED
+        assert venue.orders_made() == 1
+
+    async def test_a_late_answer_is_waited_for(self, venue: ContractVenue) -> None:
+        """An answer that comes late, but in time, is the outcome."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("late", "place", value="0.3")
+        assert accepted(await broker.execute(sent(entry(instrument, venue.qty)))).filled_qty == venue.qty
+
+    async def test_a_late_fill_is_seen(self, venue: ContractVenue) -> None:
+        """An order that is filled a moment after it was taken: the outcome or a lookup says filled."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("late_fill", "place", value="0.4")
+        command = sent(entry(instrument, venue.qty))
+        outcome = accepted(await broker.execute(command))
+
+        async def look() -> bool | None:
+            if outcome.status is OrderStatus.FILLED:
+                return True
+            answer = await broker.lookup(command)
+            done = isinstance(answer, Found) and accepted(answer.outcome).status is OrderStatus.FILLED
+            return done or None
+
+        assert await eventually(look, "the fill")
+
+    async def test_a_partial_fill_is_told_as_it_is(self, venue: ContractVenue) -> None:
+        """Half filled is half filled: the quantity that was filled, and no claim of the rest."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("partial_fill", "place", value="0.5")
+        outcome = accepted(await broker.execute(sent(entry(instrument, 2 * venue.qty))))
+        assert outcome.filled_qty == venue.qty
+        assert outcome.status in (OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCELED)
+        assert venue.net() == venue.qty
+
+    async def test_a_later_refusal_is_a_refusal(self, venue: ContractVenue) -> None:
+        """An order that was taken and then turned down is Rejected, now or when asked about."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("refuse_later", "place")
+        outcome = await broker.execute(sent(entry(instrument, venue.qty)))
+        assert isinstance(outcome, Rejected)
+        assert venue.net() == 0
+
+    async def test_what_was_never_sent_is_absent(self, venue: ContractVenue) -> None:
+        """An order that never left is absent, and not before the lists have had time to show it."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        command = sent(entry(instrument, venue.qty))
+        if broker.capabilities.lookup_lag_s > 0:
+            assert isinstance(await broker.lookup(command), CannotTell)
+        assert isinstance(await settled(broker, command), Absent)
+        lag = float(broker.capabilities.lookup_lag_s)
+        assert (datetime.now(UTC) - command.submitted_at).total_seconds() >= lag
+
+    async def test_lists_that_lag_do_not_fool_a_lookup(self, venue: ContractVenue) -> None:
+        """While the lists lag, an order that did arrive is never said to be absent."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        lag = min(float(broker.capabilities.lookup_lag_s) * 0.7, 1.0)
+        venue.fault("lag_lists", "reads", value=str(lag or 0.1), times=None)
+        venue.fault("drop_after_accept", "place")
+        command = sent(entry(instrument, venue.qty))
+        assert isinstance(await broker.execute(command), Unknown)
+        assert isinstance(await settled(broker, command), Found)
+
+    async def test_a_tag_that_is_there_twice_is_not_judged(self, venue: ContractVenue) -> None:
+        """A venue that did it twice: an enforcing one cannot; for another a lookup says that it cannot tell."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("duplicate_tag", "place")
+        command = sent(entry(instrument, venue.qty))
+        await broker.execute(command)
+        answer = await broker.lookup(command)
+        enforced = broker.capabilities.client_id == "enforced"
+        assert isinstance(answer, Found if enforced else CannotTell)
+
+    async def test_an_order_that_lost_its_tag_is_left_to_a_person(self, venue: ContractVenue) -> None:
+        """Where only a label names our order and the venue loses it, it is neither adopted nor sent again."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("strip_comment", "place")
+        venue.fault("drop_after_accept", "place")
+        command = sent(entry(instrument, venue.qty), datetime.now(UTC) - timedelta(seconds=60))
+        assert isinstance(await broker.execute(command), Unknown)
+        answer = await broker.lookup(command)
+        enforced = broker.capabilities.client_id == "enforced"
+        assert isinstance(answer, Found if enforced else CannotTell)
+
+    async def test_reads_are_tried_again(self, venue: ContractVenue) -> None:
+        """One failure of a read, of any kind, is not noticed."""
+        broker = await venue.connect()
+        for fault in (
+            "drop_after_read",
+            "error_before",
+            "rate_limit_json",
+            "rate_limit_text",
+            "expired_token",
+            "garbled",
+        ):
+            venue.fault(fault, "reads")
+            assert (await broker.snapshot()).balance > 0
+
+    async def test_a_read_that_fails_is_not_a_flat_account(self, venue: ContractVenue) -> None:
+        """When the venue cannot be read the snapshot raises; it is never empty."""
+        broker = await venue.connect()
+        venue.fault("error_before", "reads", times=None)
+        with pytest.raises(ReadFailed):
+            await broker.snapshot()
+        with pytest.raises(ReadFailed):
+            await broker.fills(datetime.now(UTC))
+
+    async def test_another_login_is_refused(self, venue: ContractVenue) -> None:
+        """A login that does not have the account gives no broker: nothing can go to a wrong account."""
+        with pytest.raises(ReadFailed):
+            await venue.connect_elsewhere()
+
+    async def test_a_venue_that_is_not_there_was_sent_nothing(self, venue: ContractVenue) -> None:
+        """A connection that could not be made is a refusal by us: provably nothing left."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.down()
+        # A connection that was kept may only turn out to be dead by the first request on it: that one is in doubt.
+        assert isinstance(await broker.execute(sent(entry(instrument, venue.qty))), Unknown | Rejected)
+        outcome = rejected(await broker.execute(sent(entry(instrument, venue.qty))))
+        assert outcome.reason is Reason.BROKER_UNREACHABLE
+
+    # Steps that several tests share.
+
+    async def _protected(self, broker: Broker, venue: ContractVenue) -> Position:
+        instrument = await instrument_of(broker, venue)
+        wanted = Protection(venue.bid - 50 * instrument.tick_size, venue.ask + 90 * instrument.tick_size)
+        accepted(await broker.execute(sent(entry(instrument, venue.qty, protection=wanted))))
+
+        async def look() -> Position | None:
+            position = await only_position(broker)
+            levels = position.stop_loss, position.take_profit
+            return position if levels == (wanted.stop_loss, wanted.take_profit) else None
+
+        return await eventually(look, f"stop {wanted.stop_loss} and target {wanted.take_profit}")
+
+    async def _guards(self, broker: Broker) -> list[object] | None:
+        orders = [each for each in (await broker.snapshot()).orders if each.reduce_only]
+        return list(orders) if len(orders) == 2 else None
+
+    async def _protect(
+        self, broker: Broker, venue: ContractVenue, position: Position, wanted: Protection
+    ) -> Position:
+        leg = _leg(
+            await instrument_of(broker, venue), kind=CommandKind.PROTECT, side=position.side, qty=position.qty,
+            venue_position_id=position.venue_position_id, protection=wanted,
+        )  # fmt: skip
+        accepted(await broker.execute(sent(leg)))
+        return await only_position(broker)
+
+    async def _cancel(self, broker: Broker, instrument: Instrument, order_id: str) -> Outcome:
+        return await broker.execute(
+            sent(_leg(instrument, kind=CommandKind.CANCEL, venue_order_id=order_id, side=Side.BUY))
+        )
