@@ -1,0 +1,18 @@
+"""One road per test, in a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.integration.engine.road import Road
+from tests.support.clusters import Database
+
+
+@pytest.fixture
+async def road(database: Database) -> AsyncIterator[Road]:
+    """Connected as superuser, worker and edge; nothing that must never be is there at the end."""
+    connected = await Road.on(database)
+    yield connected
+    await connected.close()
