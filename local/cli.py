@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -55,12 +54,17 @@ def up(
         _err.print(f"The stack is already running (pid {running.state.pid}).")
         _show(running.as_dict())
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the stack must not outlive us
     supervisor = _start(paths, UpOptions(port, pg, host, workers))
-    started = installation(paths)
-    if started is not None:
-        _show(started.as_dict())
-    if not detach:
-        raise typer.Exit(_stay(supervisor))
+    try:
+        started = installation(paths)
+        if started is not None:
+            _show(started.as_dict())
+        code = 0 if detach else supervisor.wait()
+    except KeyboardInterrupt:
+        supervisor.terminate()
+        code = supervisor.wait()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -154,17 +158,8 @@ def _start(paths: Paths, options: UpOptions) -> subprocess.Popen[bytes]:
             return start(paths, options, spinner.update)
     except _EXPECTED as error:
         _fail(str(error))
-
-
-def _stay(supervisor: subprocess.Popen[bytes]) -> int:
-    """Wait for the supervisor; Ctrl-C and SIGTERM go to it, a second one hurries it."""
-
-    def forward(_number: int, _frame: FrameType | None) -> None:
-        supervisor.send_signal(signal.SIGTERM)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, forward)
-    return supervisor.wait()
+    except KeyboardInterrupt:
+        _fail("stopped before it was ready")
 
 
 def _show(values: dict[str, Any]) -> None:

@@ -54,7 +54,12 @@ def start(
             stderr=output,
             start_new_session=True,
         )
-    _wait_ready(paths, supervisor, progress, lambda: log.read_text(errors="replace")[begin:].strip())
+    try:
+        _wait_ready(paths, supervisor, progress, lambda: log.read_text(errors="replace")[begin:].strip())
+    except KeyboardInterrupt:
+        supervisor.terminate()
+        supervisor.wait()
+        raise
     return supervisor
 
 

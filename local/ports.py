@@ -7,8 +7,10 @@ import socket
 from dataclasses import dataclass
 
 DEFAULT_BASE = 54320
+SCRATCH_BASE = 57000
+"""Throw-away clusters and tests: an installation finds the same ports again while they come and go."""
 _STRIDE = 10
-_BLOCKS = 200
+_BLOCKS = 150
 _RESERVATION = 9
 
 
@@ -65,35 +67,35 @@ class Reservation:
         self._socket.close()
 
 
-def reserve(base: int | None, preferred: int = DEFAULT_BASE) -> Reservation:
-    """The block at `base`, or PortsTaken; without a base the first free block, `preferred` first."""
+def reserve(base: int | None, preferred: int | None = None, first: int = DEFAULT_BASE) -> Reservation:
+    """The block at `base`, or PortsTaken; without a base `preferred`, else the first free one from `first` on."""
     if base is not None:
         return _reserve(base)
-    for candidate in (preferred, *range(DEFAULT_BASE, DEFAULT_BASE + _STRIDE * _BLOCKS, _STRIDE)):
+    wanted = [] if preferred is None else [preferred]
+    for candidate in (*wanted, *range(first, first + _STRIDE * _BLOCKS, _STRIDE)):
         try:
             return _reserve(candidate)
         except PortsTaken:
             continue
-    raise PortsTaken(f"No free block of ports from {DEFAULT_BASE}; name one with --port.")
+    raise PortsTaken(f"No free block of ports from {first} on; name one with --port.")
 
 
 def _reserve(base: int) -> Reservation:
     ports = Ports(base)
-    held = _bind(base + _RESERVATION)
+    held = _bind(base + _RESERVATION, as_server=False)
     try:
         for port in ports.all:
-            _bind(port).close()
+            _bind(port, as_server=True).close()
     except PortsTaken:
         held.close()
         raise
     return Reservation(ports, held)
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(port: int, as_server: bool) -> socket.socket:
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # As servers do: a port whose last connections are still in TIME_WAIT is free.
-        if port % _STRIDE != _RESERVATION:
+        if as_server:  # for a server a port whose last connections are still in TIME_WAIT is free
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(("127.0.0.1", port))
     except (OSError, OverflowError) as error:

@@ -17,7 +17,7 @@ from local.account import server_account
 from local.binaries import VERSIONS, place
 from local.child import Child, Program
 from local.paths import Paths
-from local.ports import reserve
+from local.ports import SCRATCH_BASE, reserve
 from local.postgres import Cluster
 from local.secrets import Secrets, load_or_create
 from local.supabase_cli import SupabaseCli
@@ -91,7 +91,7 @@ def scratch_cluster(version: int = 18, durable: bool = False) -> Iterator[Scratc
     home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     paths = Paths(home)
     paths.create()
-    reservation = reserve(None)
+    reservation = reserve(None, first=SCRATCH_BASE)
     secrets = load_or_create(paths.secrets)
     cluster = Cluster.at(home, reservation.ports.postgres, secrets.passwords, version, durable)
     postgres = Service(cluster.program(paths.log("postgres")))

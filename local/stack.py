@@ -15,7 +15,7 @@ from local.account import AccountError, server_account
 from local.binaries import VERSIONS, place
 from local.deno import DenoError
 from local.paths import Paths
-from local.ports import DEFAULT_BASE, PortsTaken, Reservation, reserve
+from local.ports import PortsTaken, Reservation, reserve
 from local.postgres import Cluster, PostgresError
 from local.programs import WORKERS, Boot, programs
 from local.secrets import UnsafeStart, load_or_create, refuse_open_bind
@@ -68,7 +68,7 @@ class Stack:
 
     def _write_state(self) -> None:
         children = [
-            ChildState(kept.child.program.name, kept.child.pid, kept.restarts, kept.ready)
+            ChildState(kept.child.program.name, kept.child.pid, kept.restarts, kept.ready.is_set())
             for kept in self.supervisor.kept
         ]
         boot = self.boot
@@ -92,7 +92,7 @@ def boot(paths: Paths, port: int | None, version: int) -> tuple[Boot, Reservatio
         print(f"ended {len(ended)} processes that an earlier start left behind", file=sys.stderr)
     held = load_or_create(paths.secrets)
     last = read_state(paths)
-    reservation = reserve(port, preferred=last.base_port if last else DEFAULT_BASE)
+    reservation = reserve(port, preferred=last.base_port if last else None)
     cluster = Cluster(paths.home, reservation.ports.postgres, held.passwords, version, account=account)
     return Boot(paths, held, reservation.ports, cluster, random.token_hex(8)), reservation
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.child import Child, Program
@@ -34,7 +34,7 @@ class Kept:
 
     child: Child
     restarts: int = 0
-    ready: bool = False
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Supervisor:
@@ -90,7 +90,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             raise StartFailed(_why_not(kept.child))
-        kept.ready = True
+        kept.ready.set()
         self._changed()
 
     async def _wait_ready(self, child: Child) -> bool:
@@ -108,7 +108,7 @@ class Supervisor:
             await self._until_ill(kept.child)
             if self._stopping.is_set():
                 return
-            kept.ready = False
+            kept.ready.clear()
             backoff = _FIRST_BACKOFF_S if time.monotonic() - since > _WELL_AFTER_S else backoff
             backoff = await self._restart(kept, backoff)
 
@@ -121,6 +121,7 @@ class Supervisor:
         await asyncio.to_thread(kept.child.kill)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), backoff)
+        await self._earlier_ready(kept)
         if self._stopping.is_set():
             return backoff
         kept.restarts += 1
@@ -129,6 +130,11 @@ class Supervisor:
         except (StartFailed, OSError) as error:
             print(error, file=sys.stderr)
         return min(backoff * 2, _LAST_BACKOFF_S)
+
+    async def _earlier_ready(self, kept: Kept) -> None:
+        """A child needs those before it: the gateway cannot start while Postgres recovers."""
+        for earlier in self.kept[: self.kept.index(kept)]:
+            await earlier.ready.wait()
 
     async def _until_ill(self, child: Child) -> None:
         failures = 0
@@ -152,7 +158,7 @@ class Supervisor:
         await asyncio.gather(*tasks, return_exceptions=True)
         for kept in reversed(self.kept):
             await asyncio.to_thread(kept.child.stop)
-            kept.ready = False
+            kept.ready.clear()
             self._changed()
 
 

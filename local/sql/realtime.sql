@@ -135,10 +135,11 @@ begin
 end
 $$;
 alter function realtime.refuse_foreign_ddl() owner to supabase_realtime_admin;
+alter function realtime.refuse_foreign_drop() owner to supabase_realtime_admin;
 comment on function realtime.refuse_foreign_ddl() is 'Keeps schema realtime as closed to role postgres as it is on hosted Supabase.';
 comment on function realtime.refuse_foreign_drop() is 'Keeps schema realtime as closed to role postgres as it is on hosted Supabase.';
-revoke execute on function realtime.refuse_foreign_ddl() from public, anon, authenticated, service_role;
-revoke execute on function realtime.refuse_foreign_drop() from public, anon, authenticated, service_role;
+revoke execute on function realtime.refuse_foreign_ddl() from public, postgres, anon, authenticated, service_role;
+revoke execute on function realtime.refuse_foreign_drop() from public, postgres, anon, authenticated, service_role;
 drop event trigger if exists realtime_refuse_ddl;
 drop event trigger if exists realtime_refuse_drop;
 create event trigger realtime_refuse_ddl on ddl_command_end execute function realtime.refuse_foreign_ddl();

@@ -78,7 +78,7 @@ def newcomer() -> Iterator[Newcomer]:
 
 
 def test_an_ordinary_user_sets_up_starts_and_stops(newcomer: Newcomer) -> None:
-    """`make up` in a plain checkout installs, migrates and serves; `make up` again and `make down` work, too."""
+    """`make up` in a plain checkout installs, migrates and serves; a second one and `make down` work."""
     addresses = newcomer.make("up")
     assert "api: http://127.0.0.1:" in addresses
     assert "api: http://127.0.0.1:" in newcomer.make("up")

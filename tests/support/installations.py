@@ -17,6 +17,7 @@ from local import orphans
 from local.control import remove_state, stop
 from local.paths import PROJECT, VENV, Paths
 from local.state import StackState, read_state
+from local.status import installation
 from tests.support.clusters import wait_until
 
 
@@ -47,6 +48,19 @@ class InstalledStack:
         """`empire status --json`."""
         answer: dict[str, Any] = json.loads(self.empire("status", "--json").stdout)
         return answer
+
+    def wait_well(self, timeout_s: float = 60) -> None:
+        """Wait until every process answers as it should; the supervisor's log is in the error otherwise."""
+        try:
+            wait_until(lambda: set(self.health().values()) == {"ok"}, timeout_s)
+        except TimeoutError:
+            log = self.paths.log("supervisor").read_text()
+            raise TimeoutError(f"not well: {self.health()}\n{log}") from None
+
+    def health(self) -> dict[str, str]:
+        """What status says of each process, asked without starting the console script."""
+        found = installation(self.paths)
+        return found.health() if found else {}
 
     def state(self) -> StackState:
         """What the supervisor wrote last."""

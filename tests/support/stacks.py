@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from local import programs
-from local.ports import reserve
+from local.ports import SCRATCH_BASE, reserve
 from local.scratch import Service
 from tests.support.clusters import Database
 
@@ -88,7 +88,7 @@ class RunningStack:
 def running_stack(database: Database) -> Iterator[RunningStack]:
     """Gateway and functions on that database until the block ends."""
     home = database.home
-    reservation = reserve(None)
+    reservation = reserve(None, first=SCRATCH_BASE)
     boot = programs.Boot(
         home.paths, home.secrets, reservation.ports, home.cluster, random.token_hex(8), database.name
     )

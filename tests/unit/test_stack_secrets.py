@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from local.account import Account, can_enter
-from local.ports import PortsTaken, reserve
+from local.ports import SCRATCH_BASE, PortsTaken, reserve
 from local.secrets import (
     KNOWN_DEFAULTS,
+    Secrets,
     UnsafeStart,
     generate,
     load_or_create,
@@ -57,8 +58,12 @@ def test_a_readable_file_is_refused(tmp_path: Path) -> None:
 def test_a_known_default_is_refused_without_naming_it(name: str, value: str) -> None:
     """The error names the setting and never the value."""
     with pytest.raises(UnsafeStart, match=name) as refused:
-        refuse_known_defaults(replace(generate(), **{name: value}))
+        refuse_known_defaults(_with(generate(), name, value))
     assert len(value) < 6 or value not in str(refused.value)
+
+
+def _with(held: Secrets, name: str, value: str) -> Secrets:
+    return Secrets(**{**asdict(held), name: value})
 
 
 def test_a_default_password_is_refused() -> None:
@@ -92,7 +97,7 @@ def test_other_addresses_may_not(host: str) -> None:
 
 def test_a_reserved_block_is_not_given_twice() -> None:
     """Two starts at once get different blocks; a released one is free again."""
-    first, second = reserve(None), reserve(None)
+    first, second = (reserve(None, first=SCRATCH_BASE) for _ in range(2))
     assert not set(first.ports.all) & set(second.ports.all)
     with pytest.raises(PortsTaken):
         reserve(first.ports.base)
@@ -103,7 +108,7 @@ def test_a_reserved_block_is_not_given_twice() -> None:
 
 def test_a_block_with_one_taken_port_is_not_used() -> None:
     """Every port of the block must be free, not only the first."""
-    block = reserve(None)
+    block = reserve(None, first=SCRATCH_BASE)
     block.release()
     taken = block.ports.functions
     with socket.create_server(("127.0.0.1", taken)), pytest.raises(PortsTaken, match=str(taken)):
