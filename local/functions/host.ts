@@ -22,9 +22,7 @@ export function makeHost(config: HostConfig, loaded: Loaded) {
     if (!isGateway(request.headers.get(GATEWAY_HEADER))) {
       return problem(403, "only the gateway may call this port");
     }
-    const name = path.startsWith(PREFIX)
-      ? path.slice(PREFIX.length).split("/", 1)[0]
-      : "";
+    const name = path.startsWith(PREFIX) ? path.slice(PREFIX.length).split("/", 1)[0] : "";
     const handler = loaded.handlers.get(name);
     if (!handler) {
       return loaded.failed.has(name)
@@ -46,9 +44,7 @@ function secretCheck(secret: string): (given: string | null) => boolean {
   const expected = encoder.encode(secret);
   return (given) => {
     const bytes = encoder.encode(given ?? "");
-    const comparable = bytes.length === expected.length
-      ? bytes
-      : new Uint8Array(expected.length);
+    const comparable = bytes.length === expected.length ? bytes : new Uint8Array(expected.length);
     return timingSafeEqual(comparable, expected) &&
       bytes.length === expected.length;
   };

@@ -27,12 +27,9 @@ export function handlerOf(args: unknown[]): Handler | undefined {
 
 /** Names of the functions below a folder: those with an index.ts; `_shared` and its like are no functions. */
 export function functionNames(folder: URL): string[] {
-  const names = [...Deno.readDirSync(folder)].filter((e) =>
-    e.isDirectory && !e.name.startsWith("_")
-  );
-  return names.map((entry) => entry.name).filter((name) =>
-    exists(new URL(`${name}/index.ts`, folder))
-  ).sort();
+  const names = [...Deno.readDirSync(folder)].filter((e) => e.isDirectory && !e.name.startsWith("_"));
+  return names.map((entry) => entry.name).filter((name) => exists(new URL(`${name}/index.ts`, folder)))
+    .sort();
 }
 
 /**

@@ -1,0 +1,1 @@
+throw new Error("shared code is no function");

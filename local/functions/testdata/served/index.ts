@@ -1,0 +1,1 @@
+Deno.serve({ port: 1 }, (request) => new Response(request.headers.get("x-empire-gateway") ?? "no secret"));
