@@ -14,20 +14,20 @@ def plain(value: object) -> str:
     return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
 
-def road_lines(road: Road) -> list[str]:
-    """The alert, each delivery with its trace, each order with its fill."""
+def road_lines(road: Road, brief: bool = False) -> list[str]:
+    """The alert, each delivery with its trace (`brief`: stages and times only), each order with its fill."""
     event = road.event
     head = f"alert {event['id']} {event['status']} from {event['source']} at {event['received_at']}"
     lines = [head + (f": {plain(event['reason'])}" if event["reason"] else "")]
     for delivery in road.deliveries:
-        lines += _delivery_lines(road, delivery)
+        lines += _delivery_lines(road, delivery, brief)
     return lines
 
 
-def _delivery_lines(road: Road, delivery: Row) -> list[str]:
+def _delivery_lines(road: Road, delivery: Row, brief: bool) -> list[str]:
     account = plain(road.accounts.get(delivery["account_id"], delivery["account_id"]))
     lines = [f"  {account}: {delivery['action']} {plain(delivery['symbol'] or '')} -> {outcome(delivery)}"]
-    lines += [f"    {_step(step)}" for step in delivery["trace"]]
+    lines += [_brief(delivery["trace"])] if brief else [f"    {_step(step)}" for step in delivery["trace"]]
     return lines + [f"    {order_line(order)}" for order in road.orders_of(delivery)]
 
 
@@ -50,6 +50,11 @@ def order_line(order: Row) -> str:
     reason = f" ({plain(order['reason'])})" if order["reason"] else ""
     what = f"{order['kind']} {order['side']} {order['qty']} {plain(order['symbol'])} {order['type']}"
     return f"order {order['client_order_id']}: {what} {order['status']}{filled}{reason}"
+
+
+def _brief(steps: list[dict[str, Any]]) -> str:
+    words = [f"{step['stage']} {plain(step['outcome'])} {float(step.get('ms') or 0):.1f}" for step in steps]
+    return f"    {', '.join(words)} ms"
 
 
 def _step(step: dict[str, Any]) -> str:

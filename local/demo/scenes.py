@@ -24,6 +24,7 @@ from local.state import read_state
 from local.status import Installation
 
 DOWN_S = 3.0
+STREAM, STREAM_PER_S = 40, 20
 SETTLED_S = 60.0
 
 
@@ -62,10 +63,11 @@ class Stage:
         road = await events.wait_finished(trader.client, posted.event_id, SETTLED_S)
         for delivery in road.deliveries:
             expect(delivery["outcome"] == "executed", f"not executed: {outcome(delivery)}")
-        self.latencies_ms += await self._latencies(trader, road, posted.sent_at)
+        self.latencies_ms += await self.latencies(trader, road, posted.sent_at)
         return road
 
-    async def _latencies(self, trader: Trader, road: events.Road, sent_at: float) -> list[float]:
+    async def latencies(self, trader: Trader, road: events.Road, sent_at: float) -> list[float]:
+        """From the POST to each fill, in ms."""
         ids = [order["id"] for order in road.orders]
         fills = await rows(trader.client.table("fills").select("filled_at").in_("order_id", ids))
         return [(datetime.fromisoformat(fill["filled_at"]).timestamp() - sent_at) * 1000 for fill in fills]
@@ -78,7 +80,7 @@ def expect(kept: bool, otherwise: str) -> None:
 
 
 async def three_fills(stage: Stage) -> list[str]:
-    """Three alerts, three fills, the first with its whole trace."""
+    """Three alerts, three fills, each with its trace; the first with every detail."""
     sizes = (
         {"qty_mode": "lots", "qty": "0.10"},
         {"qty_mode": "risk_pct", "qty": "0.5"},
@@ -107,7 +109,7 @@ async def three_fills(stage: Stage) -> list[str]:
     lines: list[str] = []
     for size, intent in zip(sizes, intents, strict=True):
         road = await stage.filled(stage.trader, action="open", **intent, **size)
-        lines += road_lines(road)
+        lines += road_lines(road, brief=bool(lines))
     return lines
 
 
@@ -148,7 +150,7 @@ async def worker_killed(stage: Stage) -> list[str]:
     return [
         f"killed after the send: settled by asking ({asked}x), {sent - 1} resent, "
         f"{outcome(road.deliveries[0])} in {took:.1f} s",
-        *road_lines(road)[1:],
+        *road_lines(road, brief=True)[1:],
     ]
 
 
@@ -201,6 +203,25 @@ async def a_reverse(stage: Stage) -> list[str]:
     expect([(row["side"], float(row["qty"])) for row in open_now] == [("sell", 2.0)], f"left with {open_now}")
     legs = " then ".join(f"{order['kind']} {order['side']} {order['qty']}" for order in road.orders)
     return [f"reverse: {legs} -> {open_now[0]['side']} {open_now[0]['qty']} {open_now[0]['symbol']}"]
+
+
+async def a_stream(stage: Stage) -> list[str]:
+    """Alerts in a steady stream, in and out in turn: none lost, none doubled, in the order they came."""
+    begun, posted = time.perf_counter(), []
+    for number in range(STREAM):
+        await asyncio.sleep(max(0.0, begun + number / STREAM_PER_S - time.perf_counter()))
+        action, side = (("open", "buy"), ("reduce", "sell"))[number % 2]
+        body = tradingview.alert(
+            action=action, side=side, symbol="USDJPY", qty_mode="lots", qty="0.01", ref_price="155.20"
+        )
+        posted.append(asyncio.create_task(stage.send(stage.trader, body)))
+    answers = await asyncio.gather(*posted)
+    expect(all(one.statuses == (202,) for one in answers), "an alert was not taken")
+    roads = [await events.wait_finished(stage.trader.client, one.event_id, SETTLED_S) for one in answers]
+    for one, road in zip(answers, roads, strict=True):
+        expect(len(road.orders) == 1, f"alert {one.event_id}: {len(road.orders)} orders")
+        stage.latencies_ms += await stage.latencies(stage.trader, road, one.sent_at)
+    return [f"{STREAM} alerts at {STREAM_PER_S} a second on one account: {len(roads)} orders, each once"]
 
 
 async def a_stranger(stage: Stage) -> list[str]:
@@ -261,5 +282,6 @@ SCENES: tuple[tuple[str, Callable[[Stage], Awaitable[list[str]]]], ...] = (
     ("the database down for three seconds", database_down),
     ("an old alert", old_alert),
     ("a reverse", a_reverse),
+    ("a stream of alerts", a_stream),
     ("a second user", a_stranger),
 )
