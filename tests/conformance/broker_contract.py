@@ -1,154 +1,40 @@
 """What every broker adapter must do, driven through the port against its simulator.
 
-An adapter passes by subclassing `BrokerContract` and giving it a `venue` fixture (see `ContractVenue`). What an adapter
-cannot do it declares in its capabilities, and the contract asks for a clear refusal then. Nothing is skipped.
+An adapter passes by subclassing `BrokerContract` and giving it a `venue` fixture (`ContractVenue` in harness.py).
+What an adapter cannot do it declares in its capabilities, and the contract asks for a clear refusal then. Nothing is
+skipped.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol, TypeVar
 
 import pytest
 
-from shared.brokers.port import Broker, ReadFailed, Sent, WrittenAhead
-from shared.models.command import Leg, Protection
+from shared.brokers.port import Broker, ReadFailed
+from shared.models.command import Protection
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType, Side
 from shared.models.market import Instrument
-from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Outcome, Rejected, Unknown
+from shared.models.outcome import Absent, CannotTell, Found, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
-from shared.models.trading import Position
+from shared.models.trading import Position, WorkingOrder
+from tests.conformance.harness import (
+    ContractVenue,
+    accepted,
+    close_of,
+    entry,
+    eventually,
+    instrument_of,
+    leg_of,
+    only_position,
+    open_position,
+    rejected,
+    sent,
+    settled,
+)
 
-T = TypeVar("T")
 D = Decimal
-PATIENCE_S = 20.0
-_numbers = itertools.count(1)
-
-
-class ContractVenue(Protocol):
-    """One simulator with one fresh account, and what an adapter's fixture has to say about it.
-
-    Faults are named as in local.venues.faults; operations are the kinds of commands: place, close, cancel, modify,
-    protect, and `reads` for every read.
-    """
-
-    symbol: str
-    """A TradingView symbol that the account trades, whose price the fixture holds at `bid` / `ask`."""
-    bid: Decimal
-    ask: Decimal
-    qty: Decimal
-    """A small quantity; twice and thrice of it are on the step too."""
-
-    async def connect(self) -> Broker:
-        """A new broker of the account, as another worker would have it: it remembers nothing."""
-
-    async def connect_elsewhere(self) -> Broker:
-        """A broker whose login has no such account. Must raise ReadFailed."""
-
-    def fault(self, kind: str, operation: str, *, value: str = "", times: int | None = 1) -> None:
-        """Let something go wrong."""
-
-    def clear(self) -> None:
-        """Let everything work again."""
-
-    def price(self, bid: Decimal, ask: Decimal) -> None:
-        """Move the symbol's price."""
-
-    def orders_made(self) -> int:
-        """How many orders the account's book has made of placements (not of closes, stops or targets)."""
-
-    def net(self) -> Decimal:
-        """The account's net quantity as the book has it, long is positive."""
-
-    def down(self) -> None:
-        """Stop the simulator: nobody listens any more."""
-
-
-def sent(leg: Leg, at: datetime | None = None) -> Sent:
-    """A leg as it goes out."""
-    number = next(_numbers)
-    name = f"t{time.time_ns():x}-{number}"[:26]
-    return Sent(number, name, leg, WrittenAhead(), at or datetime.now(UTC))
-
-
-def entry(instrument: Instrument, qty: Decimal, **changes: object) -> Leg:
-    """A market order to buy, unless changed."""
-    values: dict[str, object] = {"kind": CommandKind.PLACE, "side": Side.BUY, "qty": qty, **changes}
-    return _leg(instrument, **values)
-
-
-def close_of(instrument: Instrument, position: Position, qty: Decimal | None = None) -> Leg:
-    """The venue's own close of a position, or of a part of it."""
-    return _leg(
-        instrument,
-        kind=CommandKind.CLOSE,
-        side=position.side.opposite,
-        qty=qty,
-        held_qty=position.qty,
-        reduce_only=True,
-        venue_position_id=position.venue_position_id,
-    )
-
-
-def _leg(instrument: Instrument, **values: object) -> Leg:
-    names = {"symbol": instrument.symbol, "venue_symbol": instrument.venue_symbol, "root": instrument.root}
-    return Leg(leg=0, **names, **values)  # type: ignore[arg-type]
-
-
-async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """What `look` finds before the deadline."""
-    by = time.monotonic() + PATIENCE_S
-    while time.monotonic() < by:
-        found = await look()
-        if found is not None:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"never happened: {what}")
-
-
-async def instrument_of(broker: Broker, venue: ContractVenue) -> Instrument:
-    found = await broker.instrument(venue.symbol)
-    assert found is not None
-    return found
-
-
-def accepted(outcome: Outcome) -> Accepted:
-    assert isinstance(outcome, Accepted), outcome
-    return outcome
-
-
-def rejected(outcome: Outcome) -> Rejected:
-    assert isinstance(outcome, Rejected), outcome
-    return outcome
-
-
-async def settled(broker: Broker, command: Sent) -> Lookup:
-    """What the lookups come to: asked until one of them can tell."""
-
-    async def look() -> Lookup | None:
-        answer = await broker.lookup(command)
-        return None if isinstance(answer, CannotTell) else answer
-
-    return await eventually(look, "a lookup that can tell")
-
-
-async def open_position(broker: Broker, instrument: Instrument, qty: Decimal) -> Position:
-    accepted(await broker.execute(sent(entry(instrument, qty))))
-    return await only_position(broker)
-
-
-async def only_position(broker: Broker) -> Position:
-    async def look() -> Position | None:
-        positions = (await broker.snapshot()).positions
-        return positions[0] if len(positions) == 1 else None
-
-    return await eventually(look, "exactly one position")
-
 
 DOUBTS = [
     pytest.param("drop_after_read", 0, id="connection dropped after reading"),
@@ -242,7 +128,7 @@ class BrokerContract:
         assert (order.venue_order_id, order.price, order.is_entry) == (placed.venue_order_id, low, True)
         assert order.client_order_id == command.client_order_id
         lower = low - instrument.tick_size
-        change = _leg(
+        change = leg_of(
             instrument, kind=CommandKind.MODIFY, venue_order_id=placed.venue_order_id, price=lower,
             side=Side.BUY, type=OrderType.LIMIT,
         )  # fmt: skip
@@ -526,14 +412,14 @@ class BrokerContract:
 
         return await eventually(look, f"stop {wanted.stop_loss} and target {wanted.take_profit}")
 
-    async def _guards(self, broker: Broker) -> list[object] | None:
+    async def _guards(self, broker: Broker) -> list[WorkingOrder] | None:
         orders = [each for each in (await broker.snapshot()).orders if each.reduce_only]
         return list(orders) if len(orders) == 2 else None
 
     async def _protect(
         self, broker: Broker, venue: ContractVenue, position: Position, wanted: Protection
     ) -> Position:
-        leg = _leg(
+        leg = leg_of(
             await instrument_of(broker, venue), kind=CommandKind.PROTECT, side=position.side, qty=position.qty,
             venue_position_id=position.venue_position_id, protection=wanted,
         )  # fmt: skip
@@ -542,5 +428,5 @@ class BrokerContract:
 
     async def _cancel(self, broker: Broker, instrument: Instrument, order_id: str) -> Outcome:
         return await broker.execute(
-            sent(_leg(instrument, kind=CommandKind.CANCEL, venue_order_id=order_id, side=Side.BUY))
+            sent(leg_of(instrument, kind=CommandKind.CANCEL, venue_order_id=order_id, side=Side.BUY))
         )

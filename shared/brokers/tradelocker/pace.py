@@ -20,20 +20,30 @@ class Window:
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._seconds = seconds * MARGIN
-        self._turns: deque[float] = deque(maxlen=limit)
+        self._planned: deque[float] = deque(maxlen=limit)
+        self._taken: deque[float] = deque(maxlen=limit)
         self._not_before = 0.0
+        self._next = asyncio.Lock()
 
     async def turn(self, within_s: float) -> None:
         """Wait for a turn; NotSent, and no turn is used, when it would not come within `within_s`."""
         now = clock.monotonic()
-        full = len(self._turns) == self._turns.maxlen
-        free = self._turns[0] + self._seconds if full else now
-        start = max(now, free, self._not_before)
+        start = max(now, self._free(self._planned))
         if start - now > within_s:
             raise NotSent(f"the broker's rate limit: our turn would be in {start - now:.1f} s")
-        self._turns.append(start)
-        if start > now:
-            await asyncio.sleep(start - now)
+        self._planned.append(start)
+        async with self._next:
+            # Whoever woke up late has moved the window: what counts is when turns were really taken.
+            while True:
+                wait = self._free(self._taken) - clock.monotonic()
+                if wait <= 0:
+                    break
+                await asyncio.sleep(wait)
+            self._taken.append(clock.monotonic())
+
+    def _free(self, turns: deque[float]) -> float:
+        full = len(turns) == turns.maxlen
+        return max(self._not_before, turns[0] + self._seconds if full else 0.0)
 
     def pause(self, seconds: float) -> None:
         """No turn for so long: the broker has said that we are too fast."""

@@ -23,7 +23,7 @@ from shared.models.enums import CommandKind, OrderStatus, OrderType, Side
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Rejected, Unknown
 from shared.models.reasons import Reason
 from shared.models.trading import Account
-from tests.conformance.broker_contract import close_of, entry, eventually, only_position, sent
+from tests.conformance.harness import close_of, entry, eventually, only_position, sent
 from tests.conformance.simulators import Operator, running_simulator
 from tests.conformance.test_tradelocker import PATIENCE, TIMING, account
 
