@@ -349,9 +349,9 @@ begin
   select v_answers || coalesce(jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms)), '{}')
   into v_answers from unnest(v_known) k;
   return (
-    select jsonb_agg(coalesce(v_answers -> t.id::text, jsonb_build_object(
+    select coalesce(jsonb_agg(coalesce(v_answers -> t.id::text, jsonb_build_object(
       'delivery_id', t.id, 'verdict', 'lost', 'reason', 'lease_lost'
-    )) order by t.nth) from unnest(v_ids) with ordinality as t (id, nth)
+    )) order by t.nth), '[]') from unnest(v_ids) with ordinality as t (id, nth)
   );
 end
 $$;

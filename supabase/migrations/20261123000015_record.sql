@@ -76,7 +76,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   n public.positions := p;
   v_opens constant boolean := f.effect = 'open';
-  v_reborn constant boolean := p.id is null or (v_opens and f.filled_at > p.closed_at);
+  v_reborn constant boolean := p.id is null or (v_opens and (f.filled_at > p.closed_at) is true);
   v_qty constant numeric := f.qty * (case when v_opens then 1 else -1 end);
 begin
   if v_reborn then
@@ -351,9 +351,9 @@ begin
     perform engine.close_events(engine.finish(v_ends));
   end if;
   return (
-    select jsonb_agg(jsonb_build_object(
+    select coalesce(jsonb_agg(jsonb_build_object(
       'delivery_id', x -> 'delivery_id', 'recorded', (x ->> 'delivery_id')::bigint = any (v_held)
-    ) order by nth) from jsonb_array_elements(p_results) with ordinality as t (x, nth)
+    ) order by nth), '[]') from jsonb_array_elements(p_results) with ordinality as t (x, nth)
   );
 end
 $$;

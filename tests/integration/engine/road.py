@@ -78,7 +78,8 @@ class Road:
     async def on(cls, database: Database) -> Road:
         """Connected as each role."""
         return cls(
-            database, *[await connect(database, r) for r in ("supabase_admin", "empire_worker", "empire_edge")]
+            database,
+            *[await connect(database, r) for r in ("supabase_admin", "empire_worker", "empire_edge")],
         )
 
     async def another(self, role: str) -> asyncpg.Connection:
@@ -260,7 +261,9 @@ class Road:
             "timings": {"recorded_ms": 1},
             **more,
         }
-        (answer,) = await (connection or self.worker).fetchval("select engine.record_executions($1)", [result])
+        (answer,) = await (connection or self.worker).fetchval(
+            "select engine.record_executions($1)", [result]
+        )
         return bool(answer["recorded"])
 
     async def deny(self, claimed: Json) -> bool:

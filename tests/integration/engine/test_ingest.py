@@ -98,9 +98,7 @@ async def test_expiry_counts_from_the_firing_time(road: Road) -> None:
     trader = await road.trader()
     entry = await road.accept(trader, top={"ts": ago(seconds=50)})
     exit_ = await road.accept(trader, top={"ts": ago(seconds=50)}, action="reduce")
-    left = await road.value(
-        "select expires_at - now() from public.deliveries where event_id = $1", entry
-    )
+    left = await road.value("select expires_at - now() from public.deliveries where event_id = $1", entry)
     assert timedelta(seconds=5) < left < timedelta(seconds=10)
     assert await road.value("select expires_at from public.deliveries where event_id = $1", exit_) is None
 
@@ -129,7 +127,10 @@ async def test_rotated_version_lives_a_day(road: Road) -> None:
     """After a rotation the previous version works until previous_valid_until, the one before never."""
     trader = await road.trader()
     await road.set(
-        "public.webhook_endpoints", trader.endpoint, token_version=3, previous_valid_until="now() + ('24h'::interval)"
+        "public.webhook_endpoints",
+        trader.endpoint,
+        token_version=3,
+        previous_valid_until="now() + ('24h'::interval)",
     )
     assert (await road.ingest(trader, over={"token_version": 2}))["http"] == 202
     assert (await road.ingest(trader, over={"token_version": 3}))["http"] == 202
@@ -147,7 +148,9 @@ async def test_signature_and_address(road: Road) -> None:
     await road.set("public.webhook_endpoints", trader.endpoint, require_signature=True)
     assert (await road.ingest(trader))["http"] == 401
     assert (await road.ingest(trader, over={"signature_valid": True}))["http"] == 202
-    await road.set("public.webhook_endpoints", trader.endpoint, require_signature=False, allow_cidrs="{10.0.0.0/8}")
+    await road.set(
+        "public.webhook_endpoints", trader.endpoint, require_signature=False, allow_cidrs="{10.0.0.0/8}"
+    )
     for address, error in ((None, "address_unknown"), ("no address", "address_unknown")):
         assert (await road.ingest(trader, over={"client_ip": address}))["error"] == error
     refused = await road.ingest(trader, over={"client_ip": "192.168.0.1"})

@@ -13,7 +13,9 @@ import pytest
 from tests.integration.engine.road import Json, Road, Trader
 
 
-async def drain(road: Road, connection: asyncpg.Connection, name: str, seen: list[tuple[str, Json]], total: int) -> None:
+async def drain(
+    road: Road, connection: asyncpg.Connection, name: str, seen: list[tuple[str, Json]], total: int
+) -> None:
     """A worker: claims, notes what it holds, ends it without trading, until everything is done."""
     deadline = time.monotonic() + 60
     while len(seen) < total and time.monotonic() < deadline:
