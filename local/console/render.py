@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from local.console.events import Road, Row
@@ -10,6 +11,8 @@ from local.console.events import Road, Row
 
 def plain(value: object) -> str:
     """Text that cannot move the cursor, colour the screen or ring the bell."""
+    if isinstance(value, float):
+        value = format(Decimal(str(value)), "f")  # 0.00001, not 1e-05
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
