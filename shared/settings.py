@@ -41,7 +41,7 @@ class WorkerSettings(BaseSettings):
     heartbeat_ms: Milliseconds = 1500
     send_margin_ms: Milliseconds = 1000
     request_timeout_ms: Milliseconds = 10_000
-    poll_min_ms: Milliseconds = 10
+    poll_min_ms: Milliseconds = 40
     poll_max_ms: Milliseconds = 400
     drain_ms: Milliseconds = 15000
     fill_wait_ms: Milliseconds = Field(

@@ -1,6 +1,7 @@
 """One worker process: claims batches, keeps leases alive, runs its loops, and leaves nothing half done.
 
-    claim      urgent lane first, bounded by free room; on a wake-up, or by a poll that slows down while idle
+    claim      a loop per lane, bounded by free room; on a wake-up, or by a poll that slows down while idle.
+               The urgent lane has a loop, a connection and room of its own: nothing is ever in front of it
     pulse      heartbeat of every lease; a token the database does not confirm may send no more
     loops      whatever else a kind of worker does again and again (rescue, settle, stats ...)
     stop       SIGTERM: claim no more, end what is in flight, give the rest back. A second one: at once
@@ -16,6 +17,7 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,8 +31,8 @@ from workers.leases import Lease, Leases
 
 _log = log.get("runtime")
 URGENT, NORMAL = "urgent", "normal"
-URGENT_EVERY_S = 0.01
-"""Under load the urgent lane is asked this often, not with every claim."""
+URGENT_EVERY_S = 0.025
+"""A wake-up does not say for which lane it is: under load the urgent one is asked this often at most."""
 BACKLOG_MS = 20
 """A delivery that waited longer says that more are waiting: the next claim follows at once."""
 DOWN_PAUSES_S = (0.1, 2.0)
@@ -48,15 +50,27 @@ class Loop:
 
 
 @dataclass(slots=True)
-class _Room:
-    """How many deliveries of a lane may be in flight, and which are."""
+class _Lane:
+    """One lane's claiming: how many deliveries may be in flight, which are, and what ends its rest."""
 
+    name: str
     size: int
+    least_pause_s: float
     tasks: dict[asyncio.Task[None], tuple[int, int]] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    backlog: bool = False
 
     @property
     def free(self) -> int:
         return self.size - len(self.tasks)
+
+    async def rest(self, pause_s: float) -> None:
+        """Until a wake-up, or for `pause_s` with jitter (many workers must not poll in step)."""
+        timer = asyncio.get_running_loop().call_later(pause_s * random.uniform(0.8, 1.2), self.wake.set)  # noqa: S311
+        try:
+            await self.wake.wait()
+        finally:
+            timer.cancel()
 
 
 class Runtime:
@@ -77,17 +91,18 @@ class Runtime:
         self._stopping = stopping
         self._start_batch = start_batch
         self._loops = loops
-        self._wake = asyncio.Event()
         self._leases = Leases(settings.lease_ms, settings.send_margin_ms)
-        self._rooms = {URGENT: _Room(settings.worker_urgent_room), NORMAL: _Room(settings.worker_in_flight)}
-        self._urgent_asked = float("-inf")
-        self._backlog = False
+        self._lanes = (
+            _Lane(URGENT, settings.worker_urgent_room, URGENT_EVERY_S),
+            _Lane(NORMAL, settings.worker_in_flight, 0),
+        )
+        self._ready = False
         self._down_since: float | None = None
 
     @property
     def in_flight(self) -> int:
         """Deliveries being worked on."""
-        return sum(len(room.tasks) for room in self._rooms.values())
+        return sum(len(lane.tasks) for lane in self._lanes)
 
     async def run(self) -> None:
         """Serve until told to stop, then drain."""
@@ -96,7 +111,7 @@ class Runtime:
         serving.append(asyncio.create_task(self._pulse(), name="pulse"))
         if self._start_batch is not None:
             serving.append(asyncio.create_task(self._wakeups(), name="wakeups"))
-            await self._claim_until_stopped()
+            await asyncio.gather(*(self._claim_until_stopped(lane) for lane in self._lanes))
         else:
             _say_ready()
             await self._stopping.wait()
@@ -109,74 +124,65 @@ class Runtime:
 
     # Claiming
 
-    async def _claim_until_stopped(self) -> None:
-        pause_s, told_ready = self._settings.poll_min_ms / 1000, False
+    async def _claim_until_stopped(self, lane: _Lane) -> None:
+        least_s, most_s = self._settings.poll_min_ms / 1000, self._settings.poll_max_ms / 1000
+        pause_s = least_s
         while not self._stopping.is_set():
-            self._wake.clear()
+            lane.wake.clear()
             try:
-                taken = await self._claim()
+                limit = min(lane.free, self._settings.worker_batch)
+                taken = await self._claim(lane, limit) if limit > 0 else 0
             except StoreUnavailable as error:
-                await self._wait_for_database(error)
+                await self._wait_for_database(lane, error)
                 continue
             self._up()
-            if not told_ready:
-                told_ready = True
-                _say_ready()
             if taken:
-                pause_s = self._settings.poll_min_ms / 1000
-            if taken < self._settings.worker_batch or self._rooms[NORMAL].free <= 0:
-                await self._rest(pause_s)
-                pause_s = min(pause_s * 1.5, self._settings.poll_max_ms / 1000)
+                pause_s = least_s
+            if lane.least_pause_s:
+                await self._pause(lane.least_pause_s)
+            if taken < limit or lane.free <= 0:
+                await lane.rest(pause_s)
+                pause_s = min(pause_s * 2, most_s)
 
-    async def _claim(self) -> int:
-        taken, now = 0, clock.monotonic()
-        if now - self._urgent_asked >= URGENT_EVERY_S:
-            self._urgent_asked = now
-            taken += await self._claim_lane(URGENT)
-        return taken + await self._claim_lane(NORMAL)
-
-    async def _claim_lane(self, lane: str) -> int:
-        room = self._rooms[lane]
-        limit = min(room.free, self._settings.worker_batch)
-        if limit <= 0 or self._start_batch is None:
-            return 0
+    async def _claim(self, lane: _Lane, limit: int) -> int:
+        assert self._start_batch is not None
         asked_at = clock.monotonic()
         claimed = await self._store.claim(
             worker=self._worker,
             executor="fleet",
-            lane=lane,
+            lane=lane.name,
             limit=limit,
             lease_ms=self._settings.lease_ms,
         )
-        if lane == NORMAL:
-            self._backlog = any((each.queued_ms or 0) > BACKLOG_MS for each in claimed)
+        lane.backlog = any((each.queued_ms or 0) > BACKLOG_MS for each in claimed)
         batch = [(each, self._leases.taken(each.token, asked_at)) for each in claimed]
         for (each, lease), task in zip(batch, self._start_batch(batch), strict=True):
-            room.tasks[task] = (each.delivery.id, each.token)
-            task.add_done_callback(partial(self._ended, room, lease))
+            lane.tasks[task] = (each.delivery.id, each.token)
+            task.add_done_callback(partial(self._ended, lane, lease))
         return len(claimed)
 
-    def _ended(self, room: _Room, lease: Lease, task: asyncio.Task[None]) -> None:
-        room.tasks.pop(task, None)
+    def _ended(self, lane: _Lane, lease: Lease, task: asyncio.Task[None]) -> None:
+        lane.tasks.pop(task, None)
         self._leases.done(lease)
-        # Its lane's next delivery is ready now.
-        if self._backlog or room.free == 1:
-            self._wake.set()
+        # Its account's next delivery is ready now.
+        if lane.backlog or lane.free == 1:
+            lane.wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a delivery's task failed", exc_info=error)
 
-    async def _rest(self, pause_s: float) -> None:
-        """Until a wake-up, or for `pause_s` with jitter (many workers must not poll in step)."""
-        timer = asyncio.get_running_loop().call_later(pause_s * random.uniform(0.8, 1.2), self._wake.set)  # noqa: S311
-        try:
-            await self._wake.wait()
-        finally:
-            timer.cancel()
+    async def _pause(self, seconds: float) -> None:
+        """A rest that only a stop ends early."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _wake_all(self) -> None:
+        for lane in self._lanes:
+            lane.wake.set()
 
     async def _wakeups(self) -> None:
         while True:
             try:
-                await self._store.wakeups(self._wake.set)
+                await self._store.wakeups(self._wake_all)
             except StoreUnavailable:
                 await asyncio.sleep(DOWN_PAUSES_S[1] * random.uniform(0.5, 1.0))  # noqa: S311
 
@@ -214,16 +220,19 @@ class Runtime:
             except Exception as error:  # noqa: BLE001 - a loop must not end with the first bug
                 _log.error("loop failed", loop=loop.name, exc_info=error)
 
-    async def _wait_for_database(self, error: StoreUnavailable) -> None:
+    async def _wait_for_database(self, lane: _Lane, error: StoreUnavailable) -> None:
         if self._down_since is None:
             self._down_since = clock.monotonic()
             metrics.WORKER_UP.set(0)
             _log.error("database unreachable, trying again", error=str(error))
         away_s = clock.monotonic() - self._down_since
-        await self._rest(min(max(away_s / 4, DOWN_PAUSES_S[0]), DOWN_PAUSES_S[1]))
+        await lane.rest(min(max(away_s / 4, DOWN_PAUSES_S[0]), DOWN_PAUSES_S[1]))
 
     def _up(self) -> None:
         metrics.WORKER_UP.set(1)
+        if not self._ready:
+            self._ready = True
+            _say_ready()
         if self._down_since is not None:
             _log.info("database back", away_s=round(clock.monotonic() - self._down_since, 1))
             self._down_since = None
@@ -241,10 +250,10 @@ class Runtime:
             sys.stdout.flush()
             os._exit(1)
         self._stopping.set()
-        self._wake.set()
+        self._wake_all()
 
     async def _drain(self) -> None:
-        waiting = {task: held for room in self._rooms.values() for task, held in room.tasks.items()}
+        waiting = {task: held for lane in self._lanes for task, held in lane.tasks.items()}
         if not waiting:
             return
         _log.info("draining", in_flight=len(waiting))

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 
 from shared import codec, log
+from shared.models.enums import Lane
 from shared.store.line import Line, open_connection
 from shared.store.port import StoreUnavailable
 from shared.store.rows import (
@@ -50,7 +51,8 @@ class PostgresStore:
         def line(name: str) -> Line:
             return Line(name, dsn, statement_cache_size)
 
-        self._claiming, self._writing, self._recording = line("claim"), line("write"), line("record")
+        self._claiming = {lane: line(f"claim {lane}") for lane in Lane}
+        self._writing, self._recording = line("write"), line("record")
         self._pulse, self._upkeep = line("pulse"), line("upkeep")
         self._books: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for _ in range(BOOK_LINES):
@@ -59,7 +61,7 @@ class PostgresStore:
     async def claim(
         self, *, worker: str, executor: str, lane: str, limit: int, lease_ms: int
     ) -> list[Claimed]:
-        rows = await self._claiming.call(
+        rows = await self._claiming[Lane(lane)].call(
             "select engine.claim("
             "p_worker => $1, p_executor => $2, p_lane => $3, p_limit => $4, p_lease_ms => $5)",
             *(worker, executor, lane, limit, lease_ms),
@@ -228,7 +230,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close every connection; calls that are under way end with StoreUnavailable."""
-        lines = [self._claiming, self._writing, self._recording, self._pulse, self._upkeep]
+        lines = [*self._claiming.values(), self._writing, self._recording, self._pulse, self._upkeep]
         while not self._books.empty():
             lines.append(self._books.get_nowait())
         await asyncio.gather(*(line.close() for line in lines))
