@@ -55,7 +55,7 @@ def flatten(
     """Close every position and cancel every order, before anything else; waits until the account is flat."""
     if (account is None) == (not everything):
         raise typer.BadParameter("name an account, or --all")
-    lines, flat = _run(flatten_accounts(_login(), account, wait_s))
+    lines, flat = _run(_flatten(account, wait_s))
     for line in lines:
         print(line)
     raise typer.Exit(0 if flat else 3)
@@ -71,6 +71,10 @@ async def _send(body: bytes, endpoint: str | None) -> events.Road:
         raise typer.Exit(_refused(answer))
     client = await session.sign_in(login)
     return await events.wait_finished(client, answer.json()["event_id"], FOLLOW_S)
+
+
+async def _flatten(account: str | None, wait_s: float) -> tuple[list[str], bool]:
+    return await flatten_accounts(_login(), account, wait_s)
 
 
 async def _trace(event: int) -> events.Road:
