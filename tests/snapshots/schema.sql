@@ -75,6 +75,49 @@ CREATE TYPE public.action AS ENUM (
 ALTER TYPE public.action OWNER TO postgres;
 
 --
+-- Name: side; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.side AS ENUM (
+    'buy',
+    'sell'
+);
+
+ALTER TYPE public.side OWNER TO postgres;
+
+--
+-- Name: alert; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.alert AS (
+	endpoint_id uuid,
+	token_version integer,
+	broker text,
+	action public.action,
+	side public.side,
+	symbol text,
+	tag text,
+	order_id text,
+	scope text,
+	accounts jsonb,
+	dry_run boolean,
+	fired_at timestamp with time zone,
+	key text,
+	sha256 text,
+	signature_valid boolean,
+	client_ip inet,
+	problem text
+);
+
+ALTER TYPE engine.alert OWNER TO postgres;
+
+--
+-- Name: TYPE alert; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.alert IS 'What ingest needs of an alert, typed; problem = why it cannot be stored.';
+
+--
 -- Name: broker; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -100,6 +143,107 @@ CREATE TYPE public.command_kind AS ENUM (
 );
 
 ALTER TYPE public.command_kind OWNER TO postgres;
+
+--
+-- Name: order_origin; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.order_origin AS ENUM (
+    'alert',
+    'api',
+    'dashboard',
+    'broker',
+    'protection',
+    'flatten'
+);
+
+ALTER TYPE public.order_origin OWNER TO postgres;
+
+--
+-- Name: leg; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.leg AS (
+	delivery_id bigint,
+	account_id uuid,
+	user_id uuid,
+	broker public.broker,
+	currency text,
+	trading_day date,
+	endpoint_id uuid,
+	origin public.order_origin,
+	tv_symbol text,
+	leg integer,
+	kind public.command_kind,
+	begins boolean,
+	token bigint,
+	lease_until timestamp with time zone,
+	client_order_id text,
+	order_id bigint,
+	side public.side,
+	qty numeric,
+	reserved jsonb,
+	said jsonb
+);
+
+ALTER TYPE engine.leg OWNER TO postgres;
+
+--
+-- Name: TYPE leg; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.leg IS 'A leg that is about to be written: what it says, and what it is written with.';
+
+--
+-- Name: news; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.news AS (
+	account_id uuid,
+	order_id bigint,
+	said jsonb
+);
+
+ALTER TYPE engine.news OWNER TO postgres;
+
+--
+-- Name: TYPE news; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.news IS 'What a broker said about an order (null = one we do not know) of an account.';
+
+--
+-- Name: situation; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.situation AS (
+	delivery_id bigint,
+	user_id uuid,
+	account_id uuid,
+	broker public.broker,
+	expires_at timestamp with time zone,
+	max_age_s integer,
+	epoch_then bigint,
+	epoch_now bigint,
+	user_stopped boolean,
+	endpoint_disabled boolean,
+	account_enabled boolean,
+	locked_until timestamp with time zone,
+	lock_reason text,
+	currency text,
+	capital numeric,
+	max_order_qty numeric,
+	max_risk_pct numeric,
+	unresolved text[]
+);
+
+ALTER TYPE engine.situation OWNER TO postgres;
+
+--
+-- Name: TYPE situation; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.situation IS 'A delivery as the hard limits see it.';
 
 --
 -- Name: command_state; Type: TYPE; Schema: public; Owner: postgres
@@ -277,21 +421,6 @@ CREATE TYPE public.on_same AS ENUM (
 ALTER TYPE public.on_same OWNER TO postgres;
 
 --
--- Name: order_origin; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.order_origin AS ENUM (
-    'alert',
-    'api',
-    'dashboard',
-    'broker',
-    'protection',
-    'flatten'
-);
-
-ALTER TYPE public.order_origin OWNER TO postgres;
-
---
 -- Name: order_status; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -462,17 +591,6 @@ CREATE TYPE public.scope AS ENUM (
 ALTER TYPE public.scope OWNER TO postgres;
 
 --
--- Name: side; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.side AS ENUM (
-    'buy',
-    'sell'
-);
-
-ALTER TYPE public.side OWNER TO postgres;
-
---
 -- Name: stop_mode; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -503,6 +621,113 @@ CREATE TYPE public.tif AS ENUM (
 
 ALTER TYPE public.tif OWNER TO postgres;
 
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: webhook_endpoints; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_endpoints (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    name text NOT NULL,
+    format text DEFAULT 'unify.v1'::text NOT NULL,
+    token_version integer DEFAULT 1 NOT NULL,
+    previous_valid_until timestamp with time zone,
+    require_signature boolean DEFAULT false NOT NULL,
+    allow_cidrs cidr[],
+    max_age_s integer DEFAULT 60 NOT NULL,
+    dedupe_window_s integer DEFAULT 60 NOT NULL,
+    on_same public.on_same DEFAULT 'add'::public.on_same NOT NULL,
+    on_opposite public.on_opposite DEFAULT 'refuse'::public.on_opposite NOT NULL,
+    scope public.scope DEFAULT 'endpoint'::public.scope NOT NULL,
+    qty_mode public.qty_mode,
+    qty numeric,
+    allowed_symbols text[],
+    allowed_actions public.action[],
+    max_qty numeric,
+    max_entries_per_day integer,
+    alerts_per_minute integer DEFAULT 600 NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    last_seen_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT fixed_size_has_mode_and_quantity CHECK (((qty IS NULL) = (qty_mode IS NULL))),
+    CONSTRAINT webhook_endpoints_alerts_per_minute_check CHECK (((alerts_per_minute >= 1) AND (alerts_per_minute <= 100000))),
+    CONSTRAINT webhook_endpoints_dedupe_window_s_check CHECK (((dedupe_window_s >= 0) AND (dedupe_window_s <= 7776000))),
+    CONSTRAINT webhook_endpoints_max_age_s_check CHECK (((max_age_s >= 5) AND (max_age_s <= 86400))),
+    CONSTRAINT webhook_endpoints_max_entries_per_day_check CHECK ((max_entries_per_day >= 0)),
+    CONSTRAINT webhook_endpoints_max_qty_check CHECK ((max_qty > (0)::numeric)),
+    CONSTRAINT webhook_endpoints_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT webhook_endpoints_qty_check CHECK ((qty > (0)::numeric)),
+    CONSTRAINT webhook_endpoints_token_version_check CHECK ((token_version > 0))
+);
+
+ALTER TABLE public.webhook_endpoints OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_endpoints IS 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
+
+--
+-- Name: accept_alert(public.webhook_endpoints, jsonb, engine.alert, uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_entry constant boolean := not engine.is_exit(r.action);
+  v_now constant timestamptz := clock_timestamp();
+  v_event constant bigint := nextval('public.webhook_events_id_seq');
+  v_limit record;
+begin
+  if not engine.take_key(e.id, r.key, v_event, r.sha256, case
+    when r.key like 'id:%' or r.fired_at is not null then interval '90 days' else make_interval(secs => e.dedupe_window_s) end)
+  then
+    return engine.answer_if_seen(e, p, r);
+  end if;
+  v_limit := engine.count_alert(e, v_entry);
+  if v_limit.limited then
+    delete from engine.dedupe where endpoint_id = e.id and key = r.key;
+    return engine.refuse(e, p, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
+      || jsonb_build_object('retry_after', v_limit.retry_after);
+  end if;
+  insert into public.webhook_events (
+    id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at,
+    received_at, open_deliveries
+  ) overriding system value values (
+    v_event, e.user_id, 'tradingview', e.broker, e.id, p ->> 'body', p -> 'payload', p ->> 'signature',
+    r.signature_valid, 'accepted', r.dry_run, r.fired_at, v_now, cardinality(p_accounts)
+  );
+  perform engine.enqueue(v_event, p_accounts, 'tradingview', r.action, r.symbol, r.side, r.tag, e.id,
+    coalesce(r.scope, e.scope::text) = 'symbol',
+    case when v_entry then least(coalesce(r.fired_at, v_now), v_now) + make_interval(secs => e.max_age_s) end,
+    r.dry_run, r.order_id);
+  if e.last_seen_at is null or e.last_seen_at < v_now - interval '1 minute' then
+    update public.webhook_endpoints set last_seen_at = v_now where id = e.id;
+  end if;
+  return jsonb_build_object(
+    'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(p_accounts)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) IS 'Key, limits, inbox, deliveries, queue. A refused alert occupies no key.';
+
 --
 -- Name: accept_intent(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
@@ -514,61 +739,40 @@ CREATE FUNCTION engine.accept_intent(p jsonb) RETURNS jsonb
 declare
   v_user constant uuid := (p ->> 'user_id')::uuid;
   v_source constant public.event_source := coalesce(p ->> 'source', 'api')::public.event_source;
-  v_intent constant jsonb := p -> 'intent';
-  v_key constant text := 'key:' || (p ->> 'idempotency_key');
-  v_body constant text := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', v_intent)::text;
+  i constant jsonb := p -> 'intent';
+  v_body constant text := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', i)::text;
   v_sha constant text := encode(sha256(convert_to(v_body, 'UTF8')), 'hex');
-  v_now constant timestamptz := clock_timestamp();
-  v_action public.action;
-  v_accounts uuid [];
+  v_key constant text := 'key:' || (p ->> 'idempotency_key');
   v_event bigint;
-  v_seen record;
+  v_accounts uuid [];
+  s engine.dedupe;
 begin
-  if jsonb_typeof(v_intent) is distinct from 'object' or octet_length(v_body) > 16384 then
-    return '{"http": 422, "error": "invalid", "message": "intent must be an object of at most 16 kB."}';
+  if jsonb_typeof(i) is distinct from 'object' or octet_length(v_body) > 16384 then
+    return engine.invalid_intent('intent must be an object of at most 16 kB.');
+  elsif not pg_input_is_valid(coalesce(i ->> 'action', 'open'), 'public.action') then
+    return engine.invalid_intent('intent.action is not one we know.');
+  elsif coalesce(i ->> 'side', 'buy') not in ('buy', 'sell') then
+    return engine.invalid_intent('intent.side must be buy or sell.');
+  elsif not pg_input_is_valid(coalesce(i ->> 'dry_run', 'false'), 'boolean') then
+    return engine.invalid_intent('intent.dry_run must be true or false.');
   end if;
-  if coalesce(v_intent ->> 'action', 'open') not in (select unnest(enum_range(null::public.action))::text) then
-    return '{"http": 422, "error": "invalid", "message": "intent.action is not one we know."}';
-  end if;
-  if coalesce(v_intent ->> 'side', 'buy') not in ('buy', 'sell') then
-    return '{"http": 422, "error": "invalid", "message": "intent.side must be buy or sell."}';
-  end if;
-  v_action := coalesce(v_intent ->> 'action', 'open')::public.action;
-  select array_agg(a.id) into v_accounts from public.broker_accounts a
-  where a.user_id = v_user and (
-    exists (select 1 from jsonb_array_elements_text(coalesce(nullif(p -> 'accounts', 'null'), '[]')) n where n = a.id::text)
-    or exists (select 1 from jsonb_array_elements_text(coalesce(nullif(v_intent -> 'accounts', 'null'), '[]')) n where n in (a.id::text, a.account_id, a.label))
-  );
+  v_accounts := engine.accounts_of_intent(v_user, p);
   if v_accounts is null then
     return '{"http": 404, "error": "invalid", "message": "None of these accounts is yours."}';
   end if;
   v_event := nextval('public.webhook_events_id_seq');
-  if p ->> 'idempotency_key' is not null then
-    insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
-    values (v_user, v_key, v_event, v_sha, v_now + interval '24 hours')
-    on conflict (endpoint_id, key) do update
-    set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
-    where d.expires_at <= v_now;
-    if not found then
-      select d.event_id, d.body_sha256 into v_seen from engine.dedupe d where d.endpoint_id = v_user and d.key = v_key;
-      if v_seen.body_sha256 <> v_sha then
-        return '{"http": 422, "error": "id_reused", "message": "This idempotency key was used before with another intent."}';
-      end if;
-      return jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', v_seen.event_id, 'deliveries', (
-        select count(*) from public.deliveries d where d.event_id = v_seen.event_id
-      ));
-    end if;
+  if v_key is not null and not engine.take_key(v_user, v_key, v_event, v_sha, interval '24 hours') then
+    select d.* into s from engine.dedupe d where d.endpoint_id = v_user and d.key = v_key;
+    return case when s.body_sha256 <> v_sha then
+      '{"http": 422, "error": "id_reused", "message": "This idempotency key was used before with another intent."}'
+    else jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', s.event_id, 'deliveries', (
+      select count(*) from public.deliveries d where d.event_id = s.event_id
+    )) end;
   end if;
-  insert into public.webhook_events (
-    id, user_id, source, broker, body, payload, status, dry_run, received_at, open_deliveries
-  ) overriding system value values (
-    v_event, v_user, v_source, null, v_body, v_body::jsonb, 'accepted',
-    coalesce((v_intent ->> 'dry_run')::boolean, false), v_now, cardinality(v_accounts)
+  perform engine.store_intent(v_event, v_user, v_source, v_body, v_accounts);
+  return jsonb_build_object(
+    'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts)
   );
-  perform engine.enqueue(v_event, v_accounts, v_source, v_action, v_intent ->> 'symbol', (v_intent ->> 'side')::public.side,
-    v_intent ->> 'tag', null, true, case when not engine.is_exit(v_action) then v_now + interval '60 seconds' end,
-    coalesce((v_intent ->> 'dry_run')::boolean, false));
-  return jsonb_build_object('http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts));
 end
 $$;
 
@@ -579,10 +783,6 @@ ALTER FUNCTION engine.accept_intent(p jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.accept_intent(p jsonb) IS 'An intent of a user (API, dashboard, CLI) into the same inbox and queue. The caller has proved who the user is.';
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
 
 --
 -- Name: broker_accounts; Type: TABLE; Schema: public; Owner: postgres
@@ -699,81 +899,865 @@ ALTER FUNCTION engine.account_json(a public.broker_accounts, c public.broker_con
 COMMENT ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) IS 'An account as workers see it.';
 
 --
--- Name: webhook_endpoints; Type: TABLE; Schema: public; Owner: postgres
+-- Name: accounts_of_intent(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE TABLE public.webhook_endpoints (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    name text NOT NULL,
-    format text DEFAULT 'unify.v1'::text NOT NULL,
-    token_version integer DEFAULT 1 NOT NULL,
-    previous_valid_until timestamp with time zone,
-    require_signature boolean DEFAULT false NOT NULL,
-    allow_cidrs cidr[],
-    max_age_s integer DEFAULT 60 NOT NULL,
-    dedupe_window_s integer DEFAULT 60 NOT NULL,
-    on_same public.on_same DEFAULT 'add'::public.on_same NOT NULL,
-    on_opposite public.on_opposite DEFAULT 'refuse'::public.on_opposite NOT NULL,
-    scope public.scope DEFAULT 'endpoint'::public.scope NOT NULL,
-    qty_mode public.qty_mode,
-    qty numeric,
-    allowed_symbols text[],
-    allowed_actions public.action[],
-    max_qty numeric,
-    max_entries_per_day integer,
-    alerts_per_minute integer DEFAULT 600 NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    last_seen_at timestamp with time zone,
-    version integer DEFAULT 1 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT fixed_size_has_mode_and_quantity CHECK (((qty IS NULL) = (qty_mode IS NULL))),
-    CONSTRAINT webhook_endpoints_alerts_per_minute_check CHECK (((alerts_per_minute >= 1) AND (alerts_per_minute <= 100000))),
-    CONSTRAINT webhook_endpoints_dedupe_window_s_check CHECK (((dedupe_window_s >= 0) AND (dedupe_window_s <= 7776000))),
-    CONSTRAINT webhook_endpoints_max_age_s_check CHECK (((max_age_s >= 5) AND (max_age_s <= 86400))),
-    CONSTRAINT webhook_endpoints_max_entries_per_day_check CHECK ((max_entries_per_day >= 0)),
-    CONSTRAINT webhook_endpoints_max_qty_check CHECK ((max_qty > (0)::numeric)),
-    CONSTRAINT webhook_endpoints_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
-    CONSTRAINT webhook_endpoints_qty_check CHECK ((qty > (0)::numeric)),
-    CONSTRAINT webhook_endpoints_token_version_check CHECK ((token_version > 0))
-);
+CREATE FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select array_agg(a.id) from public.broker_accounts a
+  where a.user_id = p_user and (
+    exists (
+      select 1 from jsonb_array_elements_text(coalesce(nullif(p -> 'accounts', 'null'), '[]')) n where n = a.id::text
+    ) or exists (
+      select 1 from jsonb_array_elements_text(coalesce(nullif(p #> '{intent,accounts}', 'null'), '[]')) n
+      where n in (a.id::text, a.account_id, a.label)
+    )
+  )
+$$;
 
-ALTER TABLE public.webhook_endpoints OWNER TO postgres;
+ALTER FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) OWNER TO empire_engine;
 
 --
--- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: public; Owner: postgres
+-- Name: FUNCTION accounts_of_intent(p_user uuid, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON TABLE public.webhook_endpoints IS 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
+COMMENT ON FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) IS 'The user''s own accounts that an intent names, by id, number or label; null = none.';
 
 --
--- Name: answer_seen(public.webhook_endpoints, jsonb, text, bigint, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: add_fills(engine.news[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) RETURNS jsonb
+CREATE FUNCTION engine.add_fills(p_news engine.news[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_new bigint [];
+begin
+  with added as (
+    insert into public.fills (
+      user_id, account_id, order_id, venue_fill_id, venue_order_id, position_id, effect, symbol, side, qty, price,
+      commission, swap, fee, realised, currency, filled_at
+    )
+    select a.user_id, a.id, n.order_id, f ->> 'venue_fill_id', f ->> 'venue_order_id', f ->> 'position_id',
+      (f ->> 'effect')::public.effect, coalesce(f ->> 'symbol', o.symbol), (f ->> 'side')::public.side,
+      (f ->> 'qty')::numeric, (f ->> 'price')::numeric, coalesce((f ->> 'commission')::numeric, 0),
+      coalesce((f ->> 'swap')::numeric, 0), coalesce((f ->> 'fee')::numeric, 0),
+      coalesce((f ->> 'realised')::numeric, 0), a.currency, (f ->> 'filled_at')::timestamptz
+    from unnest(p_news) with ordinality as n (account_id, order_id, said, nth)
+    cross join lateral jsonb_path_query(n.said, '$.fills[*] ? (@.type() == "object")') f
+    join public.broker_accounts a on a.id = n.account_id
+    left join public.orders o on o.id = n.order_id
+    order by n.nth
+    on conflict on constraint a_fill_is_recorded_once do nothing
+    returning id
+  )
+  select coalesce(array_agg(x.id order by x.id), '{}') into v_new from added x;
+  insert into engine.account_days as t (account_id, trading_day, realised)
+  select f.account_id, engine.trading_day(a.timezone, a.reset_time, f.filled_at), sum(f.realised)
+  from public.fills f join public.broker_accounts a on a.id = f.account_id
+  where f.id = any (v_new) and f.realised <> 0 group by 1, 2
+  on conflict (account_id, trading_day) do update set realised = t.realised + excluded.realised;
+  return v_new;
+end
+$_$;
+
+ALTER FUNCTION engine.add_fills(p_news engine.news[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION add_fills(p_news engine.news[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.add_fills(p_news engine.news[]) IS 'Records each fill once, with the day''s result; returns those that are new.';
+
+--
+-- Name: answer_if_seen(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  s engine.dedupe;
 begin
-  if p_key like 'id:%' and p_sha <> p ->> 'body_sha256' then
+  select d.* into s from engine.dedupe d
+  where d.endpoint_id = e.id and d.key = r.key and d.expires_at > clock_timestamp();
+  if not found then
+    return null;
+  elsif s.body_sha256 <> r.sha256 then
     return engine.refuse(e, p, 409, 'id_reused', 'This id was used before with another body.',
-      jsonb_build_array(jsonb_build_object('path', 'id', 'message', 'already used; ids are kept for 90 days')));
+      engine.at_path('id', 'already used; ids are kept for 90 days'));
   end if;
-  return jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', p_event, 'deliveries', (
-    select count(*) from public.deliveries d where d.event_id = p_event
+  return jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', s.event_id, 'deliveries', (
+    select count(*) from public.deliveries d where d.event_id = s.event_id
   ));
 end
 $$;
 
-ALTER FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) OWNER TO empire_engine;
+ALTER FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) IS 'The answer to an alert whose key is taken: duplicate with the original event, or id_reused.';
+COMMENT ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert) IS 'The answer to an alert whose key is taken: duplicate with the original event, or id_reused; null = it is new.';
+
+--
+-- Name: apply_results(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_results(p_results jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_news engine.news [];
+begin
+  -- The broker's answer is the truth, even to what was never begun by the rules.
+  update public.orders o set status = 'submitting'
+  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint
+  where o.id = c.order_id and o.status = 'pending' and c.kind in ('place', 'close')
+    and r ->> 'outcome' in ('accepted', 'unknown');
+  update engine.commands c
+  set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
+    answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
+    check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
+  from jsonb_array_elements(p_results) r where c.id = (r ->> 'id')::bigint;
+  v_news := engine.news_of(p_results);
+  perform engine.move_positions(engine.add_fills(v_news));
+  perform engine.update_orders(v_news);
+  perform engine.change_orders(p_results);
+  perform engine.protect_positions(p_results);
+end
+$$;
+
+ALTER FUNCTION engine.apply_results(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_results(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_results(p_results jsonb) IS 'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
+
+--
+-- Name: at_path(text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.at_path(p_path text, p_message text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_array(jsonb_build_object('path', p_path, 'message', p_message))
+$$;
+
+ALTER FUNCTION engine.at_path(p_path text, p_message text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION at_path(p_path text, p_message text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.at_path(p_path text, p_message text) IS 'The details of a refusal: one field and what is wrong with it.';
+
+--
+-- Name: begin_send(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  r record;
+  k engine.commands;
+  v_answer jsonb := '[]';
+begin
+  perform engine.lock_accounts(array(
+    select c.delivery_id from jsonb_array_elements(p_commands) x join engine.commands c on c.id = (x ->> 'id')::bigint
+  ));
+  for r in
+    select (x ->> 'id')::bigint as id, (x ->> 'token')::bigint as token from jsonb_array_elements(p_commands) x order by 1
+  loop
+    select c.* into k from engine.commands c where c.id = r.id;
+    v_answer := v_answer || jsonb_build_array(case
+      when engine.held(jsonb_build_array(jsonb_build_object('delivery_id', k.delivery_id, 'token', r.token)), true) <> '{}'
+        then engine.try_begin(k, p_request_timeout_ms)
+      else jsonb_build_object('id', r.id, 'go', false, 'reason', 'lease_lost') end);
+  end loop;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION begin_send(p_commands jsonb, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) IS 'Begins the send of pending commands: later legs and resumed ones. Only a go = true may be sent.';
+
+--
+-- Name: bury(bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_events bigint [];
+begin
+  insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
+  perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
+  -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
+  v_events := engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)));
+  update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
+  return v_events;
+end
+$$;
+
+ALTER FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION bury(p_delivery bigint, p_error text, p_trace jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) IS 'Ends a delivery dead with the error kept; returns events to be closed. The caller holds the account.';
+
+--
+-- Name: cancel_unsent(bigint[], boolean, public.reason); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders set status = 'canceled', reason = p_reason
+  where status = 'pending' and id in (
+    select c.order_id from engine.commands c
+    where c.delivery_id = any (p_deliveries) and c.state = 'pending' and c.kind in ('place', 'close')
+      and (c.is_entry or not p_entries_only)
+  );
+  update engine.commands set state = 'canceled', reason = p_reason, answered_at = clock_timestamp()
+  where delivery_id = any (p_deliveries) and state = 'pending' and (is_entry or not p_entries_only);
+end
+$$;
+
+ALTER FUNCTION engine.cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason) IS 'Commands written ahead and never begun will not be sent. The caller holds the accounts.';
+
+--
+-- Name: cancel_waiting_legs(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.cancel_waiting_legs(p_command bigint) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select engine.apply_results(jsonb_agg(jsonb_build_object('id', w.id, 'outcome', 'canceled', 'reason', 'leg_not_filled')))
+  from engine.commands k join engine.commands w on w.delivery_id = k.delivery_id and w.leg > k.leg
+  where k.id = p_command and k.kind in ('place', 'close') and k.state in ('rejected', 'canceled', 'expired')
+    and w.after_fill and w.state = 'pending'
+  having count(*) > 0
+$$;
+
+ALTER FUNCTION engine.cancel_waiting_legs(p_command bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION cancel_waiting_legs(p_command bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.cancel_waiting_legs(p_command bigint) IS 'Ends the legs behind an order that will not fill.';
+
+--
+-- Name: change_orders(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.change_orders(p_results jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders o
+  set qty = coalesce((k.request ->> 'qty')::numeric, o.qty), price = coalesce((k.request ->> 'price')::numeric, o.price),
+    stop_price = coalesce((k.request ->> 'stop_price')::numeric, o.stop_price),
+    venue_order_id = coalesce(r ->> 'venue_order_id', o.venue_order_id)
+  from jsonb_array_elements(p_results) r join engine.commands k on k.id = (r ->> 'id')::bigint
+  where o.id = k.order_id and k.kind = 'modify' and r ->> 'outcome' = 'accepted';
+end
+$$;
+
+ALTER FUNCTION engine.change_orders(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION change_orders(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.change_orders(p_results jsonb) IS 'An accepted modify has made the order what was asked for.';
+
+--
+-- Name: claim(text, text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_token constant bigint := nextval('engine.lease_token');
+  v_ids bigint [];
+begin
+  -- Losing a claim in a crash of the database is harmless: the row is ready again and nothing was written under it.
+  perform set_config('synchronous_commit', 'off', true);
+  v_ids := engine.take_heads(p_worker, p_executor::public.executor, p_lane::public.lane, p_limit,
+    make_interval(secs => p_lease_ms / 1000.0), v_token);
+  if v_ids is not null then
+    return query select engine.contexts(v_ids, v_token);
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) IS 'Takes up to n heads of a lane for a worker, with one fencing token and a lease, and returns each with its context.';
+
+--
+-- Name: claim_unsettled(text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_checker constant bigint := nextval('engine.lease_token');
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  return query
+    with due as (
+      select c.id from engine.commands c
+      join public.broker_accounts b on b.id = c.account_id join public.broker_connections n on n.id = b.connection_id
+      where c.state = 'unknown' and c.check_at <= clock_timestamp() and n.executor = p_executor::public.executor
+      order by c.id limit p_limit for update of c skip locked
+    ), taken as (
+      update engine.commands c
+      set checker = v_checker, lookups = lookups + 1,
+        check_at = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+      from due where c.id = due.id
+      returning c as k
+    )
+    select jsonb_build_object(
+      'command', jsonb_build_object(
+        'id', (t.k).id, 'delivery_id', (t.k).delivery_id, 'leg', (t.k).leg, 'kind', (t.k).kind,
+        'order_id', (t.k).order_id, 'client_order_id', (t.k).client_order_id, 'request', (t.k).request,
+        'submitted_at', (t.k).submitted_at, 'send_deadline', (t.k).send_deadline, 'lookups', (t.k).lookups,
+        'may_resend', engine.may_resend(t.k, d, a) = 'yes'
+      ),
+      'checker', v_checker, 'account', engine.account_json(a, n),
+      'delivery', jsonb_build_object(
+        'id', d.id, 'event_id', d.event_id, 'action', d.action, 'symbol', d.symbol, 'attempts', d.attempts
+      )
+    )
+    from taken t
+    join public.deliveries d on d.id = (t.k).delivery_id
+    join public.broker_accounts a on a.id = (t.k).account_id
+    join public.broker_connections n on n.id = a.connection_id
+    order by (t.k).id;
+end
+$$;
+
+ALTER FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) IS 'Unknown commands that are due to be asked about, each for one worker at a time.';
+
+--
+-- Name: client_order_id(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select 'E' || (select i.code from engine.installation i) || '_' || to_hex(p_delivery) || '_' || to_hex(p_leg)
+$$;
+
+ALTER FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION client_order_id(p_delivery bigint, p_leg integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) IS 'The name of a leg at the broker: at most 26 characters, which is the tightest broker, and the same whenever asked.';
+
+--
+-- Name: close_events(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.close_events(p_events bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
+  perform 1 from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+  update public.webhook_events e
+  set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
+  from (
+    select x.id, count(*)::integer as n from unnest(p_events) as x (id) where x.id is not null group by x.id
+  ) c
+  where e.id = c.id;
+end
+$$;
+
+ALTER FUNCTION engine.close_events(p_events bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION close_events(p_events bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.close_events(p_events bigint[]) IS 'Deliveries of these events have ended (one entry each); an event with none left open is processed. Last in a transaction.';
+
+--
+-- Name: conclude(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.conclude(p_delivery bigint) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c record;
+begin
+  select count(*) filter (where k.state in ('unknown', 'submitting')) as unknown,
+    count(*) filter (where k.state = 'pending') as pending, count(*) filter (where k.state = 'accepted') as accepted,
+    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected'))[1] as rejected,
+    (array_agg(k.reason order by k.leg) filter (where k.state in ('expired', 'canceled')))[1] as expired
+  into c from engine.commands k where k.delivery_id = p_delivery;
+  if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
+    return '{}';
+  elsif c.pending > 0 then
+    -- It stands in its lane again; its id puts it in front.
+    update engine.queue set state = 'waiting', run_at = '-infinity', held_since = null where id = p_delivery;
+    update public.deliveries set outcome = null, status = 'queued' where id = p_delivery;
+    perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
+    return '{}';
+  end if;
+  return engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'finish', case
+    when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
+    when c.expired is not null then jsonb_build_object('outcome', 'denied', 'reason', c.expired)
+    when c.accepted > 0 then '{"outcome": "executed"}'
+    else '{"outcome": "denied", "reason": "never_arrived"}'
+  end)));
+end
+$$;
+
+ALTER FUNCTION engine.conclude(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION conclude(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.conclude(p_delivery bigint) IS 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns events to be closed.';
+
+--
+-- Name: contexts(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) RETURNS SETOF jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select jsonb_build_object(
+      'token', p_token, 'now', clock_timestamp(),
+      'queued_ms', round(extract(epoch from clock_timestamp() - d.created_at) * 1000, 3),
+      'delivery', jsonb_build_object(
+        'id', d.id, 'event_id', d.event_id, 'user_id', d.user_id, 'account_id', d.account_id, 'lane', d.lane,
+        'action', d.action, 'symbol', d.symbol, 'tag', d.tag, 'attempts', d.attempts, 'expires_at', d.expires_at,
+        'halt_epoch', d.halt_epoch, 'dry_run', d.dry_run, 'created_at', d.created_at
+      ),
+      'event', jsonb_build_object(
+        'id', e.id, 'source', e.source, 'body', e.body, 'fired_at', e.fired_at, 'received_at', e.received_at,
+        'endpoint_id', e.endpoint_id
+      ),
+      'endpoint', case when w.id is not null then jsonb_build_object(
+        'id', w.id, 'on_same', w.on_same, 'on_opposite', w.on_opposite, 'scope', w.scope,
+        'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
+        'qty_mode', w.qty_mode, 'qty', w.qty
+      ) end,
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      'limits', to_jsonb(l) - 'account_id', 'defaults', to_jsonb(f) - 'account_id',
+      'positions', (
+        select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
+        where p.account_id = a.id and p.closed_at is null
+      ),
+      'orders', (
+        select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
+        where o.account_id = a.id and o.status in ('working', 'partially_filled')
+      ),
+      'unresolved', (
+        select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
+        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
+      ),
+      'counters', jsonb_build_object(
+        'trades_today', coalesce((
+          select s.trades from engine.scope_counters s
+          where s.user_id = a.user_id and s.scope = a.id::text
+            and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
+        ), 0),
+        'entries_in_flight', (
+          select count(*) from engine.commands k
+          where k.account_id = a.id and k.kind = 'place' and k.is_entry and k.delivery_id <> d.id
+            and k.state in ('pending', 'submitting', 'unknown')
+        )
+      ),
+      'commands', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
+          'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
+          'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
+        ) order by k.leg), '[]')
+        from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
+        where k.delivery_id = d.id
+      )
+    )
+    from public.deliveries d
+    join public.webhook_events e on e.id = d.event_id
+    join public.broker_accounts a on a.id = d.account_id
+    join public.broker_connections c on c.id = a.connection_id
+    join public.profiles u on u.id = d.user_id
+    join engine.account_limits l on l.account_id = a.id
+    join engine.account_defaults f on f.account_id = a.id
+    left join public.webhook_endpoints w on w.id = e.endpoint_id
+    left join public.webhook_endpoint_accounts t on t.endpoint_id = w.id and t.account_id = a.id
+    where d.id = any (p_deliveries)
+    order by d.id;
+end
+$$;
+
+ALTER FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION contexts(p_deliveries bigint[], p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) IS 'Everything the decision about a delivery may look at, in one snapshot: alert, endpoint, account, limits, positions, orders, what is unresolved.';
+
+--
+-- Name: count_alert(public.webhook_endpoints, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_utc constant timestamp := clock_timestamp() at time zone 'UTC';
+  v_n integer;
+begin
+  insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+  values (e.id, date_trunc('minute', v_utc) at time zone 'UTC', 'alerts', 1)
+  on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
+  returning n into v_n;
+  -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
+  limited := v_n > e.alerts_per_minute * (case when p_entry then 1 else 5 end);
+  retry_after := 60 - floor(extract(second from v_utc))::integer;
+  if not limited and p_entry and e.max_entries_per_day is not null then
+    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+    values (e.id, date_trunc('day', v_utc) at time zone 'UTC', 'entries', 1)
+    on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
+    returning n into v_n;
+    limited := v_n > e.max_entries_per_day;
+    retry_after := 86400 - floor(extract(epoch from v_utc::time))::integer;
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) IS 'Counts an alert against the endpoint''s limits a minute and a day (UTC).';
+
+--
+-- Name: dead_letter(bigint, bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  perform engine.lock_accounts(array[p_delivery_id]);
+  if engine.held(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery_id, 'token', p_token)), false) = '{}' then
+    return false;
+  end if;
+  perform engine.close_events(engine.bury(p_delivery_id, p_error, p_trace));
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) IS 'A stage failed with a bug or a broken machine: the delivery ends dead with the error kept, its account goes on.';
+
+--
+-- Name: decide(engine.situation, jsonb, jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  l jsonb;
+  v_own jsonb;
+  v_planned numeric := 0;
+  v_entry boolean := false;
+  v_closing integer := 0;
+begin
+  for l in select x from jsonb_array_elements(p_legs) x order by (x ->> 'leg')::integer loop
+    if engine.is_limited(l) then
+      denial := engine.denial_of_entry(s, l);
+      v_entry := v_entry or engine.is_entry(l);
+    else
+      -- A close of all there is has no quantity of its own, whatever was read as all.
+      v_own := l || jsonb_build_object('qty', coalesce(l -> 'request', l) -> 'qty');
+      denial := engine.denial_of_exit(s, v_own, v_planned, null);
+      if l ->> 'kind' in ('place', 'close') and coalesce(l ->> 'type', 'market') = 'market' then
+        v_planned := v_planned + coalesce((v_own ->> 'qty')::numeric, 0);
+      end if;
+    end if;
+    if denial is not null then
+      return;
+    end if;
+    v_closing := v_closing + (l ->> 'kind' = 'close')::integer;
+  end loop;
+  if v_entry then
+    denial := engine.denial_of_room(p_scopes, p_taken, v_closing);
+    takes := jsonb_path_query_array(p_scopes, '$[*].id');
+  end if;
+end
+$_$;
+
+ALTER FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb) IS 'The hard limits for one plan: a denial with its numbers, or the counters its trade is counted in.';
+
+--
+-- Name: defer(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.defer(p_deliveries jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  r record;
+  v_given bigint [];
+begin
+  perform engine.lock_accounts(engine.delivery_ids(p_deliveries));
+  v_given := engine.unsent(engine.held(p_deliveries, false));
+  for r in
+    select (x ->> 'delivery_id')::bigint as id, (x ->> 'ms')::integer as ms, (x ->> 'reason')::public.reason as reason,
+      nullif(x -> 'numbers', 'null') as numbers, coalesce(nullif(x -> 'trace', 'null'), '[]') as trace
+    from jsonb_array_elements(p_deliveries) x where (x ->> 'delivery_id')::bigint = any (v_given)
+  loop
+    perform engine.give_back(r.id, r.ms);
+    update public.deliveries
+    set attempts = attempts + 1, reason = r.reason, numbers = r.numbers,
+      trace = case when jsonb_array_length(trace) < 40 then trace || r.trace else trace end
+    where id = r.id;
+  end loop;
+  return to_jsonb(v_given);
+end
+$$;
+
+ALTER FUNCTION engine.defer(p_deliveries jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION defer(p_deliveries jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.defer(p_deliveries jsonb) IS 'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order to be settled.';
+
+--
+-- Name: delivery_ids(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.delivery_ids(p jsonb) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select array_agg((x ->> 'delivery_id')::bigint) from jsonb_array_elements(p) x
+$$;
+
+ALTER FUNCTION engine.delivery_ids(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION delivery_ids(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.delivery_ids(p jsonb) IS 'The delivery_id of each element.';
+
+--
+-- Name: denial_of_entry(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_entry(s engine.situation, l jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_denial jsonb := engine.denial_of_state(s);
+  v_loss constant numeric := (l ->> 'worst_loss')::numeric;
+begin
+  if v_denial is not null then
+    return v_denial;
+  elsif l ->> 'root' = any (s.unresolved) then
+    return jsonb_build_object('reason', 'unresolved_order', 'numbers', jsonb_build_object('symbol', l ->> 'root'));
+  elsif (l ->> 'qty')::numeric > s.max_order_qty then
+    return engine.denied('max_order_size', (l ->> 'qty')::numeric, s.max_order_qty);
+  elsif v_loss > s.capital * s.max_risk_pct / 100 then
+    return jsonb_build_object('reason', 'max_risk_per_trade', 'numbers', jsonb_build_object(
+      'loss', round(v_loss, 2), 'currency', s.currency, 'base', round(s.capital, 2), 'limit', s.max_risk_pct,
+      'value', case when s.capital > 0 then round(v_loss / s.capital * 100, 2) end
+    ));
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_entry(s engine.situation, l jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_entry(s engine.situation, l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_entry(s engine.situation, l jsonb) IS 'Whether an entry leg may be sent: state, unresolved orders, order size, the ceiling of loss. Null = it may.';
+
+--
+-- Name: denial_of_exit(engine.situation, jsonb, numeric, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_side constant public.side := l ->> 'side';
+  v_position constant text := l ->> 'venue_position_id';
+  v_qty constant numeric := l ->> 'qty';
+  v_left numeric;
+begin
+  -- Something newer (a flatten) covers it.
+  if s.epoch_then < s.epoch_now then
+    return engine.denied('superseded');
+  end if;
+  -- The venue's own close of all there is cannot open a position; anything with a quantity could.
+  if l ->> 'kind' not in ('place', 'close') or v_qty is null or v_side is null or (l ->> 'after_fill')::boolean then
+    return null;
+  elsif v_position is not null and not exists (
+    select 1 from public.positions p where p.account_id = s.account_id and p.venue_position_id = v_position
+  ) then
+    return null;
+  end if;
+  -- What is not fresh is not known to be there.
+  select coalesce(sum(p.qty), 0) - p_planned into v_left from public.positions p
+  where p.account_id = s.account_id and p.closed_at is null and p.freshness = 'fresh' and p.root = l ->> 'root'
+    and p.side <> v_side and (v_position is null or p.venue_position_id = v_position);
+  v_left := v_left - engine.exits_in_flight(s.account_id, l ->> 'root', v_side, v_position, p_order);
+  if v_qty > v_left then
+    return engine.denied('reduce_too_large', v_qty, greatest(v_left, 0));
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint) IS 'Whether an exit leg really reduces: at most the fresh open quantity minus exits in flight and earlier legs of its plan. Null = it does.';
+
+--
+-- Name: denial_of_room(jsonb, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  s jsonb;
+  v_new integer;
+  v_open integer;
+begin
+  for s in select x from jsonb_array_elements(p_scopes) x loop
+    v_new := 1 + cardinality(array_positions(p_taken, (s ->> 'id')::bigint));
+    -- A reverse frees the room it needs: what it closes first is not counted against it.
+    v_open := (s ->> 'open_now')::integer + v_new - p_closing;
+    if (s ->> 'trades')::integer + v_new > (s ->> 'max_trades')::integer then
+      return engine.denied('max_trades_per_day', (s ->> 'trades')::integer + v_new, (s ->> 'max_trades')::integer);
+    elsif v_open > (s ->> 'max_open')::integer then
+      return engine.denied('max_open_trades', v_open, (s ->> 'max_open')::integer);
+    elsif v_open > (s ->> 'max_positions')::integer then
+      return engine.denied('max_concurrent_positions', v_open, (s ->> 'max_positions')::integer);
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer) IS 'Which limit of number one more trade would break; p_taken = counters of the trades admitted before it in this batch. Null = none.';
 
 --
 -- Name: commands; Type: TABLE; Schema: engine; Owner: postgres
@@ -823,78 +1807,1137 @@ COMMENT ON TABLE engine.commands IS 'The write-ahead of every write to a broker:
 COMMENT ON COLUMN engine.commands.send_deadline IS 'The holder must not send after this; a resend may happen only after send_deadline + request_timeout.';
 
 --
--- Name: apply_command(engine.commands, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: denial_of_send(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) RETURNS void
-    LANGUAGE plpgsql
+CREATE FUNCTION engine.denial_of_send(k engine.commands) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
-  o public.orders;
-  v_state constant public.command_state := (r ->> 'outcome')::public.command_state;
+  s constant engine.situation := (select x from engine.situations(array[k.delivery_id]) x);
 begin
-  update engine.commands
-  set state = v_state, reason = (r ->> 'reason')::public.reason, answered_at = clock_timestamp(),
-    answer = r - array['fills', 'positions', 'effects'],
-    check_at = case when v_state = 'unknown' then clock_timestamp() end
-  where id = k.id;
-  if k.kind in ('place', 'close') then
-    select * into o from public.orders where id = k.order_id;
-    perform engine.apply_order(o, a, r || case
-      when v_state = 'rejected' then '{"status": "rejected"}' when v_state = 'unknown' then '{"status": "unknown"}'
-      when v_state in ('canceled', 'expired') then jsonb_build_object('status', v_state) else '{}'
-    end::jsonb);
+  if k.is_entry then
+    return engine.denial_of_state(s);
   end if;
-  perform engine.apply_effects(a, r);
-  if v_state in ('rejected', 'canceled', 'expired') and k.is_entry then
-    perform engine.release_trade(k.delivery_id);
-  end if;
+  -- Since it was written other exits may have closed what it meant to close.
+  return engine.denial_of_exit(s, k.request || jsonb_build_object('kind', k.kind, 'root', k.root), 0, k.order_id);
 end
 $$;
 
-ALTER FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.denial_of_send(k engine.commands) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION apply_command(k engine.commands, a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION denial_of_send(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) IS 'One command''s outcome: accepted, rejected, unknown or never sent.';
+COMMENT ON FUNCTION engine.denial_of_send(k engine.commands) IS 'What the limits say about a command that was written ahead earlier. Null = it may be sent.';
 
 --
--- Name: apply_effects(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: denial_of_state(engine.situation); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) RETURNS void
+CREATE FUNCTION engine.denial_of_state(s engine.situation) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_late constant numeric := round(extract(epoch from clock_timestamp() - s.expires_at), 1);
+begin
+  if v_late >= 0 then
+    return jsonb_build_object('reason', 'stale', 'numbers', jsonb_build_object(
+      'age_s', s.max_age_s + v_late, 'limit_s', s.max_age_s
+    ));
+  elsif s.epoch_then < s.epoch_now then
+    return engine.denied('halted');
+  elsif s.user_stopped then
+    return engine.denied('kill_switch');
+  elsif not s.account_enabled then
+    return engine.denied('account_disabled');
+  elsif s.locked_until > clock_timestamp() then
+    return jsonb_build_object('reason', 'account_locked', 'numbers', jsonb_strip_nulls(jsonb_build_object(
+      'until', s.locked_until, 'lock', s.lock_reason
+    )));
+  elsif s.endpoint_disabled then
+    return engine.denied('endpoint_disabled');
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_state(s engine.situation) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_state(s engine.situation); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_state(s engine.situation) IS 'Why an entry may not be sent now whatever its size: age, halt, kill switch, account, lock, endpoint. Null = it may.';
+
+--
+-- Name: denied(public.reason, numeric, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denied(p_reason public.reason, p_value numeric DEFAULT NULL::numeric, p_limit numeric DEFAULT NULL::numeric) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'reason', p_reason, 'numbers', jsonb_strip_nulls(jsonb_build_object('value', p_value, 'limit', p_limit))
+  )
+$$;
+
+ALTER FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_limit numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denied(p_reason public.reason, p_value numeric, p_limit numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_limit numeric) IS 'A denial with the value and the limit it broke.';
+
+--
+-- Name: end_deliveries(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.deliveries d
+  set status = (case when d.id = any (p_unknown) then 'claimed' else 'done' end)::public.delivery_status,
+    outcome = (case when d.id = any (p_unknown) then 'unknown' else e #>> '{finish,outcome}' end)::public.delivery_outcome,
+    reason = (e #>> '{finish,reason}')::public.reason, numbers = nullif(e #> '{finish,numbers}', 'null'),
+    trace = d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]'),
+    timings = d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}'),
+    finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
+  from jsonb_array_elements(p_ends) e
+  where d.id = (e ->> 'delivery_id')::bigint;
+end
+$$;
+
+ALTER FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION end_deliveries(p_ends jsonb, p_unknown bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) IS 'Outcome, reason and trace; an unknown one is not done.';
+
+--
+-- Name: end_waiting(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  x jsonb;
-  o public.orders;
+  v_ended bigint [];
 begin
-  for x in select e from jsonb_array_elements(coalesce(nullif(r -> 'effects', 'null'), '[]')) e loop
-    select * into o from public.orders t
-    where t.account_id = a.id and (t.client_order_id = x ->> 'client_order_id' or t.venue_order_id = x ->> 'venue_order_id')
-    limit 1;
-    perform engine.apply_order(o, a, x);
+  -- A claim may have taken a row since it was chosen, and what has commands may have been sent: both go on.
+  with gone as (
+    delete from engine.queue q
+    where q.id = any (p_deliveries) and q.state in ('waiting', 'ready')
+      and not exists (select 1 from engine.commands c where c.delivery_id = q.id)
+    returning q.id
+  )
+  select coalesce(array_agg(g.id), '{}') into v_ended from gone g;
+  update public.deliveries
+  set status = 'done', outcome = 'skipped', reason = 'superseded', finished_at = clock_timestamp(),
+    numbers = jsonb_strip_nulls(jsonb_build_object('by_event', p_by)),
+    trace = trace || jsonb_build_array(jsonb_build_object(
+      'stage', 'ingest', 'outcome', 'superseded', 'ms', 0,
+      'detail', jsonb_strip_nulls(jsonb_build_object('by_event', p_by))
+    ))
+  where id = any (v_ended);
+  perform engine.tell(v_ended);
+  perform engine.promote(array(select d.account_id from public.deliveries d where d.id = any (v_ended)));
+  return array(select d.event_id from public.deliveries d where d.id = any (v_ended));
+end
+$$;
+
+ALTER FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION end_waiting(p_deliveries bigint[], p_by bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) IS 'Ends deliveries that still wait, made pointless by an event; returns their events, to be closed. The caller holds the accounts.';
+
+--
+-- Name: enqueue(bigint, uuid[], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamp with time zone, boolean, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_lane constant public.lane := engine.lane_of(p_source, p_action, p_dry_run);
+  v_key constant text := engine.symbol_key(p_symbol);
+  v_events bigint [] := '{}';
+  v_full integer;
+begin
+  -- The account row is the lock under which "am I the head?" is asked and answered; ascending, as everywhere.
+  perform 1 from public.broker_accounts a where a.id = any (p_accounts) order by a.id for no key update;
+  if v_lane = 'urgent' then
+    -- A close of one side or tag leaves other exits of its symbol something to do.
+    v_events := engine.halt(p_accounts, p_action = 'flatten' and v_key is null,
+      case when p_action = 'flatten' or (p_side is null and p_tag is null) then v_key end, 9223372036854775807, p_event);
+  elsif p_action in ('close', 'cancel', 'flatten') and not p_dry_run then
+    v_events := engine.make_room(p_event, p_accounts, p_action, v_key, p_side, p_tag,
+      case when not p_by_symbol then p_endpoint end, p_order_id);
+  end if;
+  v_full := engine.stand_in_line(
+    p_event, p_accounts, v_lane, p_action, p_symbol, p_side, p_tag, p_endpoint, p_expires_at, p_dry_run
+  );
+  v_events := v_events || array_fill(p_event, array[v_full]);
+  if v_events <> '{}' then
+    perform engine.close_events(v_events);
+  end if;
+  return cardinality(p_accounts);
+end
+$$;
+
+ALTER FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text) IS 'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in their scope.';
+
+--
+-- Name: entering(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select array(
+      select distinct d.account_id
+      from jsonb_array_elements(p_plans) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+      where (p_held is null or d.id = any (p_held))
+        and exists (select 1 from jsonb_array_elements(x -> 'legs') l where engine.is_entry(l))
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION entering(p_plans jsonb, p_held bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) IS 'The accounts on which plans would open something.';
+
+--
+-- Name: exits_in_flight(uuid, text, public.side, text, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(sum(o.qty - o.filled_qty), 0) from public.orders o
+    where o.account_id = p_account and o.root = p_root and o.side = p_side and o.reduce_only and o.type = 'market'
+      and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+      and o.id is distinct from p_not_order
+      and (p_position is null or o.position_id is null or o.position_id = p_position)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) IS 'What market exits of a root that have no final answer yet may still close.';
+
+--
+-- Name: finish(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.finish(p_ends jsonb) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ids constant bigint [] := coalesce(engine.delivery_ids(p_ends), '{}');
+  v_unknown bigint [];
+  v_done bigint [];
+begin
+  perform engine.make_unknown(v_ids);
+  v_unknown := array(
+    select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_ids) and c.state = 'unknown'
+  );
+  v_done := array(select unnest(v_ids) except select unnest(v_unknown));
+  perform engine.cancel_unsent(v_done, false, 'leg_not_filled');
+  perform engine.release_trades(v_done);
+  perform engine.end_deliveries(p_ends, v_unknown);
+  -- The settler has the unknown ones from here; their lanes go on.
+  update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null where id = any (v_unknown);
+  delete from engine.queue where id = any (v_done);
+  perform engine.promote(array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids)));
+  perform engine.tell(v_ids);
+  return array(select d.event_id from public.deliveries d where d.id = any (v_done));
+end
+$$;
+
+ALTER FUNCTION engine.finish(p_ends jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION finish(p_ends jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.finish(p_ends jsonb) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
+
+--
+-- Name: give_back(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.give_back(p_delivery bigint, p_ms integer) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  update engine.queue
+  set state = 'ready', token = null, worker = null, lease_until = null,
+    run_at = clock_timestamp() + make_interval(secs => greatest(p_ms, 0) / 1000.0)
+  where id = p_delivery
+$$;
+
+ALTER FUNCTION engine.give_back(p_delivery bigint, p_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) IS 'A claimed row becomes the ready head again, not before the given delay. The caller holds the account row.';
+
+--
+-- Name: halt(uuid[], boolean, text, bigint, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_events bigint [];
+begin
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (p_accounts);
+  v_events := engine.end_waiting(array(
+    select q.id from engine.queue q
+    where q.account_id = any (p_accounts) and q.id < p_before and q.state in ('waiting', 'ready')
+      and (not q.is_exit or p_all or q.symbol = p_symbol)
+  ), p_by);
+  -- An entry written ahead and not begun is provably unsent, and never will be sent now.
+  perform engine.cancel_unsent(array(
+    select q.id from engine.queue q where q.account_id = any (p_accounts) and q.id < p_before
+  ), true, 'halted');
+  -- What the halt does not cover keeps its right: later arrivals, exits of other symbols, protection still to be sent.
+  update public.deliveries d set halt_epoch = a.halt_epoch
+  from engine.queue q join public.broker_accounts a on a.id = q.account_id
+  where q.account_id = any (p_accounts) and d.id = q.id and (
+    q.id >= p_before or (not p_all and (q.symbol = p_symbol) is not true and (q.is_exit or exists (
+      select 1 from engine.commands c where c.delivery_id = q.id and c.state not in ('pending', 'canceled')
+    )))
+  );
+  return v_events;
+end
+$$;
+
+ALTER FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) IS 'Raises the halt epoch: nothing older may be sent, except exits it does not cover (it covers all, or those of a symbol, or with null none). Returns events to be closed. The caller holds the accounts.';
+
+--
+-- Name: heartbeat(text, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_alive bigint [];
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  -- A lease that ran out is not revived, even if nobody has taken it yet: its holder may have been stopped for a while.
+  with extended as (
+    update engine.queue set lease_until = v_now + make_interval(secs => p_lease_ms / 1000.0)
+    where state = 'claimed' and lease_until > v_now and worker = p_worker and token = any (p_tokens)
+    returning token
+  )
+  select array_agg(distinct x.token) into v_alive from extended x;
+  return jsonb_build_object('alive', coalesce(to_jsonb(v_alive), '[]'));
+end
+$$;
+
+ALTER FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) IS 'Extends the leases of a worker''s claims; a token that is missing in the answer is lost: nothing may be sent under it.';
+
+--
+-- Name: held(jsonb, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.held(p jsonb, p_alive boolean) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_held bigint [];
+begin
+  with mine as (
+    select q.id from jsonb_array_elements(p) x join engine.queue q
+      on q.id = (x ->> 'delivery_id')::bigint and q.token = (x ->> 'token')::bigint
+    where q.state = 'claimed' and (q.lease_until > clock_timestamp() or not p_alive)
+    order by q.id for update of q
+  )
+  select coalesce(array_agg(m.id), '{}') into v_held from mine m;
+  return v_held;
+end
+$$;
+
+ALTER FUNCTION engine.held(p jsonb, p_alive boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION held(p jsonb, p_alive boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.held(p jsonb, p_alive boolean) IS 'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out), their queue rows locked.';
+
+--
+-- Name: housekeeping(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.housekeeping() RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_batch constant integer := 5000;
+  v_dedupe integer;
+  v_counters integer;
+  v_logs integer;
+begin
+  -- Small batches: a long delete would hold back vacuum of the queue.
+  delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit c_batch));
+  get diagnostics v_dedupe = row_count;
+  delete from engine.endpoint_counters where window_start < now() - interval '2 days';
+  get diagnostics v_counters = row_count;
+  delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < now() - interval '90 days' limit c_batch));
+  get diagnostics v_logs = row_count;
+  delete from engine.scope_counters where trading_day < now() - interval '100 days';
+  delete from engine.workers where seen_at < now() - interval '1 day';
+  return jsonb_build_object('dedupe', v_dedupe, 'endpoint_counters', v_counters, 'logs', v_logs);
+end
+$$;
+
+ALTER FUNCTION engine.housekeeping() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION housekeeping(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.housekeeping() IS 'Forgets what need not be remembered, a small batch at a time.';
+
+--
+-- Name: hung_exits(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.hung_exits(p_limit integer) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select array(
+      select q.id
+      from engine.queue h
+      join engine.queue q on q.account_id = h.account_id and q.lane = 'normal' and q.state = 'waiting' and q.is_exit
+      join public.deliveries d on d.id = q.id
+      where h.lane = 'normal' and h.state in ('ready', 'claimed')
+        and h.held_since < clock_timestamp() - interval '5 seconds'
+        and d.created_at < clock_timestamp() - interval '5 seconds' and not d.dry_run
+      order by q.id limit p_limit
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.hung_exits(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION hung_exits(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.hung_exits(p_limit integer) IS 'Exits of alerts that have waited 5 s behind a head which has held its lane for 5 s.';
+
+--
+-- Name: in_every_list(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.in_every_list(p_lists jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(s.symbol), '[]') from (
+    select upper(m.symbol) as symbol
+    from jsonb_array_elements(p_lists) with ordinality as l (list, nth), jsonb_array_elements_text(l.list) as m (symbol)
+    group by upper(m.symbol) having count(distinct l.nth) = jsonb_array_length(p_lists)
+  ) s
+$$;
+
+ALTER FUNCTION engine.in_every_list(p_lists jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION in_every_list(p_lists jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.in_every_list(p_lists jsonb) IS 'The symbols that each of several lists holds, upper case.';
+
+--
+-- Name: ingest(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.ingest(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  r constant engine.alert := engine.read_alert(p);
+  e public.webhook_endpoints;
+  v_target record;
+  v_answer jsonb;
+begin
+  select w.* into e from public.webhook_endpoints w join public.profiles u on u.id = w.user_id and u.status = 'active'
+  where w.id = r.endpoint_id and w.enabled and (
+    w.token_version = r.token_version
+    or (w.token_version = r.token_version + 1 and w.previous_valid_until > clock_timestamp())
+  );
+  if not found then
+    return '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
+  end if;
+  -- A resend is answered before anything that could refuse it by now: what was accepted stays accepted.
+  v_answer := coalesce(engine.refusal_of_door(e, r), engine.refusal_of_body(e, p, r), engine.answer_if_seen(e, p, r),
+    engine.refusal_of_age(e, p, r));
+  if v_answer is not null then
+    return v_answer;
+  elsif e.allowed_actions is not null and not engine.is_exit(r.action) and not r.action = any (e.allowed_actions) then
+    return engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', r.action),
+      engine.at_path('intent.action', 'not allowed on this endpoint'));
+  end if;
+  v_target := engine.targets(e.id, r.accounts);
+  if v_target.foreign_name is not null or v_target.accounts is null then
+    return engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
+      engine.at_path('intent.accounts', coalesce(format('%s is not an account of this endpoint', v_target.foreign_name),
+        'this endpoint has no accounts yet')));
+  end if;
+  return engine.accept_alert(e, p, r, v_target.accounts);
+end
+$$;
+
+ALTER FUNCTION engine.ingest(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION ingest(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.ingest(p jsonb) IS 'The webhook''s one call: endpoint, age, dedupe, limits, inbox, deliveries, queue. Takes the credential, never a user. Returns the HTTP answer.';
+
+--
+-- Name: invalid_intent(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.invalid_intent(p_message text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object('http', 422, 'error', 'invalid', 'message', p_message)
+$$;
+
+ALTER FUNCTION engine.invalid_intent(p_message text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION invalid_intent(p_message text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.invalid_intent(p_message text) IS 'The answer to an intent that makes no sense.';
+
+--
+-- Name: invariant_rows(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.invariant_rows() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v record;
+  v_n bigint;
+  v_all jsonb := '{}';
+begin
+  for v in select c.relname from pg_catalog.pg_class c
+    where c.relnamespace = 'engine'::regnamespace and c.relkind = 'v' and c.relname like 'invariant\_%' order by 1
+  loop
+    execute format('select count(*) from engine.%I', v.relname) into v_n;
+    v_all := v_all || jsonb_build_object(v.relname, v_n);
   end loop;
-  -- What the broker says of protection and value is taken as said; quantities come from fills alone.
-  update public.positions p
-  set stop_loss = (x2 ->> 'stop_loss')::numeric, take_profit = (x2 ->> 'take_profit')::numeric,
-    unrealized_pnl = (x2 ->> 'unrealized_pnl')::numeric, root = coalesce(x2 ->> 'root', p.root), as_of = clock_timestamp(), freshness = 'fresh'
-  from jsonb_array_elements(coalesce(nullif(r -> 'positions', 'null'), '[]')) x2
-  where p.account_id = a.id and p.venue_position_id = x2 ->> 'venue_position_id';
+  return v_all;
 end
 $$;
 
-ALTER FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.invariant_rows() OWNER TO empire_engine;
 
 --
--- Name: FUNCTION apply_effects(a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION invariant_rows(); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) IS 'Other orders and positions that a command''s answer tells about: triggered stops, canceled siblings, protection.';
+COMMENT ON FUNCTION engine.invariant_rows() IS 'Rows in each invariant view: all must be 0.';
+
+--
+-- Name: is_entry(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_entry(l jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+$$;
+
+ALTER FUNCTION engine.is_entry(l jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_entry(l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_entry(l jsonb) IS 'Whether a leg is an order that opens.';
+
+--
+-- Name: is_exit(public.action); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_exit(p_action public.action) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select p_action in ('close', 'reduce', 'cancel', 'flatten')
+$$;
+
+ALTER FUNCTION engine.is_exit(p_action public.action) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_exit(p_action public.action); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_exit(p_action public.action) IS 'Actions that can only reduce exposure: never refused by limits, locks or age.';
+
+--
+-- Name: is_limited(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_limited(l jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+    or coalesce((coalesce(l -> 'request', l) ->> 'adds_risk')::boolean, false)
+$$;
+
+ALTER FUNCTION engine.is_limited(l jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_limited(l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_limited(l jsonb) IS 'Whether locks and limits apply to a leg: an entry, or a change that adds risk (a stop widened or removed).';
+
+--
+-- Name: judge(engine.commands, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.judge(k engine.commands, p jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_why text;
+begin
+  if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired') then
+    perform engine.apply_results(jsonb_build_array((p -> 'command') || jsonb_build_object('id', k.id)));
+    return 'found';
+  elsif p ->> 'verdict' = 'absent' then
+    select engine.may_resend(k, d, a) into v_why
+    from public.deliveries d join public.broker_accounts a on a.id = d.account_id where d.id = k.delivery_id;
+    if v_why = 'yes' then
+      perform engine.send_again(k);
+      return 'resend';
+    elsif v_why <> 'too_early' then
+      perform engine.apply_results(jsonb_build_array(jsonb_build_object(
+        'id', k.id, 'outcome', 'expired', 'reason', 'never_arrived', 'why', v_why
+      )));
+      return v_why;
+    end if;
+  end if;
+  update engine.commands
+  set check_at = greatest(
+    clock_timestamp() + make_interval(secs => coalesce((p ->> 'next_ms')::integer, 1000) / 1000.0),
+    case when v_why = 'too_early'
+      then send_deadline + make_interval(secs => coalesce(request_timeout_ms, 5000) / 1000.0) end
+  ) where id = k.id;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.judge(k engine.commands, p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION judge(k engine.commands, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.judge(k engine.commands, p jsonb) IS 'What a lookup means for an unknown command: recorded, written again, or ended; null = asked again later.';
+
+--
+-- Name: lane_of(public.event_source, public.action, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) RETURNS public.lane
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case
+    when p_dry_run then 'normal'
+    when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
+    when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
+    else 'normal'
+  end::public.lane
+$$;
+
+ALTER FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) IS 'The urgent lane is for people and risk rules; alerts keep their order of arrival.';
+
+--
+-- Name: legs_of(jsonb[], boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) RETURNS engine.leg[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_installation constant text := (select i.code from engine.installation i);
+begin
+  return (
+    select array_agg(row(
+      d.id, a.id, d.user_id, a.broker, a.currency, engine.trading_day(a.timezone, a.reset_time, now()), q.endpoint_id,
+      case
+        when d.action = 'flatten' then 'flatten' when e.source = 'dashboard' then 'dashboard'
+        when e.source = 'tradingview' then 'alert' else 'api'
+      end, d.symbol, l.leg, l.said ->> 'kind', p_begin and l.leads, q.token, q.lease_until,
+      -- At most 26 characters, which is the tightest broker, and the same whenever asked.
+      'E' || c_installation || '_' || to_hex(d.id) || '_' || to_hex(l.leg),
+      case when l.is_order and coalesce((l.said ->> 'qty')::numeric, p.qty) > 0
+        and coalesce(l.said ->> 'side', p.closing_side) is not null then nextval('public.orders_id_seq')
+        when not l.is_order then (l.said ->> 'order_id')::bigint
+      end, coalesce(l.said ->> 'side', p.closing_side), coalesce((l.said ->> 'qty')::numeric, p.qty),
+      case when l.leg = l.first then nullif(plan -> 'reserved', 'null') end, l.said
+    )::engine.leg order by d.id, l.leg)
+    from unnest(p_plans) as plan
+    join public.deliveries d on d.id = (plan ->> 'delivery_id')::bigint
+    join engine.queue q on q.id = d.id
+    join public.broker_accounts a on a.id = d.account_id
+    join public.webhook_events e on e.id = d.event_id
+    cross join lateral (
+      select x as said, (x ->> 'leg')::integer as leg, x ->> 'kind' in ('place', 'close') as is_order,
+        min((x ->> 'leg')::integer) over () as first,
+        not bool_or(coalesce((x ->> 'after_fill')::boolean, false)) over (order by (x ->> 'leg')::integer) as leads
+      from jsonb_array_elements(plan -> 'legs') x
+    ) l
+    left join lateral engine.what_it_closes(a.id, l.said) p on true
+  );
+end
+$$;
+
+ALTER FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION legs_of(p_plans jsonb[], p_begin boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) IS 'The legs of plans, typed, in order; with p_begin those before any that waits for a fill begin at once.';
+
+--
+-- Name: lock_accounts(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lock_accounts(p_deliveries bigint[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select a.id from public.broker_accounts a
+  where a.id in (select d.account_id from public.deliveries d where d.id = any (p_deliveries))
+  order by a.id for no key update
+$$;
+
+ALTER FUNCTION engine.lock_accounts(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) IS 'Locks the account rows of these deliveries, ascending. Order everywhere: user, accounts, queue, orders, counters, events.';
+
+--
+-- Name: lock_users(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lock_users(p_accounts uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- One lock a user whatever the day: accounts in two time zones share limits that know no day.
+  perform pg_advisory_xact_lock(u.key) from (
+    select distinct hashtextextended(a.user_id::text, 0) as key
+    from public.broker_accounts a where a.id = any (p_accounts) order by 1
+  ) u;
+  insert into engine.scope_counters (user_id, scope, trading_day)
+  select distinct s.user_id, s.scope, s.trading_day from engine.account_scopes s
+  where s.account_id = any (p_accounts) and not exists (
+    select 1 from engine.scope_counters c
+    where c.user_id = s.user_id and c.scope = s.scope and c.trading_day = s.trading_day
+  );
+end
+$$;
+
+ALTER FUNCTION engine.lock_users(p_accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lock_users(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lock_users(p_accounts uuid[]) IS 'Entries of one user are admitted one batch at a time; their counters exist. Before any account is locked.';
+
+--
+-- Name: make_room(bigint, uuid[], public.action, text, public.side, text, uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_entries constant public.action [] := array['open', 'add'];
+  c_all constant public.action [] := array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel'];
+begin
+  if p_action = 'flatten' then
+    return engine.supersede(p_accounts, c_all || 'flatten'::public.action, p_symbol, null, null, null, p_event);
+  elsif p_action = 'close' and p_side is null then
+    return engine.supersede(p_accounts, c_all, p_symbol, p_endpoint, p_tag, null, p_event);
+  elsif p_action = 'close' then
+    -- A sell closes what buys would have opened.
+    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag,
+      (case p_side when 'sell' then 'buy' else 'sell' end)::public.side, p_event);
+  elsif p_action = 'cancel' and p_order_id is null then
+    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag, p_side, p_event);
+  end if;
+  return '{}';
+end
+$$;
+
+ALTER FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) IS 'A close, cancel or flatten ends what waits in its scope. A cancel of one order by its id covers nothing that waits. Returns events to be closed.';
+
+--
+-- Name: make_unknown(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.make_unknown(p_deliveries bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders set status = 'unknown'
+  where status = 'submitting' and id in (
+    select c.order_id from engine.commands c
+    where c.delivery_id = any (p_deliveries) and c.state = 'submitting' and c.kind in ('place', 'close')
+  );
+  update engine.commands set state = 'unknown', check_at = clock_timestamp()
+  where delivery_id = any (p_deliveries) and state = 'submitting';
+end
+$$;
+
+ALTER FUNCTION engine.make_unknown(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION make_unknown(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.make_unknown(p_deliveries bigint[]) IS 'submitting without an answer: whether it arrived cannot be known from here.';
+
+--
+-- Name: mark_submitting(bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update engine.commands c
+  set state = 'submitting', token = q.token, submitted_at = clock_timestamp(), send_deadline = q.lease_until,
+    request_timeout_ms = p_request_timeout_ms, sends = c.sends + 1
+  from engine.queue q
+  where c.id = any (p_commands) and c.state = 'pending' and q.id = c.delivery_id;
+  update public.orders set status = 'submitting'
+  where status = 'pending' and id in (
+    select c.order_id from engine.commands c where c.id = any (p_commands) and c.kind in ('place', 'close')
+  );
+end
+$$;
+
+ALTER FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION mark_submitting(p_commands bigint[], p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms integer) IS 'pending -> submitting for the holder of the lease. The caller holds the accounts and has asked the limits.';
+
+--
+-- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
+    action public.action NOT NULL,
+    symbol text,
+    side public.side,
+    tag text,
+    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
+    outcome public.delivery_outcome,
+    reason public.reason,
+    numbers jsonb,
+    halt_epoch bigint NOT NULL,
+    dry_run boolean DEFAULT false NOT NULL,
+    expires_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
+    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
+);
+
+ALTER TABLE public.deliveries OWNER TO postgres;
+
+--
+-- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
+
+--
+-- Name: may_resend(engine.commands, public.deliveries, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- The old holder could still be sending until its deadline, and its request still be under way after it.
+  if clock_timestamp() < k.send_deadline + make_interval(secs => coalesce(k.request_timeout_ms, 5000) / 1000.0) then
+    return 'too_early';
+  elsif d.expires_at <= clock_timestamp() then
+    return 'stale';
+  elsif d.halt_epoch < a.halt_epoch then
+    return 'superseded';
+  elsif k.is_entry and exists (
+    select 1 from public.deliveries x
+    where x.account_id = d.account_id and x.id > d.id and not x.dry_run
+      and x.action in ('close', 'cancel', 'flatten', 'reverse', 'target')
+      and (x.symbol is null or engine.symbol_key(x.symbol) = engine.symbol_key(d.symbol))
+  ) then
+    return 'superseded';
+  elsif k.sends >= 3 then
+    return 'too_often';
+  end if;
+  return 'yes';
+end
+$$;
+
+ALTER FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION may_resend(k engine.commands, d public.deliveries, a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) IS 'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit covers are never sent again.';
+
+--
+-- Name: move_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.move_positions(p_fills bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_turn bigint [];
+begin
+  -- In turns of one fill a position: the second must see what the first made of it.
+  for v_turn in
+    select array_agg(t.id) from (
+      select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth
+      from public.fills f where f.id = any (p_fills) and f.position_id is not null
+    ) t group by t.nth order by t.nth
+  loop
+    insert into public.positions as t (
+      user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
+      endpoint_id, tag, opened_at, closed_at
+    )
+    select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
+      n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
+    from public.fills f
+    join public.broker_accounts a on a.id = f.account_id
+    left join public.orders o on o.id = f.order_id
+    left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
+    cross join lateral engine.next_position(p, f, o, a) n
+    where f.id = any (v_turn)
+    on conflict on constraint one_row_per_venue_position do update
+    set symbol = excluded.symbol, root = excluded.root, side = excluded.side, qty = excluded.qty,
+      entry_price = excluded.entry_price, stop_loss = excluded.stop_loss, take_profit = excluded.take_profit,
+      endpoint_id = excluded.endpoint_id, tag = excluded.tag, opened_at = excluded.opened_at,
+      closed_at = excluded.closed_at, as_of = clock_timestamp();
+  end loop;
+end
+$$;
+
+ALTER FUNCTION engine.move_positions(p_fills bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION move_positions(p_fills bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.move_positions(p_fills bigint[]) IS 'Adds new fills to the positions they name, opening or closing rows.';
+
+--
+-- Name: news_of(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.news_of(p_results jsonb) RETURNS engine.news[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  return (
+    select array_agg(row(n.account_id, n.order_id, n.said)::engine.news order by n.nth, n.part) from (
+      select r.nth, 0::bigint as part, k.account_id, case when k.kind in ('place', 'close') then k.order_id end as order_id,
+        r.said || case r.said ->> 'outcome'
+        when 'accepted' then jsonb_build_object('status', coalesce(r.said ->> 'status', 'working'))
+        else jsonb_build_object('status', r.said ->> 'outcome')
+      end as said
+      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+      join engine.commands k on k.id = (r.said ->> 'id')::bigint
+      where k.kind in ('place', 'close') or jsonb_path_exists(r.said, '$.fills[*]')
+      union all
+      select r.nth, e.nth, k.account_id, (
+        select o.id from public.orders o where o.account_id = k.account_id and (
+          o.client_order_id = e.said ->> 'client_order_id' or o.venue_order_id = e.said ->> 'venue_order_id'
+        ) order by o.id desc limit 1
+      ), e.said
+      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+      join engine.commands k on k.id = (r.said ->> 'id')::bigint
+      cross join lateral jsonb_array_elements(
+        case when jsonb_typeof(r.said -> 'effects') = 'array' then r.said -> 'effects' else '[]' end
+      ) with ordinality as e (said, nth)
+    ) n
+  );
+end
+$_$;
+
+ALTER FUNCTION engine.news_of(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION news_of(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.news_of(p_results jsonb) IS 'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
+
+--
+-- Name: fills; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.fills (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    order_id bigint,
+    venue_fill_id text NOT NULL,
+    venue_order_id text,
+    position_id text,
+    effect public.effect NOT NULL,
+    symbol text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    price numeric NOT NULL,
+    commission numeric DEFAULT 0 NOT NULL,
+    swap numeric DEFAULT 0 NOT NULL,
+    fee numeric DEFAULT 0 NOT NULL,
+    realised numeric DEFAULT 0 NOT NULL,
+    currency text,
+    filled_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT fills_qty_check CHECK ((qty > (0)::numeric))
+);
+
+ALTER TABLE public.fills OWNER TO postgres;
+
+--
+-- Name: TABLE fills; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.fills IS 'Executions as the broker reported them. Insert only.';
 
 --
 -- Name: orders; Type: TABLE; Schema: public; Owner: postgres
@@ -955,1503 +2998,178 @@ ALTER TABLE public.orders OWNER TO postgres;
 COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
 
 --
--- Name: apply_fill(public.orders, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: positions; Type: TABLE; Schema: public; Owner: postgres
 --
 
-CREATE FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_id bigint;
-begin
-  insert into public.fills (
-    user_id, account_id, order_id, venue_fill_id, venue_order_id, position_id, effect, symbol, side, qty, price,
-    commission, swap, fee, realised, currency, filled_at
-  ) values (
-    a.user_id, a.id, o.id, f ->> 'venue_fill_id', f ->> 'venue_order_id', f ->> 'position_id', (f ->> 'effect')::public.effect,
-    coalesce(f ->> 'symbol', o.symbol), (f ->> 'side')::public.side, (f ->> 'qty')::numeric, (f ->> 'price')::numeric,
-    coalesce((f ->> 'commission')::numeric, 0), coalesce((f ->> 'swap')::numeric, 0), coalesce((f ->> 'fee')::numeric, 0),
-    coalesce((f ->> 'realised')::numeric, 0), a.currency, (f ->> 'filled_at')::timestamptz
-  ) on conflict on constraint a_fill_is_recorded_once do nothing returning id into v_id;
-  if v_id is null then
-    return false;
-  end if;
-  if (f ->> 'position_id') is not null then
-    perform engine.move_position(o, a, f);
-  end if;
-  insert into engine.account_days as t (account_id, trading_day, realised)
-  select a.id, engine.trading_day(a.timezone, a.reset_time, (f ->> 'filled_at')::timestamptz), (f ->> 'realised')::numeric
-  where (f ->> 'realised')::numeric <> 0
-  on conflict (account_id, trading_day) do update set realised = t.realised + excluded.realised;
-  return true;
-end
-$$;
-
-ALTER FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION apply_fill(o public.orders, a public.broker_accounts, f jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) IS 'Records a fill once and moves its position by it; false when it was known. The order may be null (a fill of somebody else''s order).';
-
---
--- Name: apply_order(public.orders, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  f jsonb;
-  v_status public.order_status := (r ->> 'status')::public.order_status;
-begin
-  for f in select x from jsonb_array_elements(coalesce(nullif(r -> 'fills', 'null'), '[]')) x loop
-    perform engine.apply_fill(o, a, f);
-  end loop;
-  if o.id is null then
-    return;
-  end if;
-  -- News may come late: what the state machine does not allow from here is older than what we know.
-  if v_status is not null and v_status <> o.status and not exists (
-    select 1 from public.order_transitions t where t.from_status = o.status and t.to_status = v_status
-  ) then
-    v_status := null;
-  end if;
-  update public.orders
-  set status = coalesce(v_status, status),
-    venue_order_id = coalesce(r ->> 'venue_order_id', venue_order_id),
-    filled_qty = greatest(filled_qty, coalesce((r ->> 'filled_qty')::numeric, 0)),
-    avg_price = coalesce((r ->> 'avg_price')::numeric, avg_price),
-    stop_loss = coalesce((r ->> 'stop_loss')::numeric, stop_loss),
-    take_profit = coalesce((r ->> 'take_profit')::numeric, take_profit),
-    reason = coalesce((r ->> 'reason')::public.reason, reason),
-    reason_text = coalesce(left(r ->> 'text', 500), reason_text),
-    position_id = coalesce(r #>> '{fills,0,position_id}', position_id)
-  where id = o.id;
-end
-$$;
-
-ALTER FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION apply_order(o public.orders, a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) IS 'Fills and status of one order as the broker told them.';
-
---
--- Name: base36(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.base36(p bigint) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-declare
-  c_digits constant text := '0123456789abcdefghijklmnopqrstuvwxyz';
-  v text := '';
-  n bigint := p;
-begin
-  loop
-    v := substr(c_digits, (n % 36)::integer + 1, 1) || v;
-    n := n / 36;
-    exit when n = 0;
-  end loop;
-  return v;
-end
-$$;
-
-ALTER FUNCTION engine.base36(p bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION base36(p bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.base36(p bigint) IS 'A number in base 36, to keep client order ids short (26 characters is the tightest broker).';
-
---
--- Name: begin_send(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  r record;
-  k engine.commands;
-  v_answer jsonb := '[]';
-begin
-  perform engine.lock_accounts(array(
-    select c.delivery_id from engine.commands c join jsonb_array_elements(p_commands) x on c.id = (x ->> 'id')::bigint
-  ));
-  for r in select (x ->> 'id')::bigint as id, (x ->> 'token')::bigint as token from jsonb_array_elements(p_commands) x order by 1 loop
-    select * into k from engine.commands where id = r.id for update;
-    v_answer := v_answer || jsonb_build_array(
-      case when found then engine.try_begin(k, r.token, p_request_timeout_ms)
-        else jsonb_build_object('id', r.id, 'go', false, 'reason', 'lease_lost') end
-    );
-  end loop;
-  return v_answer;
-end
-$$;
-
-ALTER FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) OWNER TO empire_engine;
-
---
--- Name: FUNCTION begin_send(p_commands jsonb, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) IS 'Begins the send of pending commands: later legs and resumed ones. Only a go = true may be sent.';
-
---
--- Name: cancel_waiting_legs(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.cancel_waiting_legs(k engine.commands) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  x engine.commands;
-  a public.broker_accounts;
-begin
-  if exists (select 1 from engine.commands c where c.id = k.id and c.state in ('accepted', 'pending')) then
-    return;
-  end if;
-  select * into a from public.broker_accounts where id = k.account_id;
-  for x in
-    select c.* from engine.commands c where c.delivery_id = k.delivery_id and c.leg > k.leg and c.after_fill and c.state = 'pending'
-  loop
-    perform engine.apply_command(x, a, '{"outcome": "canceled", "reason": "leg_not_filled"}');
-  end loop;
-end
-$$;
-
-ALTER FUNCTION engine.cancel_waiting_legs(k engine.commands) OWNER TO empire_engine;
-
---
--- Name: FUNCTION cancel_waiting_legs(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.cancel_waiting_legs(k engine.commands) IS 'Legs that wait for the fill of a leg which will not fill are never sent.';
-
---
--- Name: claim(text, text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-  v_token constant bigint := nextval('engine.lease_token');
-  v_ids bigint [];
-begin
-  -- Losing a claim in a crash of the database is harmless: the row is ready again and nothing was written under it.
-  perform set_config('synchronous_commit', 'off', true);
-  with heads as materialized (
-    select q.id, q.user_id from engine.queue q
-    where q.executor = p_executor::public.executor and q.lane = p_lane::public.lane and q.state = 'ready' and q.run_at <= clock_timestamp()
-    order by q.id limit p_limit * 4
-  ), ranked as (
-    select h.id, row_number() over (partition by h.user_id order by h.id) as nth from heads h
-  ), fair as (
-    -- One user gets a quarter of a batch while others wait; nobody waits for an empty seat.
-    select r.id from ranked r order by (r.nth > greatest(1, p_limit / 4)), r.id limit p_limit
-  ), locked as (
-    select q.id from engine.queue q where q.id in (select f.id from fair f) and q.state = 'ready' order by q.id for update skip locked
-  ), taken as (
-    update engine.queue q
-    set state = 'claimed', token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
-    from locked l where q.id = l.id
-    returning q.id
-  )
-  select array_agg(t.id order by t.id) into v_ids from taken t;
-  return query
-    select engine.context_of(i.id) || jsonb_build_object('token', v_token) from unnest(v_ids) as i (id) order by i.id;
-end
-$$;
-
-ALTER FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
-
---
--- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) IS 'Takes up to n heads of a lane for a worker, with one fencing token and a lease, and returns each with its context.';
-
---
--- Name: claim_unsettled(text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  v_checker constant bigint := nextval('engine.lease_token');
-begin
-  return query
-    with due as (
-      select c.id from engine.commands c
-      join public.broker_accounts b on b.id = c.account_id join public.broker_connections n on n.id = b.connection_id
-      where c.state = 'unknown' and c.check_at <= clock_timestamp() and n.executor = p_executor::public.executor
-      order by c.id limit p_limit for update of c skip locked
-    ), taken as (
-      update engine.commands c
-      set checker = v_checker, lookups = lookups + 1, check_at = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
-      from due where c.id = due.id returning c.*
-    )
-    select jsonb_build_object(
-      'command', jsonb_build_object(
-        'id', k.id, 'delivery_id', k.delivery_id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id,
-        'client_order_id', k.client_order_id, 'request', k.request, 'submitted_at', k.submitted_at,
-        'send_deadline', k.send_deadline, 'lookups', k.lookups,
-        'may_resend', engine.may_resend(k::engine.commands, d, a) = 'yes'
-      ),
-      'checker', v_checker, 'account', engine.account_json(a, n),
-      'delivery', jsonb_build_object('id', d.id, 'event_id', d.event_id, 'action', d.action, 'symbol', d.symbol, 'attempts', d.attempts)
-    )
-    from (select t.id from taken t) t
-    join engine.commands k on k.id = t.id
-    join public.deliveries d on d.id = k.delivery_id
-    join public.broker_accounts a on a.id = k.account_id
-    join public.broker_connections n on n.id = a.connection_id
-    order by k.id;
-end
-$$;
-
-ALTER FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
-
---
--- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) IS 'Unknown commands that are due to be asked about, each for one worker at a time.';
-
---
--- Name: close_event(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.close_event(p_event bigint) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-  update public.webhook_events
-  set open_deliveries = open_deliveries - 1, processed = (open_deliveries <= 1)
-  where id = p_event
-$$;
-
-ALTER FUNCTION engine.close_event(p_event bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION close_event(p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.close_event(p_event bigint) IS 'One delivery of the event is finished.';
-
---
--- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.deliveries (
+CREATE TABLE public.positions (
     id bigint NOT NULL,
-    event_id bigint NOT NULL,
     user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
     account_id uuid NOT NULL,
-    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
-    action public.action NOT NULL,
-    symbol text,
-    side public.side,
+    venue_position_id text NOT NULL,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    entry_price numeric NOT NULL,
+    unrealized_pnl numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    endpoint_id uuid,
     tag text,
-    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
-    outcome public.delivery_outcome,
-    reason public.reason,
-    numbers jsonb,
-    halt_epoch bigint NOT NULL,
-    dry_run boolean DEFAULT false NOT NULL,
-    expires_at timestamp with time zone,
-    attempts integer DEFAULT 0 NOT NULL,
-    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
-    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    finished_at timestamp with time zone,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    closed_at timestamp with time zone,
+    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
     version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
+    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
+    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
 );
 
-ALTER TABLE public.deliveries OWNER TO postgres;
+ALTER TABLE public.positions OWNER TO postgres;
 
 --
--- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
+-- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
 --
 
-COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
+COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
 
 --
--- Name: conclude(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: next_position(public.positions, public.fills, public.orders, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.conclude(d public.deliveries) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  c record;
-begin
-  if not exists (select 1 from engine.queue q where q.id = d.id and q.state = 'unsettled') then
-    return;
-  end if;
-  if exists (select 1 from engine.commands k where k.delivery_id = d.id and k.state in ('unknown', 'submitting')) then
-    return;
-  end if;
-  select count(*) filter (where k.state = 'pending') as pending, count(*) filter (where k.state = 'accepted') as accepted,
-    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected'))[1] as rejected,
-    (array_agg(k.reason order by k.leg) filter (where k.state = 'expired'))[1] as expired
-  into c from engine.commands k where k.delivery_id = d.id;
-  if c.pending > 0 then
-    perform engine.requeue(d);
-  else
-    perform engine.finish(d.id, jsonb_build_object('finish', case
-      when c.accepted > 0 then '{"outcome": "executed"}'::jsonb
-      when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
-      else jsonb_build_object('outcome', 'denied', 'reason', coalesce(c.expired, 'never_arrived'))
-    end));
-  end if;
-end
-$$;
-
-ALTER FUNCTION engine.conclude(d public.deliveries) OWNER TO empire_engine;
-
---
--- Name: FUNCTION conclude(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.conclude(d public.deliveries) IS 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends.';
-
---
--- Name: context_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.context_of(p_delivery bigint) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  select jsonb_build_object(
-    'delivery', jsonb_build_object(
-      'id', d.id, 'event_id', d.event_id, 'user_id', d.user_id, 'account_id', d.account_id, 'lane', d.lane, 'action', d.action,
-      'symbol', d.symbol, 'tag', d.tag, 'attempts', d.attempts, 'expires_at', d.expires_at, 'halt_epoch', d.halt_epoch,
-      'dry_run', d.dry_run, 'created_at', d.created_at
-    ),
-    'now', clock_timestamp(),
-    'queued_ms', round(extract(epoch from clock_timestamp() - d.created_at) * 1000, 3),
-    'event', jsonb_build_object(
-      'id', e.id, 'source', e.source, 'body', e.body, 'fired_at', e.fired_at, 'received_at', e.received_at, 'endpoint_id', e.endpoint_id
-    ),
-    'endpoint', case when w.id is not null then jsonb_build_object(
-      'id', w.id, 'on_same', w.on_same, 'on_opposite', w.on_opposite, 'scope', w.scope, 'multiplier', coalesce(t.multiplier, 1),
-      'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols, 'qty_mode', w.qty_mode, 'qty', w.qty
-    ) end,
-    'account', engine.account_json(a, c),
-    'trading_halted', u.trading_halted,
-    'limits', engine.limits_of(d.user_id, a.broker, a.id),
-    'defaults', engine.defaults_of(d.user_id, a.broker, a.id),
-    'positions', (select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p where p.account_id = a.id and p.closed_at is null),
-    'orders', (
-      select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
-      where o.account_id = a.id and o.status in ('working', 'partially_filled')
-    ),
-    'unresolved', (
-      select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
-      where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
-    ),
-    'counters', jsonb_build_object(
-      'trades_today', coalesce((
-        select s.trades from engine.scope_counters s
-        where s.user_id = d.user_id and s.broker = a.broker and s.account_id = a.id
-          and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
-      ), 0),
-      'entries_in_flight', (
-        select count(*) from engine.commands k
-        where k.account_id = a.id and k.is_entry and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
-      )
-    ),
-    'commands', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id, 'state', k.state,
-        'request', k.request, 'after_fill', k.after_fill, 'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
-      ) order by k.leg), '[]')
-      from engine.commands k left join public.orders o on o.id = k.order_id where k.delivery_id = d.id
-    )
-  )
-  from public.deliveries d
-  join public.webhook_events e on e.id = d.event_id
-  join public.broker_accounts a on a.id = d.account_id
-  join public.broker_connections c on c.id = a.connection_id
-  join public.profiles u on u.id = d.user_id
-  left join public.webhook_endpoints w on w.id = e.endpoint_id
-  left join public.webhook_endpoint_accounts t on t.endpoint_id = w.id and t.account_id = a.id
-  where d.id = p_delivery
-$$;
-
-ALTER FUNCTION engine.context_of(p_delivery bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION context_of(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.context_of(p_delivery bigint) IS 'Everything the decision about one delivery may look at, in one snapshot: alert, endpoint, account, limits, positions, orders, what is unresolved.';
-
---
--- Name: count_alert(public.webhook_endpoints, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_n integer;
-begin
-  limited := false;
-  insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
-  values (e.id, date_trunc('minute', clock_timestamp()), 'alerts', 1)
-  on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
-  returning n into v_n;
-  -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
-  if v_n > e.alerts_per_minute * (case when p_entry then 1 else 5 end) then
-    limited := true;
-    retry_after := 60 - floor(extract(second from clock_timestamp()))::integer;
-  elsif p_entry and e.max_entries_per_day is not null then
-    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
-    values (e.id, date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC', 'entries', 1)
-    on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
-    returning n into v_n;
-    limited := v_n > e.max_entries_per_day;
-    retry_after := 86400 - floor(extract(epoch from (clock_timestamp() at time zone 'UTC')::time))::integer;
-  end if;
-end
-$$;
-
-ALTER FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) OWNER TO empire_engine;
-
---
--- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) IS 'Counts an alert against the endpoint''s limits a minute and a day.';
-
---
--- Name: dead_letter(bigint, bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  d public.deliveries;
-begin
-  perform engine.lock_accounts(array[p_delivery_id]);
-  if not engine.still_held(p_delivery_id, p_token) then
-    return false;
-  end if;
-  insert into engine.dead_letters (delivery_id, error) values (p_delivery_id, left(p_error, 4000));
-  update engine.commands set state = 'canceled', reason = 'internal_error', answered_at = clock_timestamp()
-  where delivery_id = p_delivery_id and state = 'pending';
-  update public.orders set status = 'canceled', reason = 'internal_error' where delivery_id = p_delivery_id and status = 'pending';
-  -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
-  perform engine.make_unknown(p_delivery_id);
-  perform engine.finish(p_delivery_id, jsonb_build_object(
-    'finish', jsonb_build_object('outcome', 'invalid', 'reason', 'internal_error'), 'trace', p_trace
-  ));
-  update public.deliveries set status = 'dead' where id = p_delivery_id and status = 'done' returning * into d;
-  return true;
-end
-$$;
-
-ALTER FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) IS 'A stage failed with a bug or a broken machine: the delivery ends dead with the error kept, its account goes on.';
-
---
--- Name: decide(public.deliveries, public.broker_accounts, uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  l jsonb;
-  v_entry boolean := false;
-begin
-  for l in select x from jsonb_array_elements(p_legs) x order by (x ->> 'leg')::integer loop
-    if l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false) then
-      v_entry := true;
-      denial := engine.denial_of_entry(d, a, p_endpoint, l);
-    -- A reduce-only leg that waits for an entry's fill reduces what is not there yet.
-    elsif not coalesce((l ->> 'after_fill')::boolean, false) then
-      denial := engine.denial_of_exit(d, a, l);
-    end if;
-    if denial is not null then
-      return;
-    end if;
-  end loop;
-  if v_entry then
-    -- A reverse frees the room it needs: what it closes first is not counted against it.
-    if not exists (select 1 from jsonb_array_elements(p_legs) x where x ->> 'kind' = 'close') then
-      denial := engine.denial_of_open_trades(a);
-    end if;
-    if denial is null then
-      select r.denial, r.reserved into denial, reserved from engine.reserve_trade(a) r;
-    end if;
-  end if;
-end
-$$;
-
-ALTER FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) IS 'The hard limits, again and last, under the locks: denial with its numbers, or the trade reserved.';
-
---
--- Name: defaults_of(uuid, public.broker, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  with t as (
-    select c.*, case when c.account_id is not null then 1 when c.broker is not null then 2 else 3 end as nearness
-    from public.trading_config c
-    where c.user_id = p_user and (c.broker is null or c.broker = p_broker) and (c.account_id is null or c.account_id = p_account)
-  )
-  select jsonb_build_object(
-    'qty_mode', (select lot_size_mode from t where fixed_lot_size is not null order by nearness limit 1),
-    'qty', (select fixed_lot_size from t where fixed_lot_size is not null order by nearness limit 1),
-    'sl_pct', (select sl_percentage from t where sl_percentage is not null order by nearness limit 1),
-    'tp_pct', (select tp_percentage from t where tp_percentage is not null order by nearness limit 1),
-    'rr', (select risk_reward_ratio from t where risk_reward_ratio is not null order by nearness limit 1)
-  )
-$$;
-
-ALTER FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) OWNER TO empire_engine;
-
---
--- Name: FUNCTION defaults_of(p_user uuid, p_broker public.broker, p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) IS 'What a silent alert gets for this account: the nearest scope that says something.';
-
---
--- Name: defer(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.defer(p_deliveries jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  r record;
-  v_done bigint [] := '{}';
-begin
-  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_deliveries) x));
-  for r in
-    select (x ->> 'delivery_id')::bigint as id, (x ->> 'token')::bigint as token, (x ->> 'ms')::integer as ms,
-      x ->> 'reason' as reason, x -> 'numbers' as numbers, x -> 'trace' as trace
-    from jsonb_array_elements(p_deliveries) x order by 1
-  loop
-    if engine.still_held(r.id, r.token) then
-      perform engine.give_back(r.id, r.ms);
-      update public.deliveries
-      set attempts = attempts + 1, status = 'claimed', reason = r.reason::public.reason, numbers = r.numbers,
-        trace = case when jsonb_array_length(trace) < 40 then trace || coalesce(r.trace, '[]') else trace end
-      where id = r.id;
-      v_done := v_done || r.id;
-    end if;
-  end loop;
-  return to_jsonb(v_done);
-end
-$$;
-
-ALTER FUNCTION engine.defer(p_deliveries jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION defer(p_deliveries jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.defer(p_deliveries jsonb) IS 'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order to be settled.';
-
---
--- Name: denial_of_entry(public.deliveries, public.broker_accounts, uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) RETURNS jsonb
+CREATE FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) RETURNS public.positions
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
-  v_denial jsonb := engine.denial_of_state(d, a, p_endpoint);
-  v_cap numeric;
+  n public.positions := p;
+  v_opens constant boolean := f.effect = 'open';
+  v_reborn constant boolean := p.id is null or (v_opens and (f.filled_at > p.closed_at) is true);
+  v_qty constant numeric := f.qty * (case when v_opens then 1 else -1 end);
 begin
-  if v_denial is not null then
-    return v_denial;
+  if v_reborn then
+    n.qty := 0;
+    n.side := case when v_opens then f.side when f.side = 'buy' then 'sell' else 'buy' end;
+    n.symbol := f.symbol;
+    n.root := coalesce(o.root, f.symbol);
+    n.entry_price := f.price;
+    n.endpoint_id := o.endpoint_id;
+    n.tag := o.tag;
+    n.stop_loss := null;
+    n.take_profit := null;
+    n.opened_at := f.filled_at;
   end if;
-  if exists (
-    select 1 from engine.commands c
-    where c.account_id = a.id and c.root = l ->> 'root' and c.state in ('submitting', 'unknown') and c.delivery_id <> d.id
-  ) then
-    return jsonb_build_object('reason', 'unresolved_order', 'numbers', jsonb_build_object('symbol', l ->> 'root'));
-  end if;
-  select least(min(r.max_order_qty), (select w.max_qty from public.webhook_endpoints w where w.id = p_endpoint)) into v_cap
-  from public.risk_settings r
-  where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
-    and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id);
-  if (l ->> 'qty')::numeric > v_cap then
-    return engine.denied('max_order_size', (l ->> 'qty')::numeric, v_cap);
-  end if;
-  v_cap := (engine.limits_of(a.user_id, a.broker, a.id) ->> 'max_risk_per_trade_pct')::numeric;
-  if (l ->> 'worst_loss')::numeric > least(a.balance, a.equity) * v_cap / 100 then
-    return engine.denied('max_risk_per_trade', round((l ->> 'worst_loss')::numeric, 2), round(least(a.balance, a.equity) * v_cap / 100, 2));
-  end if;
-  return null;
-end
-$$;
-
-ALTER FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) IS 'Whether an entry leg may be sent: state, unresolved orders, order size, the ceiling of loss. Null = it may.';
-
---
--- Name: denial_of_exit(public.deliveries, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-  v_open numeric;
-  v_flying numeric;
-begin
-  -- Something newer (a flatten) covers it: an old exit sent now could turn the position around.
-  if d.halt_epoch < a.halt_epoch then
-    return engine.denied('superseded', d.halt_epoch, a.halt_epoch);
-  end if;
-  if l ->> 'kind' not in ('place', 'close') or l ->> 'qty' is null or l ->> 'type' <> 'market' then
-    return null;
-  end if;
-  select coalesce(sum(p.qty), 0) into v_open from public.positions p
-  where p.account_id = a.id and p.closed_at is null and p.root = l ->> 'root'
-    and p.side <> (l ->> 'side')::public.side
-    and (l ->> 'venue_position_id' is null or p.venue_position_id = l ->> 'venue_position_id');
-  select coalesce(sum(o.qty - o.filled_qty), 0) into v_flying from public.orders o
-  where o.account_id = a.id and o.root = l ->> 'root' and o.reduce_only and o.type = 'market' and o.side = (l ->> 'side')::public.side
-    and o.delivery_id is distinct from d.id and o.status in ('pending', 'submitting', 'unknown')
-    and (l ->> 'venue_position_id' is null or o.position_id is null or o.position_id = l ->> 'venue_position_id');
-  if (l ->> 'qty')::numeric > v_open - v_flying then
-    return engine.denied('reduce_too_large', (l ->> 'qty')::numeric, greatest(v_open - v_flying, 0));
-  end if;
-  return null;
-end
-$$;
-
-ALTER FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) IS 'Whether an exit leg really reduces: at most the open quantity minus exits in flight. Null = it does.';
-
---
--- Name: denial_of_open_trades(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.denial_of_open_trades(a public.broker_accounts) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-  s record;
-  v_open integer;
-  v_positions integer;
-begin
-  for s in
-    select r.broker, r.account_id, r.max_open_trades, r.max_concurrent_positions from public.risk_settings r
-    where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
-      and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id)
-      and (r.max_open_trades is not null or r.max_concurrent_positions is not null)
-  loop
-    -- Live and paper are counted apart: practice never uses up the room of real money.
-    select count(*) into v_positions from public.positions p
-    where p.user_id = a.user_id and p.closed_at is null and (p.broker = 'paper') = (a.broker = 'paper')
-      and (s.broker is null or p.broker = s.broker) and (s.account_id is null or p.account_id = s.account_id);
-    select count(*) into v_open from public.orders o
-    where o.user_id = a.user_id and not o.reduce_only and o.kind = 'place' and o.origin <> 'broker'
-      and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown') and (o.broker = 'paper') = (a.broker = 'paper')
-      and (s.broker is null or o.broker = s.broker) and (s.account_id is null or o.account_id = s.account_id);
-    if v_positions + v_open >= s.max_open_trades then
-      return engine.denied('max_open_trades', v_positions + v_open, s.max_open_trades);
-    elsif v_positions + v_open >= s.max_concurrent_positions then
-      return engine.denied('max_concurrent_positions', v_positions + v_open, s.max_concurrent_positions);
-    end if;
-  end loop;
-  return null;
-end
-$$;
-
-ALTER FUNCTION engine.denial_of_open_trades(a public.broker_accounts) OWNER TO empire_engine;
-
---
--- Name: FUNCTION denial_of_open_trades(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.denial_of_open_trades(a public.broker_accounts) IS 'Open positions plus entries in flight against the limits of every scope. The caller holds the scopes'' rows.';
-
---
--- Name: denial_of_state(public.deliveries, public.broker_accounts, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-  v_now constant timestamptz := clock_timestamp();
-begin
-  if d.expires_at <= v_now then
-    return jsonb_build_object('reason', 'stale', 'numbers', jsonb_build_object(
-      'age_s', round(extract(epoch from v_now - d.created_at), 1), 'expired_at', d.expires_at
+  n.qty := greatest(n.qty + v_qty, 0);
+  if v_opens and not v_reborn and p.closed_at is not null then
+    -- Late news: what closed this was recorded before it. The fills together say what is left.
+    n.qty := greatest(0, (
+      select sum(case when x.effect = 'open' then x.qty else -x.qty end) from public.fills x
+      where x.account_id = f.account_id and x.position_id = f.position_id
     ));
-  elsif d.halt_epoch < a.halt_epoch then
-    return engine.denied('halted', d.halt_epoch, a.halt_epoch);
-  elsif exists (select 1 from public.profiles u where u.id = d.user_id and (u.trading_halted or u.status <> 'active')) then
-    return engine.denied('kill_switch', null::integer, null);
-  elsif not a.trading_enabled then
-    return engine.denied('account_disabled', null::integer, null);
-  elsif a.locked_until > v_now then
-    return jsonb_build_object('reason', 'account_locked', 'numbers', jsonb_build_object('until', a.locked_until, 'why', a.lock_reason));
-  elsif exists (select 1 from public.webhook_endpoints w where w.id = p_endpoint and not w.enabled) then
-    return engine.denied('endpoint_disabled', null::integer, null);
   end if;
-  return null;
+  if v_opens and n.qty > 0 and not v_reborn then
+    n.entry_price := case when p.qty = 0 then f.price else (p.entry_price * p.qty + f.price * f.qty) / (p.qty + f.qty) end;
+  end if;
+  n.closed_at := case when n.qty = 0 then greatest(p.closed_at, f.filled_at) end;
+  return n;
 end
 $$;
 
-ALTER FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) OWNER TO empire_engine;
+ALTER FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) IS 'Why an entry may not be sent now whatever its size: age, halt, kill switch, account, lock, endpoint. Null = it may.';
+COMMENT ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) IS 'A position after one more fill: by the difference, because answers of two lanes may be recorded in either order.';
 
 --
--- Name: denied(public.reason, anyelement, anyelement); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: open_again(bigint, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-  select jsonb_build_object('reason', p_reason, 'numbers', jsonb_strip_nulls(jsonb_build_object('value', p_value, 'limit', p_limit)))
-$$;
-
-ALTER FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) OWNER TO empire_engine;
-
---
--- Name: FUNCTION denied(p_reason public.reason, p_value anyelement, p_limit anyelement); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) IS 'A denial with the value and the limit it broke.';
-
---
--- Name: enqueue(bigint, uuid[], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamp with time zone, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) RETURNS integer
+CREATE FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  c_cap constant integer := 200;
-  v record;
-  v_delivery bigint;
-  v_epoch bigint;
-  v_exit constant boolean := engine.is_exit(p_action);
-  v_key constant text := engine.symbol_key(p_symbol);
-  v_endpoint uuid;
-  v_waiting integer;
-  -- Only people use the urgent lane here; alerts keep their order of arrival.
-  v_lane constant public.lane := case
-    when p_source in ('dashboard', 'cli', 'system') and p_action in ('flatten', 'close') and not p_dry_run then 'urgent' else 'normal'
-  end;
-  v_n integer := 0;
-begin
-  -- The account row is the lock under which "am I the head?" is asked and answered; ascending, as everywhere.
-  for v in
-    select a.id, a.user_id, a.margin_mode, a.halt_epoch, c.executor
-    from public.broker_accounts a join public.broker_connections c on c.id = a.connection_id
-    where a.id = any (p_accounts) order by a.id for no key update of a
-  loop
-    v_delivery := nextval('public.deliveries_id_seq');
-    v_epoch := v.halt_epoch;
-    if v_lane = 'urgent' then
-      v_epoch := engine.halt(v.id, v_delivery);
-    elsif p_action in ('close', 'cancel') and not p_dry_run then
-      -- On a netting account there is one position a symbol, so the endpoint does not narrow the scope.
-      v_endpoint := case when p_by_symbol or v.margin_mode = 'netting' then null else p_endpoint end;
-      perform engine.supersede(
-        v.id, v_delivery,
-        case
-          when p_action = 'cancel' or p_side is not null then array['open', 'add']::public.action []
-          else array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel']::public.action []
-        end,
-        v_key, v_endpoint, p_tag, case when p_action = 'close' then p_side end
-      );
-    end if;
-    select count(*) into v_waiting from (
-      select 1 from engine.queue q where q.account_id = v.id and q.lane = v_lane limit c_cap
-    ) w;
-    insert into public.deliveries (
-      id, event_id, user_id, account_id, lane, action, symbol, side, tag, halt_epoch, expires_at, dry_run,
-      status, outcome, reason, numbers, finished_at
-    ) overriding system value values (
-      v_delivery, p_event, v.user_id, v.id, v_lane, p_action, p_symbol, p_side, p_tag, v_epoch, p_expires_at, p_dry_run,
-      case when v_waiting >= c_cap and not v_exit then 'done' else 'queued' end::public.delivery_status,
-      case when v_waiting >= c_cap and not v_exit then 'denied' end::public.delivery_outcome,
-      case when v_waiting >= c_cap and not v_exit then 'queue_full' end::public.reason,
-      case when v_waiting >= c_cap and not v_exit then jsonb_build_object('value', v_waiting, 'limit', c_cap) end,
-      case when v_waiting >= c_cap and not v_exit then clock_timestamp() end
-    );
-    if v_waiting >= c_cap and not v_exit then
-      perform engine.close_event(p_event);
-    else
-      insert into engine.queue (id, account_id, user_id, executor, lane, state, is_exit, symbol, tag, endpoint_id)
-      values (v_delivery, v.id, v.user_id, v.executor, v_lane,
-        case when v_waiting > 0 and exists (
-          select 1 from engine.queue q where q.account_id = v.id and q.lane = v_lane and q.state in ('ready', 'claimed')
-        ) then 'waiting' else 'ready' end,
-        v_exit, v_key, p_tag, p_endpoint);
-    end if;
-    v_n := v_n + 1;
-  end loop;
-  return v_n;
-end
-$$;
-
-ALTER FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) OWNER TO empire_engine;
-
---
--- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) IS 'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in their scope.';
-
---
--- Name: finish(bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.finish(p_delivery bigint, p jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  d public.deliveries;
-  v_unknown constant boolean := exists (
-    select 1 from engine.commands c where c.delivery_id = p_delivery and c.state in ('unknown', 'submitting')
-  );
-  v_outcome constant public.delivery_outcome := case when v_unknown then 'unknown' else p #>> '{finish,outcome}' end;
-begin
-  update public.deliveries
-  set status = case when v_unknown then 'claimed' else 'done' end::public.delivery_status, outcome = v_outcome,
-    reason = (p #>> '{finish,reason}')::public.reason, numbers = nullif(p #> '{finish,numbers}', 'null'),
-    trace = trace || coalesce(nullif(p -> 'trace', 'null'), '[]'), timings = timings || coalesce(nullif(p -> 'timings', 'null'), '{}'),
-    finished_at = case when not v_unknown then clock_timestamp() end
-  where id = p_delivery returning * into d;
-  if v_unknown then
-    -- The settler has it from here; the lane goes on.
-    update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null where id = p_delivery;
-  else
-    delete from engine.queue where id = p_delivery;
-    perform engine.close_event(d.event_id);
-  end if;
-  perform engine.promote(d.account_id, d.lane);
-  perform engine.tell(d, v_outcome::text, jsonb_build_object('outcome', v_outcome, 'reason', d.reason, 'numbers', d.numbers));
-end
-$$;
-
-ALTER FUNCTION engine.finish(p_delivery bigint, p jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION finish(p_delivery bigint, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.finish(p_delivery bigint, p jsonb) IS 'Ends a delivery (or hands it to the settler) and makes the next of its lane ready. The caller holds the account row.';
-
---
--- Name: give_back(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.give_back(p_delivery bigint, p_ms integer) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-  update engine.queue
-  set state = 'ready', token = null, worker = null, lease_until = null, run_at = clock_timestamp() + make_interval(secs => p_ms / 1000.0)
-  where id = p_delivery;
-end
-$$;
-
-ALTER FUNCTION engine.give_back(p_delivery bigint, p_ms integer) OWNER TO empire_engine;
-
---
--- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) IS 'A claimed row becomes the ready head again, not before the given delay. The caller holds the account row.';
-
---
--- Name: halt(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.halt(p_account uuid, p_before bigint) RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_epoch bigint;
-begin
-  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = p_account returning halt_epoch into v_epoch;
-  perform engine.supersede(
-    p_account, p_before, array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel']::public.action [],
-    null, null, null, null
-  );
-  return v_epoch;
-end
-$$;
-
-ALTER FUNCTION engine.halt(p_account uuid, p_before bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION halt(p_account uuid, p_before bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.halt(p_account uuid, p_before bigint) IS 'Raises the account''s halt epoch and ends what waits before the given delivery: nothing older may be sent. The caller holds the account row.';
-
---
--- Name: heartbeat(text, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  v_alive bigint [];
-begin
-  perform set_config('synchronous_commit', 'off', true);
-  -- A lease that ran out is not revived, even if nobody has taken it yet: its holder may have been stopped for a while.
-  with extended as (
-    update engine.queue set lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
-    where token = any (p_tokens) and worker = p_worker and state = 'claimed' and lease_until > clock_timestamp()
-    returning token
-  )
-  select array_agg(distinct x.token) into v_alive from extended x;
-  return jsonb_build_object('alive', coalesce(to_jsonb(v_alive), '[]'));
-end
-$$;
-
-ALTER FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) OWNER TO empire_engine;
-
---
--- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) IS 'Extends the leases of a worker''s claims; a token that is missing in the answer is lost: nothing may be sent under it.';
-
---
--- Name: housekeeping(); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.housekeeping() RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  c_batch constant integer := 5000;
-  v_dedupe integer;
-  v_counters integer;
-  v_logs integer;
-begin
-  -- Small batches: a long delete would hold back vacuum of the queue.
-  delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit c_batch));
-  get diagnostics v_dedupe = row_count;
-  delete from engine.endpoint_counters where window_start < now() - interval '2 days';
-  get diagnostics v_counters = row_count;
-  delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < now() - interval '90 days' limit c_batch));
-  get diagnostics v_logs = row_count;
-  delete from engine.workers where seen_at < now() - interval '1 day';
-  return jsonb_build_object('dedupe', v_dedupe, 'endpoint_counters', v_counters, 'logs', v_logs);
-end
-$$;
-
-ALTER FUNCTION engine.housekeeping() OWNER TO empire_engine;
-
---
--- Name: FUNCTION housekeeping(); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.housekeeping() IS 'Forgets what need not be remembered, a small batch at a time.';
-
---
--- Name: ingest(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.ingest(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  c_unauthorized constant jsonb := '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
-  e public.webhook_endpoints;
-  v_now constant timestamptz := clock_timestamp();
-  v_intent constant jsonb := p #> '{payload,intent}';
-  v_version constant integer := (p ->> 'token_version')::integer;
-  v_action public.action;
-  v_ts timestamptz;
-  v_age numeric;
-  v_expires timestamptz;
-  v_entry boolean;
-  v_key text;
-  v_event bigint;
-  v_seen record;
-  v_target record;
-  v_limit record;
-  v_answer jsonb;
-begin
-  select w.* into e from public.webhook_endpoints w join public.profiles u on u.id = w.user_id and u.status = 'active'
-  where w.id = (p ->> 'endpoint_id')::uuid and w.enabled
-    and (w.token_version = v_version or (w.token_version = v_version + 1 and w.previous_valid_until > v_now));
-  if not found then
-    return c_unauthorized;
-  end if;
-  v_answer := engine.refusal_of_door(e, p);
-  if v_answer is not null then
-    return v_answer;
-  end if;
-  if jsonb_typeof(p -> 'refusal') = 'object' then
-    return engine.refuse(e, p, (p #>> '{refusal,status}')::integer, 'invalid', 'The alert cannot be read.', p #> '{refusal,details}')
-      || jsonb_build_object('error', coalesce(p #>> '{refusal,error}', 'invalid'));
-  end if;
-  if coalesce(p ->> 'broker', e.broker::text) <> e.broker::text
-    or coalesce(v_intent ->> 'broker', e.broker::text) <> e.broker::text then
-    return engine.refuse(e, p, 422, 'broker_mismatch', format('This endpoint belongs to %s.', e.broker),
-      jsonb_build_array(jsonb_build_object('path', 'intent.broker', 'message', format('must be %s or absent', e.broker))));
-  end if;
-
-  v_action := coalesce(v_intent ->> 'action', 'open')::public.action;
-  v_entry := not engine.is_exit(v_action);
-  v_key := case when p #>> '{payload,id}' is not null then 'id:' || (p #>> '{payload,id}') else 'body:' || (p ->> 'body_sha256') end;
-  -- A resend is answered before anything that could refuse it: what was accepted stays accepted.
-  select d.event_id, d.body_sha256 into v_seen from engine.dedupe d
-  where d.endpoint_id = e.id and d.key = v_key and d.expires_at > v_now;
-  if found then
-    return engine.answer_seen(e, p, v_key, v_seen.event_id, v_seen.body_sha256);
-  end if;
-
-  v_ts := (p #>> '{payload,ts}')::timestamptz;
-  if v_ts > v_now + interval '60 seconds' then
-    return engine.refuse(e, p, 422, 'ts_in_future', 'ts lies more than 60 seconds in the future.',
-      jsonb_build_array(jsonb_build_object('path', 'ts', 'message', format('%s seconds ahead of our clock, at most 60', round(extract(epoch from v_ts - v_now))))));
-  end if;
-  if v_entry then
-    v_expires := least(coalesce(v_ts, v_now), v_now) + make_interval(secs => e.max_age_s);
-    if v_expires <= v_now then
-      v_age := round(extract(epoch from v_now - v_ts));
-      return engine.refuse(e, p, 409, 'stale',
-        format('The alert is %s seconds old, this endpoint accepts %s.', v_age, e.max_age_s)
-        || case when mod(v_age, 60) < 5 then ' Did you send {{time}}? Use {{timenow}}.' else '' end,
-        jsonb_build_array(jsonb_build_object('path', 'ts', 'message', format('%s seconds old, at most %s', v_age, e.max_age_s))));
-    end if;
-  end if;
-  if e.allowed_actions is not null and v_entry and not v_action = any (e.allowed_actions) then
-    return engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', v_action),
-      jsonb_build_array(jsonb_build_object('path', 'intent.action', 'message', 'not allowed on this endpoint')));
-  end if;
-  select * into v_target from engine.targets(e.id, v_intent -> 'accounts');
-  if v_target.foreign_name is not null or v_target.accounts is null then
-    return engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
-      jsonb_build_array(jsonb_build_object('path', 'intent.accounts', 'message',
-        coalesce(format('%s is not an account of this endpoint', v_target.foreign_name), 'this endpoint has no accounts yet'))));
-  end if;
-  select * into v_limit from engine.count_alert(e, v_entry);
-  if v_limit.limited then
-    return engine.refuse(e, p, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
-      || jsonb_build_object('retry_after', v_limit.retry_after);
-  end if;
-
-  v_event := nextval('public.webhook_events_id_seq');
-  insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
-  values (e.id, v_key, v_event, p ->> 'body_sha256', v_now + case
-    when p #>> '{payload,id}' is not null or v_ts is not null then interval '90 days' else make_interval(secs => e.dedupe_window_s) end)
-  on conflict (endpoint_id, key) do update
-  set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
-  where d.expires_at <= v_now;
-  if not found then
-    -- Another copy committed while we waited for its row.
-    select d.event_id, d.body_sha256 into v_seen from engine.dedupe d where d.endpoint_id = e.id and d.key = v_key;
-    return engine.answer_seen(e, p, v_key, v_seen.event_id, v_seen.body_sha256);
-  end if;
-  insert into public.webhook_events (
-    id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at, received_at, open_deliveries
-  ) overriding system value values (
-    v_event, e.user_id, 'tradingview', e.broker, e.id, p ->> 'body', p -> 'payload', p ->> 'signature', (p ->> 'signature_valid')::boolean,
-    'accepted', coalesce((v_intent ->> 'dry_run')::boolean, false), v_ts, v_now, cardinality(v_target.accounts)
-  );
-  perform engine.enqueue(v_event, v_target.accounts, 'tradingview', v_action, v_intent ->> 'symbol',
-    (v_intent ->> 'side')::public.side, v_intent ->> 'tag', e.id,
-    coalesce(v_intent ->> 'scope', e.scope::text) = 'symbol', v_expires, coalesce((v_intent ->> 'dry_run')::boolean, false));
-  update public.webhook_endpoints set last_seen_at = v_now
-  where id = e.id and (last_seen_at is null or last_seen_at < v_now - interval '1 minute');
-  return jsonb_build_object('http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_target.accounts));
-end
-$$;
-
-ALTER FUNCTION engine.ingest(p jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION ingest(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.ingest(p jsonb) IS 'The webhook''s one call: endpoint, limits, age, dedupe, inbox, deliveries, queue. Takes the credential, never a user. Returns the HTTP answer.';
-
---
--- Name: invariant_rows(); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.invariant_rows() RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  v record;
-  v_n bigint;
-  v_all jsonb := '{}';
-begin
-  for v in select c.relname from pg_catalog.pg_class c
-    where c.relnamespace = 'engine'::regnamespace and c.relkind = 'v' and c.relname like 'invariant\_%' order by 1
-  loop
-    execute format('select count(*) from engine.%I', v.relname) into v_n;
-    v_all := v_all || jsonb_build_object(v.relname, v_n);
-  end loop;
-  return v_all;
-end
-$$;
-
-ALTER FUNCTION engine.invariant_rows() OWNER TO empire_engine;
-
---
--- Name: FUNCTION invariant_rows(); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.invariant_rows() IS 'Rows in each invariant view: all must be 0.';
-
---
--- Name: is_exit(public.action); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.is_exit(p_action public.action) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-  select p_action in ('close', 'reduce', 'cancel', 'flatten')
-$$;
-
-ALTER FUNCTION engine.is_exit(p_action public.action) OWNER TO empire_engine;
-
---
--- Name: FUNCTION is_exit(p_action public.action); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.is_exit(p_action public.action) IS 'Actions that can only reduce exposure: never refused by limits, locks or age.';
-
---
--- Name: limits_of(uuid, public.broker, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  with r as (
-    select * from public.risk_settings s
-    where s.user_id = p_user and s.superseded_at is null and s.effective_from <= now()
-      and (s.broker is null or s.broker = p_broker) and (s.account_id is null or s.account_id = p_account)
-  )
-  select jsonb_build_object(
-    'max_order_qty', min(max_order_qty),
-    'max_trades_per_day', min(max_trades_per_day),
-    'max_open_trades', min(max_open_trades),
-    'max_concurrent_positions', min(max_concurrent_positions),
-    'max_risk_per_trade_pct', coalesce(min(max_risk_per_trade_pct), 5),
-    'max_daily_loss_usd', min(max_daily_loss_usd),
-    'max_daily_loss_pct', min(max_daily_loss_pct),
-    'max_price_deviation_pct', min(max_price_deviation_pct),
-    'stop_required', coalesce(bool_or(stop_required), false),
-    -- Allowed means allowed by every scope that has a list.
-    'allowed_symbols', case when bool_or(allowed_symbols is not null) then (
-      select coalesce(jsonb_agg(s.symbol), '[]') from (
-        select upper(a.symbol) as symbol from r r2, unnest(r2.allowed_symbols) as a (symbol)
-        group by upper(a.symbol) having count(distinct r2.id) = (select count(*) from r r3 where r3.allowed_symbols is not null)
-      ) s
-    ) end
-  ) from r
-$$;
-
-ALTER FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) OWNER TO empire_engine;
-
---
--- Name: FUNCTION limits_of(p_user uuid, p_broker public.broker, p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) IS 'The limits in force for an account: the tightest of user, user + broker and account. Null = no limit.';
-
---
--- Name: lock_accounts(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.lock_accounts(p_deliveries bigint[]) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-  select a.id from public.broker_accounts a
-  where a.id in (select d.account_id from public.deliveries d where d.id = any (p_deliveries))
-  order by a.id for no key update
-$$;
-
-ALTER FUNCTION engine.lock_accounts(p_deliveries bigint[]) OWNER TO empire_engine;
-
---
--- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) IS 'Locks the account rows of these deliveries, ascending: the order everywhere.';
-
---
--- Name: lock_scopes(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.lock_scopes(p_accounts uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-  -- user, then user + broker, then account; then the account rows themselves: the one order that cannot deadlock.
-  insert into engine.scope_counters (user_id, broker, account_id, trading_day)
-  select distinct s.user_id, s.broker, s.account_id, s.day from engine.scopes_of(p_accounts) s
-  order by s.user_id, s.broker nulls first, s.account_id nulls first, s.day
-  on conflict do nothing;
-  perform 1 from engine.scope_counters c
-  where exists (
-    select 1 from engine.scopes_of(p_accounts) s
-    where s.user_id = c.user_id and s.broker is not distinct from c.broker
-      and s.account_id is not distinct from c.account_id and s.day = c.trading_day
-  )
-  order by (c.account_id is not null), (c.broker is not null), c.user_id, c.broker, c.account_id, c.trading_day
-  for update;
-end
-$$;
-
-ALTER FUNCTION engine.lock_scopes(p_accounts uuid[]) OWNER TO empire_engine;
-
---
--- Name: FUNCTION lock_scopes(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.lock_scopes(p_accounts uuid[]) IS 'Makes and locks the counter rows of these accounts in the order of scopes.';
-
---
--- Name: make_unknown(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.make_unknown(p_delivery bigint) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_n integer;
-begin
-  update public.orders set status = 'unknown'
-  where id in (
-    select c.order_id from engine.commands c
-    where c.delivery_id = p_delivery and c.state = 'submitting' and c.kind in ('place', 'close')
-  );
-  update engine.commands set state = 'unknown', check_at = clock_timestamp() where delivery_id = p_delivery and state = 'submitting';
-  get diagnostics v_n = row_count;
-  return v_n;
-end
-$$;
-
-ALTER FUNCTION engine.make_unknown(p_delivery bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION make_unknown(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.make_unknown(p_delivery bigint) IS 'submitting whose holder is gone: whether it arrived cannot be known from here.';
-
---
--- Name: may_resend(engine.commands, public.deliveries, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-  -- The old holder could still be sending until its deadline, and its request still be under way after it.
-  if clock_timestamp() < k.send_deadline + make_interval(secs => coalesce(k.request_timeout_ms, 5000) / 1000.0) then
-    return 'too_early';
-  elsif d.expires_at <= clock_timestamp() then
-    return 'stale';
-  elsif d.halt_epoch < a.halt_epoch then
-    return 'superseded';
-  elsif k.is_entry and exists (
-    select 1 from public.deliveries x
-    where x.account_id = d.account_id and x.id > d.id and x.action in ('close', 'cancel', 'flatten', 'reverse', 'target') and not x.dry_run
-      and (x.symbol is null or engine.symbol_key(x.symbol) = engine.symbol_key(d.symbol))
-  ) then
-    return 'superseded';
-  elsif k.sends >= 3 then
-    return 'too_often';
-  end if;
-  return 'yes';
-end
-$$;
-
-ALTER FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) OWNER TO empire_engine;
-
---
--- Name: FUNCTION may_resend(k engine.commands, d public.deliveries, a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) IS 'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit covers are never sent again.';
-
---
--- Name: move_position(public.orders, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_qty constant numeric := (f ->> 'qty')::numeric * (case when f ->> 'effect' = 'open' then 1 else -1 end);
-  v_side constant public.side := case
-    when f ->> 'effect' = 'open' then f ->> 'side' when f ->> 'side' = 'buy' then 'sell' else 'buy'
-  end::public.side;
-begin
-  -- By the difference, not by a stated total: answers of two lanes may be recorded in either order.
-  insert into public.positions as p (
-    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, endpoint_id, tag, opened_at, closed_at
-  ) values (
-    a.user_id, a.broker, a.id, f ->> 'position_id', coalesce(f ->> 'symbol', o.symbol), coalesce(o.root, f ->> 'symbol'), v_side,
-    greatest(v_qty, 0), (f ->> 'price')::numeric, o.endpoint_id, o.tag, (f ->> 'filled_at')::timestamptz,
-    case when v_qty <= 0 then (f ->> 'filled_at')::timestamptz end
-  ) on conflict on constraint one_row_per_venue_position do update
-  set qty = greatest(p.qty + v_qty, 0),
-    entry_price = case
-      when v_qty > 0 then (p.entry_price * p.qty + excluded.entry_price * v_qty) / (p.qty + v_qty) else p.entry_price
-    end,
-    closed_at = case when p.qty + v_qty <= 0 then (f ->> 'filled_at')::timestamptz end,
-    as_of = clock_timestamp();
-end
-$$;
-
-ALTER FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION move_position(o public.orders, a public.broker_accounts, f jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) IS 'Adds a fill to the position it names, opening or closing the row.';
-
---
--- Name: open_one(jsonb, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_id constant bigint := (p ->> 'delivery_id')::bigint;
-  v_token constant bigint := (p ->> 'token')::bigint;
-  d public.deliveries;
-  a public.broker_accounts;
   k engine.commands;
-  v_verdict record;
-  v_endpoint uuid;
-  v_source public.event_source;
-  v_leading boolean := true;
+  v_leading boolean := p_begin;
   v_commands jsonb := '[]';
-  v_go jsonb;
 begin
-  select q.endpoint_id into v_endpoint from engine.queue q
-  where q.id = v_id and q.token = v_token and q.state = 'claimed' and q.lease_until > clock_timestamp() for update;
-  if not found then
-    return jsonb_build_object('delivery_id', v_id, 'verdict', 'lost', 'reason', 'lease_lost');
-  end if;
-  -- Asked again after a lost answer: what was written the first time is the answer.
-  if not exists (select 1 from engine.commands c where c.delivery_id = v_id) then
-    select * into d from public.deliveries where id = v_id;
-    select * into a from public.broker_accounts where id = d.account_id;
-    select e.source into v_source from public.webhook_events e where e.id = d.event_id;
-    select * into v_verdict from engine.decide(d, a, v_endpoint, p -> 'legs');
-    if v_verdict.denial is not null then
-      return jsonb_build_object('delivery_id', v_id, 'verdict', 'denied') || v_verdict.denial;
-    end if;
-    perform engine.write_legs(d, a, v_endpoint, v_source, p -> 'legs', v_verdict.reserved);
-  end if;
-  for k in select c.* from engine.commands c where c.delivery_id = v_id order by c.leg loop
+  for k in select c.* from engine.commands c where c.delivery_id = p_delivery order by c.leg loop
     v_leading := v_leading and not k.after_fill;
-    v_go := case when p_begin and v_leading then engine.try_begin(k, v_token, p_request_timeout_ms) else '{"go": false}' end;
     v_commands := v_commands || jsonb_build_array(
-      v_go || jsonb_build_object('id', k.id, 'leg', k.leg, 'order_id', k.order_id, 'client_order_id', k.client_order_id)
+      case when v_leading then engine.try_begin(k, p_request_timeout_ms) else '{"go": false}' end || jsonb_build_object(
+        'id', k.id, 'leg', k.leg, 'order_id', k.order_id, 'client_order_id', k.client_order_id
+      )
     );
   end loop;
-  return jsonb_build_object('delivery_id', v_id, 'verdict', 'opened', 'commands', v_commands);
+  return jsonb_build_object('delivery_id', p_delivery, 'verdict', 'opened', 'commands', v_commands);
 end
 $$;
 
-ALTER FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) IS 'Write ahead for one delivery: fence, limits, orders and commands, and the begin of its leading legs.';
+COMMENT ON FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) IS 'Asked again after a lost answer, or by the next holder: what was written the first time is the answer.';
+
+--
+-- Name: open_held(jsonb, bigint[], boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_answers jsonb := '{}';
+  v_taken bigint [] := '{}';
+  v_passed jsonb [] := '{}';
+  v_legs engine.leg [];
+  v_room constant jsonb := (
+    select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(engine.entering(p_plans, p_held)) r
+  );
+  r record;
+  v record;
+begin
+  for r in
+    select s as situation, s.delivery_id, s.account_id, x.plan
+    from engine.situations(p_held) s
+    join jsonb_array_elements(p_plans) as x (plan) on (x.plan ->> 'delivery_id')::bigint = s.delivery_id
+    order by s.delivery_id
+  loop
+    v := engine.decide(r.situation, r.plan -> 'legs', v_room -> r.account_id::text, v_taken);
+    if v.denial is not null then
+      v_answers := v_answers || jsonb_build_object(
+        r.delivery_id, jsonb_build_object('delivery_id', r.delivery_id, 'verdict', 'denied') || v.denial
+      );
+      continue;
+    end if;
+    v_passed := array_append(v_passed, r.plan || jsonb_build_object('reserved', v.takes));
+    if v.takes is not null then
+      v_taken := v_taken || array(select i::bigint from jsonb_array_elements_text(v.takes) i);
+    end if;
+  end loop;
+  update engine.scope_counters c set trades = c.trades + t.n
+  from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
+  where c.id = t.id;
+  v_legs := engine.legs_of(v_passed, p_begin);
+  perform engine.write_orders(v_legs);
+  return v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
+end
+$$;
+
+ALTER FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) IS 'Decides plans of different accounts one after another, each seeing what those before it took, and writes what passes. Answers by delivery.';
 
 --
 -- Name: open_orders(jsonb, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2460,22 +3178,32 @@ COMMENT ON FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_
 CREATE FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
-  v_answer jsonb := '[]';
-  p jsonb;
+  v_ids constant bigint [] := engine.delivery_ids(p_plans);
+  v_answers jsonb := '{}';
+  v_held bigint [];
+  v_known bigint [];
+  v_turn bigint [];
 begin
-  perform engine.lock_scopes(array(
-    select distinct d.account_id from jsonb_array_elements(p_plans) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
-    where exists (
-      select 1 from jsonb_array_elements(x -> 'legs') l where l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
-    )
-  ));
-  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_plans) x));
-  for p in select x from jsonb_array_elements(p_plans) x loop
-    v_answer := v_answer || jsonb_build_array(engine.open_one(p, p_begin, p_request_timeout_ms));
+  perform engine.lock_users(engine.entering(p_plans, null));
+  perform engine.lock_accounts(v_ids);
+  v_held := engine.held(p_plans, true);
+  v_known := array(select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_held));
+  for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
+    v_answers := v_answers || engine.open_held(p_plans, v_turn, p_begin, p_request_timeout_ms);
   end loop;
-  return v_answer;
+  select v_answers || coalesce(jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms)), '{}')
+  into v_answers from unnest(v_known) k;
+  return (
+    select coalesce(jsonb_agg(coalesce(v_answers -> t.id::text, jsonb_build_object(
+      'delivery_id', t.id, 'verdict', 'lost', 'reason', 'lease_lost'
+    )) order by t.nth), '[]') from unnest(v_ids) with ordinality as t (id, nth)
+  );
 end
 $$;
 
@@ -2486,6 +3214,37 @@ ALTER FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_time
 --
 
 COMMENT ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) IS 'Writes orders and commands of a batch before anything is sent, re-checking the hard limits under the locks; with p_begin also begins the leading legs in the same commit.';
+
+--
+-- Name: open_trades(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_trades(p_user uuid, p_scope text) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select sum(
+      (select count(*) from public.positions p where p.account_id = s.account_id and p.closed_at is null)
+      + (
+        select count(*) from public.orders o
+        where o.account_id = s.account_id and not o.reduce_only and o.kind = 'place' and o.origin <> 'broker'
+          and o.status in ('pending', 'submitting', 'working', 'unknown')
+      )
+    )::integer
+    from engine.account_scopes s where s.user_id = p_user and s.scope = p_scope
+  );
+end
+$$;
+
+ALTER FUNCTION engine.open_trades(p_user uuid, p_scope text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_trades(p_user uuid, p_scope text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_trades(p_user uuid, p_scope text) IS 'Open positions plus entries that have not filled yet, in a scope. A partly filled entry is a position already.';
 
 --
 -- Name: paper_answer(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2579,88 +3338,160 @@ ALTER FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance num
 COMMENT ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) IS 'Replaces a paper book if its version is still the one that was loaded, with the answers given and the executions made.';
 
 --
--- Name: promote(uuid, public.lane); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: promote(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.promote(p_account uuid, p_lane public.lane) RETURNS void
+CREATE FUNCTION engine.promote(p_accounts uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-  -- Its own statement, so its snapshot is younger than the lock on the account row that the caller holds:
-  -- in one statement with the delete it would miss a row enqueued in between, and the account would sleep.
-  if exists (
-    select 1 from engine.queue q
-    where q.account_id = p_account and q.lane = p_lane and q.state in ('ready', 'claimed')
-  ) then
-    return;
-  end if;
-  update engine.queue set state = 'ready'
-  where id = (
-    select q.id from engine.queue q
-    where q.account_id = p_account and q.lane = p_lane and q.state = 'waiting'
-    order by q.id limit 1
-  );
+  -- Its own statement, so its snapshot is younger than the lock on the account rows that the caller holds: in one
+  -- statement with the delete it would miss a row enqueued in between, and the account would sleep.
+  update engine.queue q set state = 'ready'
+  from (
+    select (
+      select w.id from engine.queue w
+      where w.account_id = a.id and w.lane = l.lane and w.state = 'waiting' order by w.id limit 1
+    ) as id
+    from unnest(p_accounts) as a (id) cross join unnest(enum_range(null::public.lane)) as l (lane)
+    where not exists (
+      select 1 from engine.queue h
+      where h.account_id = a.id and h.lane = l.lane and h.state in ('ready', 'claimed')
+    )
+  ) n
+  where q.id = n.id;
 end
 $$;
 
-ALTER FUNCTION engine.promote(p_account uuid, p_lane public.lane) OWNER TO empire_engine;
+ALTER FUNCTION engine.promote(p_accounts uuid[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION promote(p_account uuid, p_lane public.lane); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION promote(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.promote(p_account uuid, p_lane public.lane) IS 'Makes the oldest waiting row of an account and lane its head, if it has none. The caller holds the account row.';
+COMMENT ON FUNCTION engine.promote(p_accounts uuid[]) IS 'Makes the oldest waiting row of each lane of these accounts its head, where it has none. The caller holds the accounts.';
 
 --
--- Name: promote_hung_exits(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: promote_exits(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.promote_hung_exits(p_limit integer) RETURNS integer
+CREATE FUNCTION engine.promote_exits(p_deliveries bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  r record;
-  v_epoch bigint;
-  v_ids bigint [];
-  v_n integer := 0;
+  d public.deliveries;
+  v_events bigint [] := '{}';
 begin
-  v_ids := array(
-    select q.id from engine.queue q join public.deliveries d on d.id = q.id
-    where q.state = 'waiting' and q.lane = 'normal' and q.is_exit and d.created_at < clock_timestamp() - interval '5 seconds'
-      and exists (
-        select 1 from engine.queue h where h.account_id = q.account_id and h.lane = 'normal' and h.state = 'claimed'
-      )
-    order by q.id limit p_limit
-  );
-  if v_ids = '{}' then
-    return 0;
-  end if;
-  perform engine.lock_accounts(v_ids);
-  for r in
-    select q.id, q.account_id from engine.queue q where q.id = any (v_ids) and q.state = 'waiting' and q.lane = 'normal' order by q.id
+  for d in
+    select t.* from public.deliveries t join engine.queue q on q.id = t.id
+    where t.id = any (p_deliveries) and q.state = 'waiting' and q.lane = 'normal' order by t.id
   loop
-    v_epoch := engine.halt(r.account_id, r.id);
-    update engine.queue set lane = 'urgent' where id = r.id;
-    update public.deliveries set lane = 'urgent' where id = r.id;
-    -- What came after it is not old: it keeps its turn.
-    update public.deliveries set halt_epoch = v_epoch
-    where id in (select q.id from engine.queue q where q.account_id = r.account_id and q.id >= r.id);
-    perform engine.promote(r.account_id, 'urgent');
-    v_n := v_n + 1;
+    -- An earlier one of this loop may have covered it.
+    update engine.queue set lane = 'urgent' where id = d.id and state = 'waiting';
+    continue when not found;
+    update public.deliveries set lane = 'urgent' where id = d.id;
+    v_events := v_events || engine.halt(array[d.account_id], d.action = 'flatten' and d.symbol is null,
+      case when d.action = 'flatten' or (d.action = 'close' and d.side is null and d.tag is null)
+        then engine.symbol_key(d.symbol) end, d.id, d.event_id);
+    perform engine.promote(array[d.account_id]);
   end loop;
-  return v_n;
+  return v_events;
 end
 $$;
 
-ALTER FUNCTION engine.promote_hung_exits(p_limit integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.promote_exits(p_deliveries bigint[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION promote_hung_exits(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION promote_exits(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.promote_hung_exits(p_limit integer) IS 'An alert''s exit that has waited 5 s behind a hung head goes to the urgent lane, and nothing older may be sent any more.';
+COMMENT ON FUNCTION engine.promote_exits(p_deliveries bigint[]) IS 'Waiting exits go to the urgent lane, and nothing older that they cover may be sent any more. Returns events to be closed. The caller holds the accounts.';
+
+--
+-- Name: protect_positions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.protect_positions(p_results jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  -- What the broker says of protection and value is taken as said; quantities come from fills alone.
+  update public.positions p
+  set stop_loss = (s.said ->> 'stop_loss')::numeric, take_profit = (s.said ->> 'take_profit')::numeric,
+    unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, root = coalesce(s.said ->> 'root', p.root),
+    as_of = clock_timestamp(), freshness = 'fresh'
+  from (
+    select distinct on (k.account_id, x ->> 'venue_position_id') k.account_id, x as said
+    from jsonb_array_elements(p_results) with ordinality as r (body, nth)
+    join engine.commands k on k.id = (r.body ->> 'id')::bigint
+    cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
+    order by k.account_id, x ->> 'venue_position_id', r.nth desc
+  ) s
+  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id';
+end
+$_$;
+
+ALTER FUNCTION engine.protect_positions(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION protect_positions(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.protect_positions(p_results jsonb) IS 'Stop, target and value of positions as answers told them.';
+
+--
+-- Name: read_alert(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.read_alert(p jsonb) RETURNS engine.alert
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  i constant jsonb := p #> '{payload,intent}';
+  r engine.alert;
+begin
+  r.endpoint_id := (p ->> 'endpoint_id')::uuid;
+  r.token_version := (p ->> 'token_version')::integer;
+  r.signature_valid := (p ->> 'signature_valid')::boolean;
+  -- An address that cannot be read is an unknown one, and unknown fails every list.
+  r.client_ip := case when pg_input_is_valid(p ->> 'client_ip', 'inet') then (p ->> 'client_ip')::inet end;
+  r.sha256 := p ->> 'body_sha256';
+  if octet_length(p ->> 'body') > 32768 or coalesce(r.sha256, '') !~ '^[0-9a-f]{64}$' then
+    r.problem := 'the body is too long or has no hash';
+  elsif jsonb_typeof(i) is distinct from 'object' then
+    r.problem := 'there is no intent';
+  elsif char_length(p #>> '{payload,id}') > 200 then
+    r.problem := 'id is too long';
+  end if;
+  r.broker := coalesce(i ->> 'broker', p ->> 'broker');
+  r.action := coalesce(i ->> 'action', 'open')::public.action;
+  r.side := (i ->> 'side')::public.side;
+  r.symbol := i ->> 'symbol';
+  r.tag := i ->> 'tag';
+  r.order_id := i ->> 'order_id';
+  r.scope := i ->> 'scope';
+  r.accounts := nullif(i -> 'accounts', 'null');
+  r.dry_run := coalesce((i ->> 'dry_run')::boolean, false);
+  r.fired_at := (p #>> '{payload,ts}')::timestamptz;
+  r.key := coalesce('id:' || (p #>> '{payload,id}'), 'body:' || r.sha256);
+  return r;
+exception when data_exception then
+  r.problem := sqlerrm;
+  return r;
+end
+$_$;
+
+ALTER FUNCTION engine.read_alert(p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION read_alert(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.read_alert(p jsonb) IS 'The argument of ingest, typed. Never fails: no input may cause more than a 4xx.';
 
 --
 -- Name: record_executions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2669,24 +3500,32 @@ COMMENT ON FUNCTION engine.promote_hung_exits(p_limit integer) IS 'An alert''s e
 CREATE FUNCTION engine.record_executions(p_results jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
-  v_answer jsonb := '[]';
-  p jsonb;
+  v_held bigint [];
+  v_kept jsonb;
+  v_ends jsonb;
 begin
-  -- Releasing a reserved trade touches the scope counters, which come before accounts in the lock order.
-  perform 1 from engine.scope_counters s
-  where s.id in (
-    select i::bigint from jsonb_array_elements(p_results) x
-    join engine.commands c on c.delivery_id = (x ->> 'delivery_id')::bigint, jsonb_array_elements_text(c.reserved) i
-    where exists (select 1 from jsonb_array_elements(x -> 'commands') y where y ->> 'outcome' in ('rejected', 'canceled', 'expired'))
-  )
-  order by (s.account_id is not null), (s.broker is not null), s.user_id, s.broker, s.account_id, s.trading_day for update;
-  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_results) x));
-  for p in select x from jsonb_array_elements(p_results) x loop
-    v_answer := v_answer || jsonb_build_array(engine.record_one(p));
-  end loop;
-  return v_answer;
+  perform engine.lock_accounts(engine.delivery_ids(p_results));
+  -- The fence: an older lease records nothing. What it did is found out by asking the broker.
+  v_held := engine.held(p_results, false);
+  select jsonb_agg(x), jsonb_agg(x) filter (where jsonb_typeof(x -> 'finish') = 'object') into v_kept, v_ends
+  from jsonb_array_elements(p_results) x where (x ->> 'delivery_id')::bigint = any (v_held);
+  if v_kept is not null then
+    perform engine.record_held(v_kept);
+  end if;
+  if v_ends is not null then
+    perform engine.close_events(engine.finish(v_ends));
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'delivery_id', x -> 'delivery_id', 'recorded', (x ->> 'delivery_id')::bigint = any (v_held)
+    ) order by nth), '[]') from jsonb_array_elements(p_results) with ordinality as t (x, nth)
+  );
 end
 $$;
 
@@ -2699,85 +3538,140 @@ ALTER FUNCTION engine.record_executions(p_results jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.record_executions(p_results jsonb) IS 'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready.';
 
 --
--- Name: record_one(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: record_held(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.record_one(p jsonb) RETURNS jsonb
+CREATE FUNCTION engine.record_held(p_results jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_commands constant jsonb := (
+    select jsonb_agg(y) from jsonb_array_elements(p_results) x cross join lateral jsonb_path_query(x, '$.commands[*] ? (@.type() == "object")') y
+    join engine.commands c on c.id = (y ->> 'id')::bigint and c.delivery_id = (x ->> 'delivery_id')::bigint
+    where c.state in ('pending', 'submitting')
+      and y ->> 'outcome' in ('accepted', 'rejected', 'unknown', 'canceled', 'expired')
+  );
+begin
+  if v_commands is not null then
+    perform engine.apply_results(v_commands);
+  end if;
+  update public.broker_accounts a
+  set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
+    as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
+    last_sync = clock_timestamp()
+  from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+  where a.id = d.account_id and x #>> '{account,balance}' is not null;
+  -- No finish: more legs follow, only the trace grows.
+  update public.deliveries d
+  set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
+    timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
+  from jsonb_array_elements(p_results) x
+  where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
+end
+$_$;
+
+ALTER FUNCTION engine.record_held(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_held(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_held(p_results jsonb) IS 'Outcomes, money and trace of deliveries whose tokens hold them.';
+
+--
+-- Name: refusal_of_age(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_id constant bigint := (p ->> 'delivery_id')::bigint;
-  a public.broker_accounts;
-  k engine.commands;
-  r jsonb;
+  v_age constant numeric := round(extract(epoch from clock_timestamp() - r.fired_at));
 begin
-  -- The fence: an older lease records nothing. What it did is found out by asking the broker.
-  if not engine.still_held(v_id, (p ->> 'token')::bigint) then
-    return jsonb_build_object('delivery_id', v_id, 'recorded', false);
-  end if;
-  select b.* into a from public.broker_accounts b join public.deliveries d on d.account_id = b.id where d.id = v_id;
-  for r in select x from jsonb_array_elements(coalesce(nullif(p -> 'commands', 'null'), '[]')) x loop
-    select * into k from engine.commands where id = (r ->> 'id')::bigint and delivery_id = v_id;
-    if k.state in ('pending', 'submitting') then
-      perform engine.apply_command(k, a, r);
-    end if;
-  end loop;
-  if p #>> '{account,balance}' is not null then
-    update public.broker_accounts
-    set balance = (p #>> '{account,balance}')::numeric, equity = (p #>> '{account,equity}')::numeric,
-      as_of = coalesce((p #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh', last_sync = clock_timestamp()
-    where id = a.id;
-  end if;
-  if jsonb_typeof(p -> 'finish') = 'object' then
-    perform engine.finish(v_id, p);
-  else
-    update public.deliveries
-    set trace = trace || coalesce(nullif(p -> 'trace', 'null'), '[]'), timings = timings || coalesce(nullif(p -> 'timings', 'null'), '{}')
-    where id = v_id;
-  end if;
-  return jsonb_build_object('delivery_id', v_id, 'recorded', true);
-end
-$$;
-
-ALTER FUNCTION engine.record_one(p jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION record_one(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.record_one(p jsonb) IS 'Records what one delivery brought, if its token still holds it.';
-
---
--- Name: refusal_of_door(public.webhook_endpoints, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-  if (p ->> 'signature_valid')::boolean is false or (e.require_signature and (p ->> 'signature_valid')::boolean is not true) then
-    return '{"http": 401, "error": "signature_invalid", "message": "This endpoint wants a valid X-Webhook-Signature header."}';
-  end if;
-  if e.allow_cidrs is not null then
-    if p ->> 'client_ip' is null then
-      return '{"http": 403, "error": "address_unknown", "message": "This endpoint allows listed addresses only and yours cannot be told."}';
-    elsif not (p ->> 'client_ip')::inet <<= any (e.allow_cidrs) then
-      return '{"http": 403, "error": "address_not_allowed", "message": "This endpoint does not accept alerts from your address."}';
-    end if;
+  if v_age < -60 then
+    return engine.refuse(e, p, 422, 'ts_in_future', 'ts lies more than 60 seconds in the future.',
+      engine.at_path('ts', format('%s seconds ahead of our clock, at most 60', -v_age)));
+  elsif v_age >= e.max_age_s and not engine.is_exit(r.action) then
+    return engine.refuse(e, p, 409, 'stale',
+      format('The alert is %s seconds old, this endpoint accepts %s.', v_age, e.max_age_s)
+      || case when mod(v_age, 60) < 5 then ' Did you send {{time}}? Use {{timenow}}.' else '' end,
+      engine.at_path('ts', format('%s seconds old, at most %s', v_age, e.max_age_s)));
   end if;
   return null;
 end
 $$;
 
-ALTER FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION refusal_of_door(e public.webhook_endpoints, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) IS 'Signature and address rules of an endpoint; null = may come in.';
+COMMENT ON FUNCTION engine.refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert) IS 'Entries may be max_age_s old, exits any age; nothing may come from the future. null = of the right age.';
+
+--
+-- Name: refusal_of_body(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.refusal_of_body(e public.webhook_endpoints, p jsonb, r engine.alert) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  if jsonb_typeof(p -> 'refusal') = 'object' then
+    return engine.refuse(e, p, case when p #>> '{refusal,status}' ~ '^4\d\d$' then (p #>> '{refusal,status}')::integer else 422 end,
+      'invalid', 'The alert cannot be read.', p #> '{refusal,details}')
+      || jsonb_build_object('error', coalesce(p #>> '{refusal,error}', 'invalid'));
+  elsif r.problem is not null then
+    return engine.refuse(e, p, 422, 'invalid', 'The alert cannot be read.', engine.at_path('$', r.problem));
+  elsif r.broker <> e.broker::text or p ->> 'broker' <> e.broker::text then
+    return engine.refuse(e, p, 422, 'broker_mismatch', format('This endpoint belongs to %s.', e.broker),
+      engine.at_path('intent.broker', format('must be %s or absent', e.broker)));
+  end if;
+  return null;
+end
+$_$;
+
+ALTER FUNCTION engine.refusal_of_body(e public.webhook_endpoints, p jsonb, r engine.alert) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION refusal_of_body(e public.webhook_endpoints, p jsonb, r engine.alert); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.refusal_of_body(e public.webhook_endpoints, p jsonb, r engine.alert) IS 'What the edge function or the types refuse, and a broker that is not the endpoint''s; null = readable.';
+
+--
+-- Name: refusal_of_door(public.webhook_endpoints, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if r.signature_valid is false or (e.require_signature and r.signature_valid is not true) then
+    return '{"http": 401, "error": "signature_invalid",
+      "message": "This endpoint wants a valid X-Webhook-Signature header."}';
+  elsif e.allow_cidrs is not null and r.client_ip is null then
+    return '{"http": 403, "error": "address_unknown",
+      "message": "This endpoint allows listed addresses only and yours cannot be told."}';
+  elsif e.allow_cidrs is not null and not r.client_ip <<= any (e.allow_cidrs) then
+    return '{"http": 403, "error": "address_not_allowed",
+      "message": "This endpoint does not accept alerts from your address."}';
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION refusal_of_door(e public.webhook_endpoints, r engine.alert); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert) IS 'Signature and address rules of an endpoint; null = may come in.';
 
 --
 -- Name: refuse(public.webhook_endpoints, jsonb, integer, public.reason, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2798,10 +3692,11 @@ begin
   -- A flood of bad bodies is counted, not kept.
   if v_n <= 100 then
     insert into public.webhook_events (
-      user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, processed, status, reason, details
+      user_id, source, broker, endpoint_id, body, payload, signature, processed, status, reason, details
     ) values (
-      p_endpoint.user_id, 'tradingview', p_endpoint.broker, p_endpoint.id, p ->> 'body', nullif(p -> 'payload', 'null'),
-      p ->> 'signature', (p ->> 'signature_valid')::boolean, true, 'refused', p_reason,
+      p_endpoint.user_id, 'tradingview', p_endpoint.broker, p_endpoint.id,
+      case when octet_length(p ->> 'body') > 32768 then left(p ->> 'body', 200) else coalesce(p ->> 'body', '') end,
+      nullif(p -> 'payload', 'null'), p ->> 'signature', true, 'refused', p_reason,
       jsonb_build_object('message', p_message, 'details', coalesce(p_details, '[]'))
     ) returning id into v_event;
   end if;
@@ -2817,7 +3712,7 @@ ALTER FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_htt
 -- Name: FUNCTION refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) IS 'Keeps a refused body of an authenticated sender with its reason, and makes the answer.';
+COMMENT ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) IS 'Keeps a refused body of an authenticated sender with its reason, at most 100 an hour, and makes the answer.';
 
 --
 -- Name: release(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2826,23 +3721,16 @@ COMMENT ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, 
 CREATE FUNCTION engine.release(p_deliveries jsonb) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
-  r record;
-  v_n integer := 0;
+  v_given bigint [];
 begin
-  perform engine.lock_accounts(array(select (x ->> 'delivery_id')::bigint from jsonb_array_elements(p_deliveries) x));
-  for r in
-    select (x ->> 'delivery_id')::bigint as id, (x ->> 'token')::bigint as token from jsonb_array_elements(p_deliveries) x order by 1
-  loop
-    if engine.still_held(r.id, r.token) and not exists (
-      select 1 from engine.commands c where c.delivery_id = r.id and c.state = 'submitting'
-    ) then
-      perform engine.give_back(r.id, 0);
-      v_n := v_n + 1;
-    end if;
-  end loop;
-  return v_n;
+  perform engine.lock_accounts(engine.delivery_ids(p_deliveries));
+  v_given := engine.unsent(engine.held(p_deliveries, false));
+  perform engine.give_back(i, 0) from unnest(v_given) as g (i);
+  return cardinality(v_given);
 end
 $$;
 
@@ -2855,33 +3743,48 @@ ALTER FUNCTION engine.release(p_deliveries jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.release(p_deliveries jsonb) IS 'A draining worker gives back what it claimed and has not begun to send.';
 
 --
--- Name: release_trade(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: release_trades(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.release_trade(p_delivery bigint) RETURNS void
+CREATE FUNCTION engine.release_trades(p_deliveries bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_ids bigint [];
 begin
-  -- Kept while any entry of the delivery was accepted or is unknown; released once, when none can be.
-  if exists (
-    select 1 from engine.commands c where c.delivery_id = p_delivery and c.is_entry and c.state not in ('rejected', 'canceled', 'expired')
-  ) then
+  -- Kept while an entry of the delivery was accepted or may have been; given back once, when none can be.
+  v_ids := array(
+    select c.id from engine.commands c
+    where c.delivery_id = any (p_deliveries) and c.reserved is not null and not exists (
+      select 1 from engine.commands k
+      where k.delivery_id = c.delivery_id and k.kind = 'place' and k.is_entry
+        and k.state not in ('rejected', 'canceled', 'expired')
+    )
+  );
+  if v_ids = '{}' then
     return;
   end if;
-  update engine.scope_counters set trades = trades - 1
-  where id in (select i::bigint from engine.commands c, jsonb_array_elements_text(c.reserved) i where c.delivery_id = p_delivery);
-  update engine.commands set reserved = null where delivery_id = p_delivery and reserved is not null;
+  perform 1 from engine.scope_counters s
+  where s.id in (select i::bigint from engine.commands c, jsonb_array_elements_text(c.reserved) i where c.id = any (v_ids))
+  order by s.id for update;
+  update engine.scope_counters s set trades = s.trades - r.n
+  from (
+    select i::bigint as id, count(*)::integer as n
+    from engine.commands c, jsonb_array_elements_text(c.reserved) i where c.id = any (v_ids) group by 1
+  ) r
+  where s.id = r.id;
+  update engine.commands set reserved = null where id = any (v_ids);
 end
 $$;
 
-ALTER FUNCTION engine.release_trade(p_delivery bigint) OWNER TO empire_engine;
+ALTER FUNCTION engine.release_trades(p_deliveries bigint[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION release_trade(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION release_trades(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.release_trade(p_delivery bigint) IS 'Gives a reserved trade back when no entry of the delivery reached the broker.';
+COMMENT ON FUNCTION engine.release_trades(p_deliveries bigint[]) IS 'Gives back the trades reserved for deliveries of which no entry reached the broker.';
 
 --
 -- Name: replay(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2928,75 +3831,51 @@ ALTER FUNCTION engine.replay(p_user uuid, p_event bigint) OWNER TO empire_engine
 COMMENT ON FUNCTION engine.replay(p_user uuid, p_event bigint) IS 'A copy of an accepted alert as a dry run for the same accounts. The caller has proved who the user is.';
 
 --
--- Name: requeue(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.requeue(d public.deliveries) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-  update engine.queue set state = 'waiting', token = null, worker = null, lease_until = null, run_at = '-infinity' where id = d.id;
-  update public.deliveries set outcome = null, status = 'queued' where id = d.id;
-  perform engine.promote(d.account_id, d.lane);
-end
-$$;
-
-ALTER FUNCTION engine.requeue(d public.deliveries) OWNER TO empire_engine;
-
---
--- Name: FUNCTION requeue(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.requeue(d public.deliveries) IS 'A settled delivery with legs still to send stands in its lane again; its id puts it in front.';
-
---
 -- Name: rescue(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
 CREATE FUNCTION engine.rescue(p_limit integer) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
-    AS $$
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $_$
 declare
-  c_attempts constant integer := 20;
+  v_now constant timestamptz := clock_timestamp();
   r record;
-  v_rearmed integer := 0;
-  v_unsettled integer := 0;
   v_ids bigint [];
+  v_hung bigint [];
+  v_rescued bigint [] := '{}';
+  v_events bigint [] := '{}';
 begin
-  v_ids := array(select q.id from engine.queue q where q.state = 'claimed' and q.lease_until < clock_timestamp() order by q.id limit p_limit);
-  if v_ids = '{}' then
-    return jsonb_build_object('rearmed', 0, 'unsettled', 0, 'promoted', engine.promote_hung_exits(p_limit));
+  v_ids := array(
+    select q.id from engine.queue q where q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
+  );
+  v_hung := engine.hung_exits(p_limit);
+  if v_ids = '{}' and v_hung = '{}' then
+    return '{"rearmed": 0, "unsettled": 0, "promoted": 0}';
   end if;
-  perform engine.lock_accounts(v_ids);
+  perform engine.lock_accounts(v_ids || v_hung);
   for r in
-    select q.id, q.account_id, q.lane, d.attempts from engine.queue q join public.deliveries d on d.id = q.id
-    where q.id = any (v_ids) and q.state = 'claimed' and q.lease_until < clock_timestamp() order by q.id for update of q
+    select q.id, jsonb_array_length(jsonb_path_query_array(d.trace, '$[*] ? (@.outcome == "lease_expired")')) as lost
+    from engine.queue q join public.deliveries d on d.id = q.id
+    where q.id = any (v_ids) and q.state = 'claimed' and q.lease_until < v_now order by q.id for update of q
   loop
-    insert into engine.counters as c (name, n) values ('lease_expired', 1) on conflict (name) do update set n = c.n + 1;
-    update public.deliveries
-    set attempts = attempts + 1, status = 'claimed', trace = trace || jsonb_build_array(jsonb_build_object(
-      'stage', 'claim', 'outcome', 'lease_expired', 'ms', 0, 'detail', jsonb_build_object('attempt', attempts + 1)
-    ))
-    where id = r.id;
-    if engine.make_unknown(r.id) > 0 then
-      perform engine.finish(r.id, '{"finish": {"outcome": "unknown"}}');
-      v_unsettled := v_unsettled + 1;
-    elsif r.attempts >= c_attempts then
-      insert into engine.dead_letters (delivery_id, error) values (r.id, format('its lease ran out %s times', r.attempts + 1));
-      update engine.commands set state = 'canceled', reason = 'internal_error' where delivery_id = r.id and state = 'pending';
-      update public.orders set status = 'canceled', reason = 'internal_error' where delivery_id = r.id and status = 'pending';
-      perform engine.finish(r.id, '{"finish": {"outcome": "invalid", "reason": "internal_error"}}');
-      update public.deliveries set status = 'dead' where id = r.id;
-    else
-      perform engine.give_back(r.id, 0);
-      v_rearmed := v_rearmed + 1;
-    end if;
+    v_events := v_events || engine.rescue_one(r.id, r.lost);
+    v_rescued := v_rescued || r.id;
   end loop;
-  return jsonb_build_object('rearmed', v_rearmed, 'unsettled', v_unsettled, 'promoted', engine.promote_hung_exits(p_limit));
+  v_events := v_events || engine.promote_exits(v_hung);
+  perform engine.close_events(v_events);
+  insert into engine.counters as c (name, n) values ('lease_expired', cardinality(v_rescued))
+  on conflict (name) do update set n = c.n + excluded.n;
+  return (
+    select jsonb_build_object(
+      'rearmed', count(*) filter (where q.state = 'ready'), 'unsettled', count(*) filter (where q.state = 'unsettled'),
+      'promoted', cardinality(v_hung)
+    ) from engine.queue q where q.id = any (v_rescued)
+  );
 end
-$$;
+$_$;
 
 ALTER FUNCTION engine.rescue(p_limit integer) OWNER TO empire_engine;
 
@@ -3007,72 +3886,107 @@ ALTER FUNCTION engine.rescue(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.rescue(p_limit integer) IS 'Re-arms expired leases: unsent work is ready again, work that was being sent goes to the settler. Also promotes exits whose lane hangs.';
 
 --
--- Name: reserve_trade(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: rescue_one(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) RETURNS record
+CREATE FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  s record;
-  v_day constant date := engine.trading_day(a.timezone, a.reset_time, now());
-  v_ids bigint [] := '{}';
+  c_patience constant integer := 20;
 begin
-  for s in
-    select c.id, c.trades, (
-      select min(r.max_trades_per_day) from public.risk_settings r
-      where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
-        and r.account_id is not distinct from c.account_id
-        and (r.broker is not distinct from case when c.account_id is null then c.broker end or (r.broker is null and c.broker = 'paper' and c.account_id is null))
-    ) as cap
-    from engine.scope_counters c
-    where c.user_id = a.user_id and c.trading_day = v_day
-      and (c.account_id = a.id or (c.account_id is null and (c.broker = a.broker or (c.broker is null and a.broker <> 'paper'))))
-  loop
-    if s.trades >= s.cap then
-      denial := engine.denied('max_trades_per_day', s.trades, s.cap);
-      return;
-    end if;
-    v_ids := v_ids || s.id;
-  end loop;
-  update engine.scope_counters set trades = trades + 1 where id = any (v_ids);
-  reserved := to_jsonb(v_ids);
+  update public.deliveries
+  set attempts = attempts + 1, trace = trace || jsonb_build_array(jsonb_build_object(
+    'stage', 'claim', 'outcome', 'lease_expired', 'ms', 0, 'detail', jsonb_build_object('times', p_lost + 1)
+  ))
+  where id = p_delivery;
+  if engine.unsent(array[p_delivery]) = '{}' then
+    return engine.finish(jsonb_build_array(jsonb_build_object(
+      'delivery_id', p_delivery, 'finish', '{"outcome": "unknown"}'::jsonb
+    )));
+  elsif p_lost >= c_patience then
+    return engine.bury(p_delivery, format('its lease ran out %s times', p_lost + 1), null);
+  end if;
+  perform engine.give_back(p_delivery, 0);
+  return '{}';
 end
 $$;
 
-ALTER FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION rescue_one(p_delivery bigint, p_lost integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) IS 'Counts one trade in every scope of the account, or says which limit it would break. The caller holds the counter rows.';
+COMMENT ON FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) IS 'A delivery whose lease ran out: to the settler, ready again, or, after 20 times, dead. Returns events to be closed.';
 
 --
--- Name: scopes_of(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: room_of(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.scopes_of(p_accounts uuid[]) RETURNS TABLE(user_id uuid, broker public.broker, account_id uuid, day date)
-    LANGUAGE sql STABLE
+CREATE FUNCTION engine.room_of(p_accounts uuid[]) RETURNS TABLE(account_id uuid, scopes jsonb)
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select a.user_id, x.broker, x.account_id, engine.trading_day(a.timezone, a.reset_time, now())
-  from public.broker_accounts a
-  cross join lateral (values
-    -- The user's own counter counts real money only; practice counts at the paper broker and the account.
-    (case when a.broker = 'paper' then 'paper'::public.broker end, null::uuid), (a.broker, null::uuid), (a.broker, a.id)
-  ) x (broker, account_id)
-  where a.id = any (p_accounts)
+begin
+  return query
+    with scope as materialized (
+      select distinct s.user_id, s.scope, s.trading_day from engine.account_scopes s where s.account_id = any (p_accounts)
+    ), counted as materialized (
+      select c.id, c.user_id, c.scope, c.trades, cap.trades as max_trades, cap.open_trades as max_open,
+        cap.positions as max_positions,
+        case when cap.open_trades is not null or cap.positions is not null
+          then engine.open_trades(c.user_id, c.scope) end as open_now
+      from scope s
+      join engine.scope_counters c on c.user_id = s.user_id and c.scope = s.scope and c.trading_day = s.trading_day
+      cross join lateral (
+        select min(r.max_trades_per_day) as trades, min(r.max_open_trades) as open_trades,
+          min(r.max_concurrent_positions) as positions
+        from public.risk_settings r
+        where r.user_id = s.user_id and r.superseded_at is null and r.effective_from <= now() and (
+          coalesce(r.account_id::text, r.broker::text) = s.scope
+          or (r.account_id is null and r.broker is null and s.scope in ('live', 'paper'))
+        )
+      ) cap
+    )
+    select s.account_id, jsonb_agg(to_jsonb(c) order by c.id)
+    from engine.account_scopes s join counted c on c.user_id = s.user_id and c.scope = s.scope
+    where s.account_id = any (p_accounts)
+    group by s.account_id;
+end
 $$;
 
-ALTER FUNCTION engine.scopes_of(p_accounts uuid[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.room_of(p_accounts uuid[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION scopes_of(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION room_of(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.scopes_of(p_accounts uuid[]) IS 'The counter rows an entry on these accounts is counted in: user, user + broker, account, each for the account''s trading day.';
+COMMENT ON FUNCTION engine.room_of(p_accounts uuid[]) IS 'Per account its scopes: counter, trades and open trades now, and the limits set there. Final under the users'' locks only.';
+
+--
+-- Name: send_again(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.send_again(k engine.commands) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Absent by a lookup that is proof, and nobody can be sending it any more: as good as never sent.
+  update engine.commands set state = 'pending', token = null, check_at = null where id = k.id;
+  update public.orders set status = 'pending' where id = k.order_id and status = 'unknown' and k.kind in ('place', 'close');
+end
+$$;
+
+ALTER FUNCTION engine.send_again(k engine.commands) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION send_again(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.send_again(k engine.commands) IS 'A command that never arrived is written ahead again.';
 
 --
 -- Name: settle(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3081,24 +3995,27 @@ COMMENT ON FUNCTION engine.scopes_of(p_accounts uuid[]) IS 'The counter rows an 
 CREATE FUNCTION engine.settle(p_results jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
   v_answer jsonb := '[]';
+  v_events bigint [] := '{}';
+  v_one record;
   p jsonb;
 begin
-  perform 1 from engine.scope_counters s
-  where s.id in (
-    select i::bigint from jsonb_array_elements(p_results) x
-    join engine.commands c on c.id = (x ->> 'command_id')::bigint
-    join engine.commands c2 on c2.delivery_id = c.delivery_id, jsonb_array_elements_text(c2.reserved) i
-  )
-  order by (s.account_id is not null), (s.broker is not null), s.user_id, s.broker, s.account_id, s.trading_day for update;
   perform engine.lock_accounts(array(
-    select c.delivery_id from engine.commands c join jsonb_array_elements(p_results) x on c.id = (x ->> 'command_id')::bigint
+    select c.delivery_id from jsonb_array_elements(p_results) x
+    join engine.commands c on c.id = (x ->> 'command_id')::bigint
   ));
   for p in select x from jsonb_array_elements(p_results) x order by (x ->> 'command_id')::bigint loop
-    v_answer := v_answer || jsonb_build_array(engine.settle_one(p));
+    v_one := engine.settle_one(p);
+    v_answer := v_answer || jsonb_build_array(v_one.answer);
+    v_events := v_events || v_one.events;
   end loop;
+  perform engine.close_events(v_events);
   return v_answer;
 end
 $$;
@@ -3115,69 +4032,140 @@ COMMENT ON FUNCTION engine.settle(p_results jsonb) IS 'Settles unknown commands 
 -- Name: settle_one(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.settle_one(p jsonb) RETURNS jsonb
+CREATE FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   k engine.commands;
-  d public.deliveries;
-  a public.broker_accounts;
-  v_verdict text := p ->> 'verdict';
-  v_why text;
+  v_how text;
 begin
-  select * into k from engine.commands
-  where id = (p ->> 'command_id')::bigint and state = 'unknown' and checker = (p ->> 'checker')::bigint for update;
+  answer := jsonb_build_object('command_id', p -> 'command_id', 'settled', false);
+  events := '{}';
+  select c.* into k from engine.commands c
+  where c.id = (p ->> 'command_id')::bigint and c.state = 'unknown' and c.checker = (p ->> 'checker')::bigint for update;
   if not found then
-    return jsonb_build_object('command_id', p -> 'command_id', 'settled', false);
+    return;
   end if;
-  select * into d from public.deliveries where id = k.delivery_id;
-  select * into a from public.broker_accounts where id = k.account_id;
-  if v_verdict = 'found' then
-    perform engine.apply_command(k, a, jsonb_build_object('id', k.id) || (p -> 'command'));
-  elsif v_verdict = 'absent' then
-    v_why := engine.may_resend(k, d, a);
-    if v_why = 'too_early' then
-      v_verdict := 'cannot_tell';
-    elsif v_why = 'yes' then
-      -- Absent by a lookup that is proof, and nobody can be sending it any more: as good as never sent.
-      update engine.commands set state = 'pending', token = null, check_at = null where id = k.id;
-      if k.kind in ('place', 'close') then
-        update public.orders set status = 'pending' where id = k.order_id;
-      end if;
-    else
-      perform engine.apply_command(k, a, jsonb_build_object('outcome', 'expired', 'reason', 'never_arrived', 'numbers', jsonb_build_object('why', v_why)));
-    end if;
-  end if;
-  if v_verdict = 'cannot_tell' then
-    update engine.commands
-    set check_at = greatest(
-      clock_timestamp() + make_interval(secs => coalesce((p ->> 'next_ms')::integer, 1000) / 1000.0),
-      case when v_why = 'too_early' then send_deadline + make_interval(secs => coalesce(request_timeout_ms, 5000) / 1000.0) end
-    ) where id = k.id;
-  end if;
+  v_how := engine.judge(k, p);
   update public.deliveries
-  set trace = case when jsonb_array_length(trace) < 60 then trace || coalesce(nullif(p -> 'trace', 'null'), '[]')
-    || case when v_why is not null then jsonb_build_array(jsonb_build_object(
-      'stage', 'settle', 'outcome', case when v_why = 'yes' then 'resend' else v_why end, 'ms', 0, 'detail', jsonb_build_object('leg', k.leg)
-    )) else '[]' end else trace end
-  where id = d.id returning * into d;
-  -- A leg that came out otherwise than filled ends the legs that wait for its fill.
-  if v_verdict <> 'cannot_tell' then
-    perform engine.cancel_waiting_legs(k);
-    perform engine.conclude(d);
+  set trace = trace || coalesce(nullif(p -> 'trace', 'null'), '[]') || case
+    when v_how is null or v_how = 'found' then '[]'
+    else jsonb_build_array(jsonb_build_object(
+      'stage', 'settle', 'outcome', v_how, 'ms', 0, 'detail', jsonb_build_object('leg', k.leg)
+    )) end
+  where id = k.delivery_id and (v_how is not null or jsonb_array_length(trace) < 60);
+  if v_how is null then
+    return;
   end if;
-  return jsonb_build_object('command_id', k.id, 'settled', v_verdict <> 'cannot_tell');
+  -- Legs that wait for the fill of a leg which will not fill are never sent.
+  perform engine.cancel_waiting_legs(k.id);
+  events := engine.conclude(k.delivery_id);
+  answer := jsonb_build_object('command_id', k.id, 'settled', true);
 end
 $$;
 
-ALTER FUNCTION engine.settle_one(p jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION settle_one(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.settle_one(p jsonb) IS 'What a lookup told about one unknown command: recorded, sent again through the queue, expired, or asked again later.';
+COMMENT ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) IS 'What a lookup told about one unknown command. The caller holds the accounts.';
+
+--
+-- Name: situations(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.situations(p_deliveries bigint[]) RETURNS SETOF engine.situation
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select d.id, d.user_id, a.id, a.broker, d.expires_at, coalesce(w.max_age_s, 60), d.halt_epoch, a.halt_epoch,
+      u.trading_halted or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
+      a.currency, least(a.balance, a.equity), least(l.max_order_qty, w.max_qty), l.max_risk_per_trade_pct,
+      array(
+        select k.root from engine.commands k
+        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
+      )
+    from public.deliveries d
+    join public.webhook_events e on e.id = d.event_id
+    join public.broker_accounts a on a.id = d.account_id
+    join public.profiles u on u.id = d.user_id
+    join engine.account_limits l on l.account_id = a.id
+    left join public.webhook_endpoints w on w.id = e.endpoint_id
+    where d.id = any (p_deliveries)
+    order by d.id;
+end
+$$;
+
+ALTER FUNCTION engine.situations(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION situations(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.situations(p_deliveries bigint[]) IS 'The situation of each delivery. Final under the account lock only.';
+
+--
+-- Name: stand_in_line(bigint, uuid[], public.lane, public.action, text, public.side, text, uuid, timestamp with time zone, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_full integer;
+begin
+  with line as materialized (
+    select nextval('public.deliveries_id_seq') as id, a.*, not engine.is_exit(p_action) and a.waiting >= 200 as is_full
+    from (
+      select b.id as account_id, b.user_id, b.halt_epoch, c.executor,
+        (
+          select count(*) from (
+            select 1 from engine.queue q where q.account_id = b.id and q.lane = p_lane limit 200
+          ) w
+        ) as waiting,
+        exists (
+          select 1 from engine.queue q
+          where q.account_id = b.id and q.lane = p_lane and q.state in ('ready', 'claimed')
+        ) as has_head
+      from public.broker_accounts b join public.broker_connections c on c.id = b.connection_id
+      where b.id = any (p_accounts) order by b.id
+    ) a
+  ), delivered as (
+    insert into public.deliveries (
+      id, event_id, user_id, account_id, lane, action, symbol, side, tag, halt_epoch, expires_at, dry_run,
+      status, outcome, reason, numbers, finished_at
+    ) overriding system value
+    select l.id, p_event, l.user_id, l.account_id, p_lane, p_action, p_symbol, p_side, p_tag, l.halt_epoch, p_expires_at,
+      p_dry_run, (case when l.is_full then 'done' else 'queued' end)::public.delivery_status,
+      (case when l.is_full then 'denied' end)::public.delivery_outcome,
+      (case when l.is_full then 'queue_full' end)::public.reason,
+      case when l.is_full then jsonb_build_object('value', l.waiting, 'limit', 200) end,
+      case when l.is_full then clock_timestamp() end
+    from line l
+  ), queued as (
+    insert into engine.queue (id, account_id, user_id, executor, lane, state, is_exit, symbol, tag, endpoint_id)
+    select l.id, l.account_id, l.user_id, l.executor, p_lane, case when l.has_head then 'waiting' else 'ready' end,
+      engine.is_exit(p_action), engine.symbol_key(p_symbol), p_tag, p_endpoint
+    from line l where not l.is_full
+  )
+  select count(*) into v_full from line l where l.is_full;
+  return v_full;
+end
+$$;
+
+ALTER FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) IS 'One delivery and one queue row per account; entries behind 200 others are denied. Returns how many were. The caller holds the accounts.';
 
 --
 -- Name: stats(); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3214,75 +4202,64 @@ ALTER FUNCTION engine.stats() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.stats() IS 'The numbers that metrics and doctor show.';
 
 --
--- Name: still_held(bigint, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: store_intent(bigint, uuid, public.event_source, text, uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.still_held(p_delivery bigint, p_token bigint) RETURNS boolean
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-  select exists (
-    select 1 from engine.queue q where q.id = p_delivery and q.token = p_token and q.state = 'claimed' for update
-  )
-$$;
-
-ALTER FUNCTION engine.still_held(p_delivery bigint, p_token bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION still_held(p_delivery bigint, p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.still_held(p_delivery bigint, p_token bigint) IS 'The fence: true (and the queue row locked) when this token still holds the delivery.';
-
---
--- Name: supersede(uuid, bigint, public.action[], text, uuid, text, public.side); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) RETURNS integer
+CREATE FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v record;
-  v_n integer := 0;
+  i constant jsonb := p_body::jsonb -> 'intent';
+  v_action constant public.action := coalesce(i ->> 'action', 'open')::public.action;
+  v_dry constant boolean := coalesce((i ->> 'dry_run')::boolean, false);
 begin
-  for v in
-    delete from engine.queue q
-    using public.deliveries d
-    where d.id = q.id and q.account_id = p_account and q.id < p_before and q.state in ('waiting', 'ready')
-      and d.action = any (p_actions)
-      and (p_symbol is null or q.symbol = p_symbol)
-      and (p_endpoint is null or q.endpoint_id = p_endpoint)
-      and (p_tag is null or q.tag = p_tag)
-      and (p_side is null or d.side is distinct from p_side)
-      and not exists (select 1 from engine.commands c where c.delivery_id = q.id)
-    returning q.id, q.lane, d.event_id
-  loop
-    update public.deliveries
-    set status = 'done', outcome = 'skipped', reason = 'superseded', finished_at = clock_timestamp(),
-      numbers = jsonb_build_object('by', p_before),
-      trace = trace || jsonb_build_array(jsonb_build_object(
-        'stage', 'ingest', 'outcome', 'superseded', 'ms', 0, 'detail', jsonb_build_object('by_delivery', p_before)
-      ))
-    where id = v.id;
-    perform engine.close_event(v.event_id);
-    v_n := v_n + 1;
-  end loop;
-  if v_n > 0 then
-    perform engine.promote(p_account, 'normal');
-    perform engine.promote(p_account, 'urgent');
-  end if;
-  return v_n;
+  insert into public.webhook_events (id, user_id, source, body, payload, status, dry_run, open_deliveries)
+  overriding system value values (
+    p_event, p_user, p_source, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
+  );
+  perform engine.enqueue(p_event, p_accounts, p_source, v_action, i ->> 'symbol', (i ->> 'side')::public.side,
+    i ->> 'tag', null, true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
+    v_dry, i ->> 'order_id');
 end
 $$;
 
-ALTER FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) OWNER TO empire_engine;
+ALTER FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) IS 'Ends deliveries that an exit makes pointless while they still wait. The caller holds the account row. Null = any.';
+COMMENT ON FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) IS 'Inbox, deliveries and queue of an intent.';
+
+--
+-- Name: supersede(uuid[], public.action[], text, uuid, text, public.side, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint) RETURNS bigint[]
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select engine.end_waiting(array(
+    select q.id from engine.queue q
+    join public.deliveries d on d.id = q.id join public.broker_accounts a on a.id = q.account_id
+    where q.account_id = any (p_accounts) and q.state in ('waiting', 'ready') and d.action = any (p_actions)
+      and not d.dry_run
+      and (p_symbol is null or q.symbol = p_symbol)
+      -- A netting account has one position a symbol, so there the endpoint does not narrow the scope.
+      and (p_endpoint is null or a.margin_mode = 'netting' or q.endpoint_id = p_endpoint)
+      and (p_tag is null or q.tag = p_tag)
+      and (p_side is null or d.side is null or d.side = p_side)
+  ), p_by)
+$$;
+
+ALTER FUNCTION engine.supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint) IS 'Ends what waits in a scope; null = any. p_side = side of what is ended. Returns events to be closed. The caller holds the accounts.';
 
 --
 -- Name: symbol_key(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3304,6 +4281,85 @@ ALTER FUNCTION engine.symbol_key(p_symbol text) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.symbol_key(p_symbol text) IS 'A TradingView symbol without its exchange, upper case: what two alerts must share to mean the same thing.';
 
 --
+-- Name: take_heads(text, public.executor, public.lane, integer, interval, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ids bigint [];
+begin
+  with heads as materialized (
+    select q.id, q.user_id from engine.queue q
+    where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+    order by q.id limit p_limit * 4
+  ), greedy as materialized (
+    select array_agg(g.user_id) as users from (
+      select h.user_id from heads h group by h.user_id having count(*) > greatest(1, p_limit / 4)
+    ) g
+  ), behind as materialized (
+    -- Only when the window is full of few users: whoever waits behind them. Heads are one per account, so few.
+    select q.id, q.user_id from engine.queue q, greedy g
+    where g.users is not null and (select count(*) from heads) = p_limit * 4
+      and q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      and q.id > (select max(h.id) from heads h) and q.user_id <> all (g.users)
+    order by q.id limit p_limit
+  ), ranked as (
+    select h.id, row_number() over (partition by h.user_id order by h.id) > greatest(1, p_limit / 4) as is_extra
+    from (select * from heads union all select * from behind) h
+  ), locked as materialized (
+    -- One user gets a quarter of a batch while others wait; nobody waits for an empty seat.
+    select q.id from ranked r join engine.queue q on q.id = r.id
+    where q.state = 'ready' order by r.is_extra, r.id limit p_limit for update of q skip locked
+  ), taken as (
+    update engine.queue q
+    set state = 'claimed', token = p_token, worker = p_worker, lease_until = clock_timestamp() + p_lease,
+      held_since = coalesce(q.held_since, clock_timestamp())
+    from locked l where q.id = l.id
+    returning q.id
+  )
+  select array_agg(t.id) into v_ids from taken t;
+  return v_ids;
+end
+$$;
+
+ALTER FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint) IS 'Up to n heads, oldest first, leased to a worker under one token; rows that another worker is taking are passed over.';
+
+--
+-- Name: take_key(uuid, text, bigint, text, interval); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
+  values (p_owner, p_key, p_event, p_sha256, clock_timestamp() + p_keep)
+  on conflict (endpoint_id, key) do update
+  set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
+  where d.expires_at <= clock_timestamp();
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) IS 'Takes a dedupe key for an event; false = taken. Another copy under way is waited for.';
+
+--
 -- Name: targets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3312,19 +4368,16 @@ CREATE FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts u
     SET search_path TO ''
     AS $$
 begin
-  select array_agg(a.id) into accounts
-  from public.webhook_endpoint_accounts t join public.broker_accounts a on a.id = t.account_id
-  where t.endpoint_id = p_endpoint;
-  if jsonb_typeof(p_accounts) = 'array' then
-    select n into foreign_name from jsonb_array_elements_text(p_accounts) n
-    where not exists (
-      select 1 from public.broker_accounts a
-      where a.id = any (accounts) and n in (a.account_id, a.label, a.id::text)
-    ) limit 1;
-    select array_agg(a.id) into accounts from public.broker_accounts a
-    where a.id = any (accounts) and exists (
-      select 1 from jsonb_array_elements_text(p_accounts) n where n in (a.account_id, a.label, a.id::text)
-    );
+  select array_agg(t.account_id) into accounts
+  from public.webhook_endpoint_accounts t where t.endpoint_id = p_endpoint;
+  if jsonb_typeof(p_accounts) <> 'array' then
+    foreign_name := p_accounts::text;
+  elsif p_accounts is not null then
+    select min(n.name) filter (where a.id is null), array_agg(distinct a.id) filter (where a.id is not null)
+    into foreign_name, accounts
+    from jsonb_array_elements_text(p_accounts) as n (name)
+    left join public.broker_accounts a
+      on a.id = any (accounts) and n.name in (a.account_id, a.label, a.id::text);
   end if;
 end
 $$;
@@ -3335,29 +4388,34 @@ ALTER FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uu
 -- Name: FUNCTION targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) IS 'The accounts an alert goes to: the endpoint''s, narrowed by the alert''s own list of numbers, labels or ids.';
+COMMENT ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) IS 'The accounts an alert goes to: the endpoint''s, narrowed by the alert''s own list of numbers, labels or ids; foreign_name is none of them.';
 
 --
--- Name: tell(public.deliveries, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: tell(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION engine.tell(p_deliveries bigint[]) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+begin
   insert into engine.outbox (id, account_id, user_id, subject, body)
-  values (nextval('engine.outbox_id'), d.account_id, d.user_id, 'empire.delivery.' || p_event || '.' || d.user_id, jsonb_build_object(
-    'schema', 1, 'delivery_id', d.id, 'event_id', d.event_id, 'account_id', d.account_id, 'action', d.action, 'symbol', d.symbol
-  ) || p_body)
+  select nextval('engine.outbox_id'), d.account_id, d.user_id, 'empire.delivery.' || d.outcome || '.' || d.user_id,
+    jsonb_build_object(
+      'schema', 1, 'delivery_id', d.id, 'event_id', d.event_id, 'account_id', d.account_id, 'action', d.action,
+      'symbol', d.symbol, 'outcome', d.outcome, 'reason', d.reason, 'numbers', d.numbers
+    )
+  from (select * from public.deliveries t where t.id = any (p_deliveries) order by t.id) d;
+end
 $$;
 
-ALTER FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.tell(p_deliveries bigint[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION tell(d public.deliveries, p_event text, p_body jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION tell(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) IS 'One row for the outside. The caller holds the account row, so ids rise in the order of what happened.';
+COMMENT ON FUNCTION engine.tell(p_deliveries bigint[]) IS 'A row for the outside per delivery. The caller holds the accounts, so ids rise in the order of what happened.';
 
 --
 -- Name: trace_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3409,52 +4467,157 @@ ALTER FUNCTION engine.trading_day(p_timezone text, p_reset time without time zon
 COMMENT ON FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) IS 'The trading day a moment belongs to: days run from reset to reset in the account''s zone.';
 
 --
--- Name: try_begin(engine.commands, bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: try_begin(engine.commands, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) RETURNS jsonb
+CREATE FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms integer) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  d public.deliveries;
-  a public.broker_accounts;
   v_denial jsonb;
-  v_lease timestamptz;
-  v_endpoint uuid;
 begin
-  select q.lease_until, q.endpoint_id into v_lease, v_endpoint from engine.queue q
-  where q.id = k.delivery_id and q.token = p_token and q.state = 'claimed' and q.lease_until > clock_timestamp() for update;
-  if not found then
-    return jsonb_build_object('id', k.id, 'go', false, 'reason', 'lease_lost');
-  elsif k.state <> 'pending' then
-    return jsonb_build_object('id', k.id, 'go', false, 'state', k.state);
+  if k.state <> 'pending' then
+    return jsonb_strip_nulls(jsonb_build_object('id', k.id, 'go', false, 'state', k.state, 'reason',
+      case when k.state = 'canceled' then k.reason end));
   end if;
-  select * into d from public.deliveries where id = k.delivery_id;
-  select * into a from public.broker_accounts where id = k.account_id;
-  v_denial := case when k.is_entry then engine.denial_of_state(d, a, v_endpoint)
-    when d.halt_epoch < a.halt_epoch then engine.denied('superseded', d.halt_epoch, a.halt_epoch) end;
+  v_denial := engine.denial_of_send(k);
   if v_denial is not null then
     return jsonb_build_object('id', k.id, 'go', false) || v_denial;
   end if;
-  update engine.commands
-  set state = 'submitting', token = p_token, submitted_at = clock_timestamp(), send_deadline = v_lease,
-    request_timeout_ms = p_request_timeout_ms, sends = sends + 1
-  where id = k.id and state = 'pending' returning submitted_at into k.submitted_at;
-  if k.kind in ('place', 'close') then
-    update public.orders set status = 'submitting' where id = k.order_id;
-  end if;
-  return jsonb_build_object('id', k.id, 'go', true, 'submitted_at', k.submitted_at);
+  perform engine.mark_submitting(array[k.id], p_request_timeout_ms);
+  return jsonb_build_object('id', k.id, 'go', true, 'submitted_at', clock_timestamp());
 end
 $$;
 
-ALTER FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms integer) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION try_begin(k engine.commands, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) IS 'pending -> submitting, for the holder of the lease only: whoever gets go = true is the only one who may send. The caller holds the account row.';
+COMMENT ON FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms integer) IS 'Begins one command written ahead earlier: whoever gets go = true is the only one who may send. The caller holds lease and account.';
+
+--
+-- Name: turns(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.turns(p_deliveries bigint[]) RETURNS TABLE(ids bigint[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select array_agg(t.id order by t.id) from (
+      select d.id, row_number() over (partition by d.account_id order by d.id) as nth
+      from public.deliveries d where d.id = any (p_deliveries)
+    ) t group by t.nth order by t.nth;
+end
+$$;
+
+ALTER FUNCTION engine.turns(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION turns(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.turns(p_deliveries bigint[]) IS 'Deliveries in turns of one per account: the second of an account (its other lane) must see what the first wrote.';
+
+--
+-- Name: unsent(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.unsent(p_deliveries bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select array(select unnest(p_deliveries) except (
+      select c.delivery_id from engine.commands c
+      where c.delivery_id = any (p_deliveries) and c.state in ('submitting', 'unknown')
+    ) order by 1)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.unsent(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION unsent(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.unsent(p_deliveries bigint[]) IS 'Those of the deliveries with nothing under way to a broker: only these may be given back.';
+
+--
+-- Name: update_orders(engine.news[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.update_orders(p_news engine.news[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders o
+  -- News may come late: what the state machine does not allow from here is older than what we know.
+  set status = coalesce((
+      select t.to_status from public.order_transitions t
+      where t.from_status = o.status and t.to_status = (n.said ->> 'status')::public.order_status
+    ), o.status),
+    venue_order_id = coalesce(n.said ->> 'venue_order_id', o.venue_order_id),
+    filled_qty = greatest(o.filled_qty, coalesce((n.said ->> 'filled_qty')::numeric, 0), case
+      when jsonb_typeof(n.said -> 'fills') = 'array' and n.said -> 'fills' <> '[]' then (
+        select sum(f.qty) from public.fills f where f.order_id = o.id
+      ) end),
+    avg_price = coalesce((n.said ->> 'avg_price')::numeric, o.avg_price),
+    stop_loss = coalesce((n.said ->> 'stop_loss')::numeric, o.stop_loss),
+    take_profit = coalesce((n.said ->> 'take_profit')::numeric, o.take_profit),
+    reason = coalesce((n.said ->> 'reason')::public.reason, o.reason),
+    reason_text = coalesce(left(n.said ->> 'text', 500), o.reason_text),
+    position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id)
+  from (
+    select distinct on (x.order_id) x.order_id, x.said
+    from unnest(p_news) with ordinality as x (account_id, order_id, said, nth)
+    where x.order_id is not null order by x.order_id, x.nth desc
+  ) n
+  where o.id = n.order_id;
+end
+$$;
+
+ALTER FUNCTION engine.update_orders(p_news engine.news[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION update_orders(p_news engine.news[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.update_orders(p_news engine.news[]) IS 'Status and quantities of orders as the broker told them.';
+
+--
+-- Name: what_it_closes(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if l ->> 'kind' = 'close' and (l ->> 'side' is null or l ->> 'qty' is null) then
+    select case o.side when 'buy' then 'sell' else 'buy' end, o.qty into closing_side, qty from public.positions o
+    where o.account_id = p_account and o.closed_at is null and case
+      when l ->> 'venue_position_id' is not null then o.venue_position_id = l ->> 'venue_position_id'
+      else o.root = l ->> 'root' end
+    order by o.id limit 1;
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) IS 'Side and quantity of a close that leaves them to the venue, as far as we know the position.';
 
 --
 -- Name: worker_seen(text, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3480,62 +4643,81 @@ ALTER FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) O
 COMMENT ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) IS 'A worker process says that it lives.';
 
 --
--- Name: write_legs(public.deliveries, public.broker_accounts, uuid, public.event_source, jsonb, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: write_commands(engine.leg[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) RETURNS void
+CREATE FUNCTION engine.write_commands(p_legs engine.leg[], p_request_timeout_ms integer) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  l jsonb;
-  v_base constant text := 'E' || (select i.code from engine.installation i) || '_' || engine.base36(d.id) || '_';
-  v_order bigint;
+  v_answers jsonb;
 begin
-  for l in select x from jsonb_array_elements(p_legs) x order by (x ->> 'leg')::integer loop
-    v_order := (l ->> 'order_id')::bigint;
-    if l ->> 'kind' in ('place', 'close') then
-      insert into public.orders (
-        user_id, broker, account_id, delivery_id, leg, client_order_id, origin, kind, reduce_only, position_id, endpoint_id, tv_symbol,
-        symbol, root, side, type, qty, price, stop_price, stop_loss, take_profit, tif, currency, tag, trading_day
-      ) values (
-        d.user_id, a.broker, a.id, d.id, (l ->> 'leg')::integer, v_base || engine.base36((l ->> 'leg')::bigint),
-        case
-          when d.action = 'flatten' then 'flatten' when p_source = 'dashboard' then 'dashboard'
-          when p_source = 'tradingview' then 'alert' else 'api'
-        end::public.order_origin,
-        (l ->> 'kind')::public.command_kind, coalesce((l ->> 'reduce_only')::boolean, false) or l ->> 'kind' = 'close',
-        l ->> 'venue_position_id', p_endpoint, d.symbol, l ->> 'symbol', l ->> 'root', (l ->> 'side')::public.side,
-        coalesce(l ->> 'type', 'market')::public.order_type,
-        -- A close without a quantity means all that is open.
-        coalesce((l ->> 'qty')::numeric, (
-          select p.qty from public.positions p
-          where p.account_id = a.id and p.venue_position_id = l ->> 'venue_position_id' and p.closed_at is null
-        )), (l ->> 'price')::numeric, (l ->> 'stop_price')::numeric,
-        (l ->> 'stop_loss')::numeric, (l ->> 'take_profit')::numeric, coalesce(l ->> 'tif', 'gtc')::public.tif, a.currency, l ->> 'tag',
-        engine.trading_day(a.timezone, a.reset_time, now())
-      ) returning id into v_order;
-    end if;
-    insert into engine.commands (
-      delivery_id, account_id, user_id, leg, kind, order_id, client_order_id, root, is_entry, after_fill, request, reserved
-    ) values (
-      d.id, a.id, d.user_id, (l ->> 'leg')::integer, (l ->> 'kind')::public.command_kind, v_order,
-      v_base || engine.base36((l ->> 'leg')::bigint), l ->> 'root',
-      l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false), coalesce((l ->> 'after_fill')::boolean, false),
-      coalesce(l -> 'request', l), p_reserved
-    );
-    p_reserved := null;
-  end loop;
+  with written as (
+    insert into engine.commands as c (
+      delivery_id, account_id, user_id, leg, kind, order_id, client_order_id, root, is_entry, after_fill, request,
+      reserved, state, token, send_deadline, request_timeout_ms, submitted_at, sends
+    )
+    select l.delivery_id, l.account_id, l.user_id, l.leg, l.kind, l.order_id, l.client_order_id,
+      coalesce(l.said ->> 'root', ''), engine.is_limited(l.said), coalesce((l.said ->> 'after_fill')::boolean, false),
+      coalesce(l.said -> 'request', l.said), l.reserved,
+      (case when l.begins then 'submitting' else 'pending' end)::public.command_state, b.token, b.lease_until,
+      case when l.begins then p_request_timeout_ms end, case when l.begins then clock_timestamp() end, l.begins::integer
+    from unnest(p_legs) l left join lateral (select l.token, l.lease_until) b on l.begins
+    returning c.*
+  )
+  select jsonb_object_agg(o.delivery_id, o.answer) into v_answers from (
+    select w.delivery_id, jsonb_build_object('delivery_id', w.delivery_id, 'verdict', 'opened', 'commands', jsonb_agg(
+      jsonb_build_object(
+        'id', w.id, 'leg', w.leg, 'order_id', w.order_id, 'client_order_id', w.client_order_id,
+        'go', w.state = 'submitting', 'submitted_at', w.submitted_at
+      ) order by w.leg
+    )) as answer from written w group by w.delivery_id
+  ) o;
+  return v_answers;
 end
 $$;
 
-ALTER FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.write_commands(p_legs engine.leg[], p_request_timeout_ms integer) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION write_commands(p_legs engine.leg[], p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) IS 'Orders and commands of a delivery, with their client order ids, in state pending.';
+COMMENT ON FUNCTION engine.write_commands(p_legs engine.leg[], p_request_timeout_ms integer) IS 'The commands of legs: pending, or submitting where they begin. Answers by delivery.';
+
+--
+-- Name: write_orders(engine.leg[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.write_orders(p_legs engine.leg[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- A close of what could not be read has no side or quantity to show: its fills will say what it was.
+  insert into public.orders (
+    id, user_id, broker, account_id, delivery_id, leg, client_order_id, origin, kind, reduce_only, position_id,
+    endpoint_id, tv_symbol, symbol, root, side, type, qty, price, stop_price, stop_loss, take_profit, tif, currency,
+    tag, trading_day, status
+  ) overriding system value
+  select l.order_id, l.user_id, l.broker, l.account_id, l.delivery_id, l.leg, l.client_order_id, l.origin, l.kind,
+    not engine.is_entry(l.said), l.said ->> 'venue_position_id', l.endpoint_id, l.tv_symbol, l.said ->> 'symbol',
+    l.said ->> 'root', l.side, coalesce(l.said ->> 'type', 'market')::public.order_type, l.qty,
+    (l.said ->> 'price')::numeric, (l.said ->> 'stop_price')::numeric, (l.said ->> 'stop_loss')::numeric,
+    (l.said ->> 'take_profit')::numeric, coalesce(l.said ->> 'tif', 'gtc')::public.tif, l.currency, l.said ->> 'tag',
+    l.trading_day, (case when l.begins then 'submitting' else 'pending' end)::public.order_status
+  from unnest(p_legs) l where l.kind in ('place', 'close') and l.order_id is not null;
+end
+$$;
+
+ALTER FUNCTION engine.write_orders(p_legs engine.leg[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION write_orders(p_legs engine.leg[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.write_orders(p_legs engine.leg[]) IS 'The order rows of legs.';
 
 --
 -- Name: accounts_named(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -3924,10 +5106,10 @@ ALTER FUNCTION private.close_position(p_position_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION private.close_position(p_position_id bigint) IS 'public.close_position, checked.';
 
 --
--- Name: connect_paper(text, text, numeric, public.margin_mode); Type: FUNCTION; Schema: private; Owner: postgres
+-- Name: connect_paper(text, text, numeric, public.margin_mode, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
-CREATE FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) RETURNS uuid
+CREATE FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $_$
@@ -3943,11 +5125,14 @@ begin
     perform private.refuse(422, 'invalid', 'The currency is three to five capital letters, such as USD.');
   elsif char_length(p_label) > 80 then
     perform private.refuse(422, 'invalid', 'A label has at most 80 characters.');
+  -- A name the operator has configured; never an address.
+  elsif p_server !~ '^[A-Za-z0-9-]{1,32}$' then
+    perform private.refuse(422, 'invalid', 'A server is a name of letters, digits and hyphens, such as SIM.');
   elsif (select count(*) from public.broker_accounts a where a.user_id = v_me and a.broker = 'paper') >= c_most then
     perform private.refuse(409, 'too_many', format('You have %s paper accounts, which is the most we keep.', c_most));
   end if;
-  insert into public.broker_connections (user_id, broker, environment, login_label, status)
-  values (v_me, 'paper', 'simulated', p_label, 'connected') returning id into v_connection;
+  insert into public.broker_connections (user_id, broker, environment, server, login_label, status)
+  values (v_me, 'paper', 'simulated', p_server, p_label, 'connected') returning id into v_connection;
   insert into public.broker_accounts (
     id, connection_id, user_id, broker, account_id, label, currency, margin_mode, trading_enabled, balance, equity,
     as_of, freshness, last_sync
@@ -3960,13 +5145,13 @@ begin
 end
 $_$;
 
-ALTER FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) OWNER TO postgres;
+ALTER FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) OWNER TO postgres;
 
 --
--- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: COMMENT; Schema: private; Owner: postgres
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) IS 'public.connect_paper, checked.';
+COMMENT ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) IS 'public.connect_paper, checked.';
 
 --
 -- Name: count_realtime_failure(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -5087,27 +6272,23 @@ CREATE FUNCTION private.stop_entries(p_user_id uuid) RETURNS integer
     SET search_path TO ''
     AS $$
 declare
-  v_account uuid;
-  v_epoch bigint;
-  v_n integer := 0;
+  v_accounts constant uuid [] := array(select a.id from public.broker_accounts a where a.user_id = p_user_id);
+  v_ended bigint [];
 begin
-  for v_account in
-    select a.id from public.broker_accounts a where a.user_id = p_user_id order by a.id for no key update
-  loop
-    update public.broker_accounts set halt_epoch = halt_epoch + 1
-    where id = v_account returning halt_epoch into v_epoch;
-    v_n := v_n + engine.supersede(
-      v_account, 9223372036854775807, array['open', 'add', 'reverse', 'target', 'modify']::public.action [],
-      null, null, null, null
-    );
-    -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
-    update public.deliveries d set halt_epoch = v_epoch
-    from engine.queue q
-    where q.account_id = v_account and d.id = q.id and (q.is_exit or exists (
-      select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
-    ));
-  end loop;
-  return v_n;
+  -- All accounts before anything else: the order of locks everywhere.
+  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (v_accounts);
+  v_ended := engine.supersede(
+    v_accounts, array['open', 'add', 'reverse', 'target', 'modify']::public.action [], null, null, null, null, null
+  );
+  -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
+  update public.deliveries d set halt_epoch = a.halt_epoch
+  from engine.queue q join public.broker_accounts a on a.id = q.account_id
+  where q.account_id = any (v_accounts) and d.id = q.id and (q.is_exit or exists (
+    select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
+  ));
+  perform engine.close_events(v_ended);
+  return cardinality(v_ended);
 end
 $$;
 
@@ -5680,23 +6861,23 @@ ALTER FUNCTION public.close_position(p_position_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION public.close_position(p_position_id bigint) IS 'Closes the position''s side of its symbol on its account, before anything else that waits.';
 
 --
--- Name: connect_paper(text, text, numeric, public.margin_mode); Type: FUNCTION; Schema: public; Owner: postgres
+-- Name: connect_paper(text, text, numeric, public.margin_mode, text); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
-CREATE FUNCTION public.connect_paper(p_label text DEFAULT NULL::text, p_currency text DEFAULT 'USD'::text, p_balance numeric DEFAULT 100000, p_margin_mode public.margin_mode DEFAULT 'netting'::public.margin_mode) RETURNS uuid
+CREATE FUNCTION public.connect_paper(p_label text DEFAULT NULL::text, p_currency text DEFAULT 'USD'::text, p_balance numeric DEFAULT 100000, p_margin_mode public.margin_mode DEFAULT 'netting'::public.margin_mode, p_server text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE sql
     SET search_path TO ''
     AS $$
-  select private.connect_paper(p_label, p_currency, p_balance, p_margin_mode)
+  select private.connect_paper(p_label, p_currency, p_balance, p_margin_mode, p_server)
 $$;
 
-ALTER FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) OWNER TO postgres;
+ALTER FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) OWNER TO postgres;
 
 --
--- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: COMMENT; Schema: public; Owner: postgres
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text); Type: COMMENT; Schema: public; Owner: postgres
 --
 
-COMMENT ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) IS 'Opens a paper account: play money, the real road. Returns its id. Asks for nothing above a password.';
+COMMENT ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) IS 'Opens a paper account: play money, the real road. Returns its id. Asks for nothing above a password.';
 
 --
 -- Name: create_endpoint(public.broker, text, uuid[], jsonb); Type: FUNCTION; Schema: public; Owner: postgres
@@ -6018,6 +7199,147 @@ ALTER TABLE engine.account_days OWNER TO postgres;
 COMMENT ON TABLE engine.account_days IS 'An account''s trading day: trades reserved, realised result, equity at the reset and its extremes.';
 
 --
+-- Name: trading_config; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.trading_config (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker,
+    account_id uuid,
+    lot_size_mode public.qty_mode,
+    fixed_lot_size numeric,
+    sl_percentage numeric,
+    tp_percentage numeric,
+    risk_reward_ratio numeric,
+    use_trailing_sl boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT scope_of_config_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL))),
+    CONSTRAINT trading_config_fixed_lot_size_check CHECK ((fixed_lot_size > (0)::numeric)),
+    CONSTRAINT trading_config_risk_reward_ratio_check CHECK ((risk_reward_ratio > (0)::numeric)),
+    CONSTRAINT trading_config_sl_percentage_check CHECK (((sl_percentage > (0)::numeric) AND (sl_percentage < (100)::numeric))),
+    CONSTRAINT trading_config_tp_percentage_check CHECK ((tp_percentage > (0)::numeric))
+);
+
+ALTER TABLE public.trading_config OWNER TO postgres;
+
+--
+-- Name: TABLE trading_config; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.trading_config IS 'What an alert that is silent about size, stop or target gets. account > broker > user.';
+
+--
+-- Name: account_defaults; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.account_defaults AS
+ SELECT a.id AS account_id,
+    d.qty_mode,
+    d.qty,
+    d.sl_pct,
+    d.tp_pct,
+    d.rr
+   FROM (public.broker_accounts a
+     CROSS JOIN LATERAL ( SELECT (array_agg(c.lot_size_mode ORDER BY c.far) FILTER (WHERE (c.fixed_lot_size IS NOT NULL)))[1] AS qty_mode,
+            (array_agg(c.fixed_lot_size ORDER BY c.far) FILTER (WHERE (c.fixed_lot_size IS NOT NULL)))[1] AS qty,
+            (array_agg(c.sl_percentage ORDER BY c.far) FILTER (WHERE (c.sl_percentage IS NOT NULL)))[1] AS sl_pct,
+            (array_agg(c.tp_percentage ORDER BY c.far) FILTER (WHERE (c.tp_percentage IS NOT NULL)))[1] AS tp_pct,
+            (array_agg(c.risk_reward_ratio ORDER BY c.far) FILTER (WHERE (c.risk_reward_ratio IS NOT NULL)))[1] AS rr
+           FROM ( SELECT t.id,
+                    t.user_id,
+                    t.broker,
+                    t.account_id,
+                    t.lot_size_mode,
+                    t.fixed_lot_size,
+                    t.sl_percentage,
+                    t.tp_percentage,
+                    t.risk_reward_ratio,
+                    t.use_trailing_sl,
+                    t.updated_at,
+                        CASE
+                            WHEN (t.account_id IS NOT NULL) THEN 1
+                            WHEN (t.broker IS NOT NULL) THEN 2
+                            ELSE 3
+                        END AS far
+                   FROM public.trading_config t
+                  WHERE ((t.user_id = a.user_id) AND ((t.broker IS NULL) OR (t.broker = a.broker)) AND ((t.account_id IS NULL) OR (t.account_id = a.id)))) c) d);
+
+ALTER VIEW engine.account_defaults OWNER TO postgres;
+
+--
+-- Name: VIEW account_defaults; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.account_defaults IS 'What a silent alert gets for an account: the nearest scope that says something.';
+
+--
+-- Name: account_limits; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.account_limits AS
+ SELECT a.id AS account_id,
+    l.max_order_qty,
+    l.max_trades_per_day,
+    l.max_open_trades,
+    l.max_concurrent_positions,
+    l.max_risk_per_trade_pct,
+    l.max_daily_loss_usd,
+    l.max_daily_loss_pct,
+    l.max_price_deviation_pct,
+    l.stop_required,
+    l.allowed_symbols
+   FROM (public.broker_accounts a
+     CROSS JOIN LATERAL ( SELECT min(r.max_order_qty) AS max_order_qty,
+            min(r.max_trades_per_day) AS max_trades_per_day,
+            min(r.max_open_trades) AS max_open_trades,
+            min(r.max_concurrent_positions) AS max_concurrent_positions,
+            COALESCE(min(r.max_risk_per_trade_pct), (5)::numeric) AS max_risk_per_trade_pct,
+            min(r.max_daily_loss_usd) AS max_daily_loss_usd,
+            min(r.max_daily_loss_pct) AS max_daily_loss_pct,
+            min(r.max_price_deviation_pct) AS max_price_deviation_pct,
+            COALESCE(bool_or(r.stop_required), false) AS stop_required,
+                CASE
+                    WHEN (count(r.allowed_symbols) > 0) THEN engine.in_every_list(jsonb_agg(to_jsonb(r.allowed_symbols)) FILTER (WHERE (r.allowed_symbols IS NOT NULL)))
+                    ELSE NULL::jsonb
+                END AS allowed_symbols
+           FROM public.risk_settings r
+          WHERE ((r.user_id = a.user_id) AND (r.superseded_at IS NULL) AND (r.effective_from <= now()) AND ((r.broker IS NULL) OR (r.broker = a.broker)) AND ((r.account_id IS NULL) OR (r.account_id = a.id)))) l);
+
+ALTER VIEW engine.account_limits OWNER TO postgres;
+
+--
+-- Name: VIEW account_limits; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.account_limits IS 'The limits in force for an account: the tightest of user, user + broker and account. Null = no limit.';
+
+--
+-- Name: account_scopes; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.account_scopes AS
+ SELECT a.id AS account_id,
+    a.user_id,
+    s.scope,
+    t.day AS trading_day
+   FROM ((public.broker_accounts a
+     CROSS JOIN LATERAL ( SELECT engine.trading_day(a.timezone, a.reset_time, now()) AS day) t)
+     CROSS JOIN LATERAL unnest(
+        CASE
+            WHEN (a.broker = 'paper'::public.broker) THEN ARRAY['paper'::text, (a.id)::text]
+            ELSE ARRAY['live'::text, (a.broker)::text, (a.id)::text]
+        END) s(scope));
+
+ALTER VIEW engine.account_scopes OWNER TO postgres;
+
+--
+-- Name: VIEW account_scopes; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account; on its trading day.';
+
+--
 -- Name: commands_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
 --
 
@@ -6173,6 +7495,7 @@ CREATE TABLE engine.queue (
     token bigint,
     worker text,
     lease_until timestamp with time zone,
+    held_since timestamp with time zone,
     CONSTRAINT claimed_has_a_lease CHECK (((state <> 'claimed'::text) OR ((token IS NOT NULL) AND (lease_until IS NOT NULL)))),
     CONSTRAINT queue_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'ready'::text, 'claimed'::text, 'unsettled'::text])))
 )
@@ -6191,6 +7514,92 @@ COMMENT ON TABLE engine.queue IS 'What is still to be done, FIFO per account and
 --
 
 COMMENT ON COLUMN engine.queue.state IS 'waiting (behind the head) | ready (the head) | claimed (a worker has it) | unsettled (an order of it is unknown: the settler has it, the lane goes on)';
+
+--
+-- Name: COLUMN queue.held_since; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.queue.held_since IS 'Since when it has held its lane: the first claim. A lane held for long lets exits pass.';
+
+--
+-- Name: invariant_done_leaves_nothing_unsent; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_done_leaves_nothing_unsent AS
+ SELECT id,
+    delivery_id,
+    state
+   FROM engine.commands c
+  WHERE ((state = ANY (ARRAY['pending'::public.command_state, 'submitting'::public.command_state, 'unknown'::public.command_state])) AND (NOT (EXISTS ( SELECT 1
+           FROM engine.queue q
+          WHERE (q.id = c.delivery_id)))));
+
+ALTER VIEW engine.invariant_done_leaves_nothing_unsent OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_done_leaves_nothing_unsent; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_done_leaves_nothing_unsent IS 'A delivery has ended and one of its commands has not: nobody would ever send it or ask about it.';
+
+--
+-- Name: webhook_events; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_events (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    source public.event_source NOT NULL,
+    broker public.broker,
+    endpoint_id uuid,
+    api_key_id text,
+    body text NOT NULL,
+    payload jsonb,
+    signature text,
+    signature_valid boolean,
+    processed boolean DEFAULT false NOT NULL,
+    open_deliveries integer DEFAULT 0 NOT NULL,
+    status public.event_status NOT NULL,
+    reason public.reason,
+    details jsonb,
+    dry_run boolean DEFAULT false NOT NULL,
+    fired_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT webhook_events_body_check CHECK ((octet_length(body) <= 32768))
+);
+
+ALTER TABLE public.webhook_events OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_events; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_events IS 'The inbox: one row per alert, kept as it came (secrets masked), accepted or refused with the reason.';
+
+--
+-- Name: invariant_events_count_their_deliveries; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.invariant_events_count_their_deliveries AS
+ SELECT e.id,
+    e.open_deliveries,
+    e.processed,
+    d.n AS unfinished
+   FROM (public.webhook_events e
+     CROSS JOIN LATERAL ( SELECT count(*) AS n
+           FROM public.deliveries x
+          WHERE ((x.event_id = e.id) AND (x.status <> ALL (ARRAY['done'::public.delivery_status, 'dead'::public.delivery_status])))) d)
+  WHERE ((e.status = 'accepted'::public.event_status) AND ((e.open_deliveries <> d.n) OR (e.processed <> (d.n = 0))) AND (e.id > ( SELECT (COALESCE(max(m.id), (0)::bigint) - 10000)
+           FROM public.webhook_events m)));
+
+ALTER VIEW engine.invariant_events_count_their_deliveries OWNER TO postgres;
+
+--
+-- Name: VIEW invariant_events_count_their_deliveries; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.invariant_events_count_their_deliveries IS 'A recent alert''s count of unfinished deliveries, or its processed flag, is wrong.';
 
 --
 -- Name: invariant_no_account_sleeps; Type: VIEW; Schema: engine; Owner: postgres
@@ -6233,78 +7642,6 @@ ALTER VIEW engine.invariant_order_and_command_agree OWNER TO postgres;
 COMMENT ON VIEW engine.invariant_order_and_command_agree IS 'An order''s status contradicts what its command brought.';
 
 --
--- Name: fills; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.fills (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    account_id uuid NOT NULL,
-    order_id bigint,
-    venue_fill_id text NOT NULL,
-    venue_order_id text,
-    position_id text,
-    effect public.effect NOT NULL,
-    symbol text NOT NULL,
-    side public.side NOT NULL,
-    qty numeric NOT NULL,
-    price numeric NOT NULL,
-    commission numeric DEFAULT 0 NOT NULL,
-    swap numeric DEFAULT 0 NOT NULL,
-    fee numeric DEFAULT 0 NOT NULL,
-    realised numeric DEFAULT 0 NOT NULL,
-    currency text,
-    filled_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT fills_qty_check CHECK ((qty > (0)::numeric))
-);
-
-ALTER TABLE public.fills OWNER TO postgres;
-
---
--- Name: TABLE fills; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.fills IS 'Executions as the broker reported them. Insert only.';
-
---
--- Name: positions; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.positions (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    account_id uuid NOT NULL,
-    venue_position_id text NOT NULL,
-    symbol text NOT NULL,
-    root text NOT NULL,
-    side public.side NOT NULL,
-    qty numeric NOT NULL,
-    entry_price numeric NOT NULL,
-    unrealized_pnl numeric,
-    stop_loss numeric,
-    take_profit numeric,
-    endpoint_id uuid,
-    tag text,
-    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    closed_at timestamp with time zone,
-    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
-    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
-);
-
-ALTER TABLE public.positions OWNER TO postgres;
-
---
--- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
-
---
 -- Name: invariant_position_is_sum_of_fills; Type: VIEW; Schema: engine; Owner: postgres
 --
 
@@ -6314,17 +7651,15 @@ CREATE VIEW engine.invariant_position_is_sum_of_fills AS
     p.qty,
     f.qty AS fills_qty
    FROM (public.positions p
-     JOIN ( SELECT fills.account_id,
-            fills.position_id,
-            sum(
+     CROSS JOIN LATERAL ( SELECT sum(
                 CASE
-                    WHEN (fills.effect = 'open'::public.effect) THEN fills.qty
-                    ELSE (- fills.qty)
+                    WHEN (x.effect = 'open'::public.effect) THEN x.qty
+                    ELSE (- x.qty)
                 END) AS qty,
-            bool_or((fills.effect = 'open'::public.effect)) AS opened_here
-           FROM public.fills
-          GROUP BY fills.account_id, fills.position_id) f ON (((f.account_id = p.account_id) AND (f.position_id = p.venue_position_id))))
-  WHERE (f.opened_here AND (p.qty <> f.qty));
+            bool_or((x.effect = 'open'::public.effect)) AS opened_here
+           FROM public.fills x
+          WHERE ((x.account_id = p.account_id) AND (x.position_id = p.venue_position_id))) f)
+  WHERE (((p.closed_at IS NULL) OR (p.as_of > (clock_timestamp() - '1 day'::interval))) AND f.opened_here AND (p.qty <> GREATEST(f.qty, (0)::numeric)));
 
 ALTER VIEW engine.invariant_position_is_sum_of_fills OWNER TO postgres;
 
@@ -6352,7 +7687,8 @@ UNION ALL
    FROM public.deliveries d
   WHERE ((d.status = ANY (ARRAY['queued'::public.delivery_status, 'claimed'::public.delivery_status])) AND (NOT (EXISTS ( SELECT 1
            FROM engine.queue q
-          WHERE (q.id = d.id)))));
+          WHERE (q.id = d.id)))) AND (d.id > ( SELECT (COALESCE(max(m.id), (0)::bigint) - 100000)
+           FROM public.deliveries m)));
 
 ALTER VIEW engine.invariant_queue_and_delivery_agree OWNER TO postgres;
 
@@ -6519,8 +7855,7 @@ COMMENT ON TABLE engine.paper_orders IS 'What the paper broker answered to each 
 CREATE TABLE engine.scope_counters (
     id bigint NOT NULL,
     user_id uuid NOT NULL,
-    broker public.broker,
-    account_id uuid,
+    scope text NOT NULL,
     trading_day date NOT NULL,
     trades integer DEFAULT 0 NOT NULL,
     CONSTRAINT scope_counters_trades_check CHECK ((trades >= 0))
@@ -6532,7 +7867,7 @@ ALTER TABLE engine.scope_counters OWNER TO postgres;
 -- Name: TABLE scope_counters; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON TABLE engine.scope_counters IS 'Trades reserved per day for user, user + broker and account: locked in that order by open_orders.';
+COMMENT ON TABLE engine.scope_counters IS 'Trades reserved per day and scope: live or paper of a user, a broker, an account (its id).';
 
 --
 -- Name: scope_counters_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -7078,37 +8413,6 @@ ALTER TABLE public.symbol_map ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
--- Name: trading_config; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.trading_config (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker,
-    account_id uuid,
-    lot_size_mode public.qty_mode,
-    fixed_lot_size numeric,
-    sl_percentage numeric,
-    tp_percentage numeric,
-    risk_reward_ratio numeric,
-    use_trailing_sl boolean DEFAULT false NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT scope_of_config_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL))),
-    CONSTRAINT trading_config_fixed_lot_size_check CHECK ((fixed_lot_size > (0)::numeric)),
-    CONSTRAINT trading_config_risk_reward_ratio_check CHECK ((risk_reward_ratio > (0)::numeric)),
-    CONSTRAINT trading_config_sl_percentage_check CHECK (((sl_percentage > (0)::numeric) AND (sl_percentage < (100)::numeric))),
-    CONSTRAINT trading_config_tp_percentage_check CHECK ((tp_percentage > (0)::numeric))
-);
-
-ALTER TABLE public.trading_config OWNER TO postgres;
-
---
--- Name: TABLE trading_config; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.trading_config IS 'What an alert that is silent about size, stop or target gets. account > broker > user.';
-
---
 -- Name: trading_config_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
 --
 
@@ -7140,41 +8444,6 @@ ALTER TABLE public.webhook_endpoint_accounts OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.webhook_endpoint_accounts IS 'The accounts an endpoint''s alerts go to. An alert may narrow them, never widen.';
-
---
--- Name: webhook_events; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.webhook_events (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    source public.event_source NOT NULL,
-    broker public.broker,
-    endpoint_id uuid,
-    api_key_id text,
-    body text NOT NULL,
-    payload jsonb,
-    signature text,
-    signature_valid boolean,
-    processed boolean DEFAULT false NOT NULL,
-    open_deliveries integer DEFAULT 0 NOT NULL,
-    status public.event_status NOT NULL,
-    reason public.reason,
-    details jsonb,
-    dry_run boolean DEFAULT false NOT NULL,
-    fired_at timestamp with time zone,
-    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT webhook_events_body_check CHECK ((octet_length(body) <= 32768))
-);
-
-ALTER TABLE public.webhook_events OWNER TO postgres;
-
---
--- Name: TABLE webhook_events; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.webhook_events IS 'The inbox: one row per alert, kept as it came (secrets masked), accepted or refused with the reason.';
 
 --
 -- Name: webhook_events_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
@@ -7250,7 +8519,7 @@ ALTER TABLE ONLY engine.commands
 --
 
 ALTER TABLE ONLY engine.scope_counters
-    ADD CONSTRAINT one_counter_per_scope_and_day UNIQUE NULLS NOT DISTINCT (user_id, broker, account_id, trading_day);
+    ADD CONSTRAINT one_counter_per_scope_and_day UNIQUE (user_id, scope, trading_day);
 
 --
 -- Name: outbox outbox_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -8711,6 +9980,19 @@ GRANT USAGE ON SCHEMA public TO service_role;
 GRANT USAGE ON SCHEMA public TO empire_engine;
 
 --
+-- Name: TABLE webhook_endpoints; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.webhook_endpoints TO empire_engine;
+GRANT SELECT ON TABLE public.webhook_endpoints TO authenticated;
+
+--
+-- Name: FUNCTION accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION accept_intent(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -8875,60 +10157,34 @@ GRANT SELECT ON TABLE public.broker_connections TO authenticated;
 REVOKE ALL ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) FROM PUBLIC;
 
 --
--- Name: TABLE webhook_endpoints; Type: ACL; Schema: public; Owner: postgres
+-- Name: FUNCTION accounts_of_intent(p_user uuid, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-GRANT SELECT,UPDATE ON TABLE public.webhook_endpoints TO empire_engine;
-GRANT SELECT ON TABLE public.webhook_endpoints TO authenticated;
+REVOKE ALL ON FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) FROM PUBLIC;
 
 --
--- Name: FUNCTION answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION add_fills(p_news engine.news[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.answer_seen(e public.webhook_endpoints, p jsonb, p_key text, p_event bigint, p_sha text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.add_fills(p_news engine.news[]) FROM PUBLIC;
 
 --
--- Name: TABLE commands; Type: ACL; Schema: engine; Owner: postgres
+-- Name: FUNCTION answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.commands TO empire_engine;
+REVOKE ALL ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert) FROM PUBLIC;
 
 --
--- Name: FUNCTION apply_command(k engine.commands, a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION apply_results(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.apply_command(k engine.commands, a public.broker_accounts, r jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.apply_results(p_results jsonb) FROM PUBLIC;
 
 --
--- Name: FUNCTION apply_effects(a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION at_path(p_path text, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.apply_effects(a public.broker_accounts, r jsonb) FROM PUBLIC;
-
---
--- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
-GRANT SELECT ON TABLE public.orders TO authenticated;
-
---
--- Name: FUNCTION apply_fill(o public.orders, a public.broker_accounts, f jsonb); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.apply_fill(o public.orders, a public.broker_accounts, f jsonb) FROM PUBLIC;
-
---
--- Name: FUNCTION apply_order(o public.orders, a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.apply_order(o public.orders, a public.broker_accounts, r jsonb) FROM PUBLIC;
-
---
--- Name: FUNCTION base36(p bigint); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.base36(p bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.at_path(p_path text, p_message text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION begin_send(p_commands jsonb, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -8938,10 +10194,28 @@ REVOKE ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms 
 GRANT ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) TO empire_worker;
 
 --
--- Name: FUNCTION cancel_waiting_legs(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION bury(p_delivery bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.cancel_waiting_legs(k engine.commands) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason) FROM PUBLIC;
+
+--
+-- Name: FUNCTION cancel_waiting_legs(p_command bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.cancel_waiting_legs(p_command bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION change_orders(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.change_orders(p_results jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -8958,29 +10232,28 @@ REVOKE ALL ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_
 GRANT ALL ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) TO empire_worker;
 
 --
--- Name: FUNCTION close_event(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION client_order_id(p_delivery bigint, p_leg integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.close_event(p_event bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) FROM PUBLIC;
 
 --
--- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
+-- Name: FUNCTION close_events(p_events bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
-GRANT SELECT ON TABLE public.deliveries TO authenticated;
+REVOKE ALL ON FUNCTION engine.close_events(p_events bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION conclude(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION conclude(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.conclude(d public.deliveries) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.conclude(p_delivery bigint) FROM PUBLIC;
 
 --
--- Name: FUNCTION context_of(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION contexts(p_deliveries bigint[], p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.context_of(p_delivery bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -8996,16 +10269,10 @@ REVOKE ALL ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, 
 GRANT ALL ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.decide(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_legs jsonb, OUT denial jsonb, OUT reserved jsonb) FROM PUBLIC;
-
---
--- Name: FUNCTION defaults_of(p_user uuid, p_broker public.broker, p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.defaults_of(p_user uuid, p_broker public.broker, p_account uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION defer(p_deliveries jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9015,46 +10282,88 @@ REVOKE ALL ON FUNCTION engine.defer(p_deliveries jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.defer(p_deliveries jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION delivery_ids(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.denial_of_entry(d public.deliveries, a public.broker_accounts, p_endpoint uuid, l jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.delivery_ids(p jsonb) FROM PUBLIC;
 
 --
--- Name: FUNCTION denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION denial_of_entry(s engine.situation, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.denial_of_exit(d public.deliveries, a public.broker_accounts, l jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.denial_of_entry(s engine.situation, l jsonb) FROM PUBLIC;
 
 --
--- Name: FUNCTION denial_of_open_trades(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.denial_of_open_trades(a public.broker_accounts) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint) FROM PUBLIC;
 
 --
--- Name: FUNCTION denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.denial_of_state(d public.deliveries, a public.broker_accounts, p_endpoint uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer) FROM PUBLIC;
 
 --
--- Name: FUNCTION denied(p_reason public.reason, p_value anyelement, p_limit anyelement); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: TABLE commands; Type: ACL; Schema: engine; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION engine.denied(p_reason public.reason, p_value anyelement, p_limit anyelement) FROM PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.commands TO empire_engine;
 
 --
--- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION denial_of_send(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.denial_of_send(k engine.commands) FROM PUBLIC;
 
 --
--- Name: FUNCTION finish(p_delivery bigint, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION denial_of_state(s engine.situation); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.finish(p_delivery bigint, p jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.denial_of_state(s engine.situation) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denied(p_reason public.reason, p_value numeric, p_limit numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_limit numeric) FROM PUBLIC;
+
+--
+-- Name: FUNCTION end_deliveries(p_ends jsonb, p_unknown bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION end_waiting(p_deliveries bigint[], p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION entering(p_plans jsonb, p_held bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION finish(p_ends jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9063,10 +10372,10 @@ REVOKE ALL ON FUNCTION engine.finish(p_delivery bigint, p jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) FROM PUBLIC;
 
 --
--- Name: FUNCTION halt(p_account uuid, p_before bigint); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.halt(p_account uuid, p_before bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9076,11 +10385,30 @@ REVOKE ALL ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_leas
 GRANT ALL ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer) TO empire_worker;
 
 --
+-- Name: FUNCTION held(p jsonb, p_alive boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.held(p jsonb, p_alive boolean) FROM PUBLIC;
+
+--
 -- Name: FUNCTION housekeeping(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.housekeeping() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.housekeeping() TO postgres;
+
+--
+-- Name: FUNCTION hung_exits(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.hung_exits(p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION in_every_list(p_lists jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.in_every_list(p_lists jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.in_every_list(p_lists jsonb) TO postgres;
 
 --
 -- Name: FUNCTION ingest(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9090,11 +10418,23 @@ REVOKE ALL ON FUNCTION engine.ingest(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.ingest(p jsonb) TO empire_edge;
 
 --
+-- Name: FUNCTION invalid_intent(p_message text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.invalid_intent(p_message text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION invariant_rows(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.invariant_rows() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_worker;
+
+--
+-- Name: FUNCTION is_entry(l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_entry(l jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_exit(p_action public.action); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9103,10 +10443,28 @@ GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_worker;
 REVOKE ALL ON FUNCTION engine.is_exit(p_action public.action) FROM PUBLIC;
 
 --
--- Name: FUNCTION limits_of(p_user uuid, p_broker public.broker, p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION is_limited(l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_account uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION judge(k engine.commands, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.judge(k engine.commands, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION legs_of(p_plans jsonb[], p_begin boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9115,16 +10473,35 @@ REVOKE ALL ON FUNCTION engine.limits_of(p_user uuid, p_broker public.broker, p_a
 REVOKE ALL ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION lock_scopes(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION lock_users(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.lock_scopes(p_accounts uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.lock_users(p_accounts uuid[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION make_unknown(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.make_unknown(p_delivery bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION make_unknown(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.make_unknown(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION mark_submitting(p_commands bigint[], p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms integer) FROM PUBLIC;
+
+--
+-- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
+GRANT SELECT ON TABLE public.deliveries TO authenticated;
 
 --
 -- Name: FUNCTION may_resend(k engine.commands, d public.deliveries, a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9133,16 +10510,55 @@ REVOKE ALL ON FUNCTION engine.make_unknown(p_delivery bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) FROM PUBLIC;
 
 --
--- Name: FUNCTION move_position(o public.orders, a public.broker_accounts, f jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION move_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.move_position(o public.orders, a public.broker_accounts, f jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION news_of(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.news_of(p_results jsonb) FROM PUBLIC;
+
+--
+-- Name: TABLE fills; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE public.fills TO empire_engine;
+GRANT SELECT ON TABLE public.fills TO authenticated;
+
+--
+-- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
+GRANT SELECT ON TABLE public.orders TO authenticated;
+
+--
+-- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
+GRANT SELECT ON TABLE public.positions TO authenticated;
+
+--
+-- Name: FUNCTION next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9150,6 +10566,12 @@ REVOKE ALL ON FUNCTION engine.open_one(p jsonb, p_begin boolean, p_request_timeo
 
 REVOKE ALL ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION open_trades(p_user uuid, p_scope text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_trades(p_user uuid, p_scope text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION paper_answer(p_account uuid, p_client_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9180,16 +10602,28 @@ REVOKE ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_bal
 GRANT ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION promote(p_account uuid, p_lane public.lane); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION promote(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.promote(p_account uuid, p_lane public.lane) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.promote(p_accounts uuid[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION promote_hung_exits(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION promote_exits(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.promote_hung_exits(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.promote_exits(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION protect_positions(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION read_alert(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.read_alert(p jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION record_executions(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9199,16 +10633,28 @@ REVOKE ALL ON FUNCTION engine.record_executions(p_results jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.record_executions(p_results jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION record_one(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION record_held(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.record_one(p jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.record_held(p_results jsonb) FROM PUBLIC;
 
 --
--- Name: FUNCTION refusal_of_door(e public.webhook_endpoints, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, p jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refusal_of_body(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.refusal_of_body(e public.webhook_endpoints, p jsonb, r engine.alert) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refusal_of_door(e public.webhook_endpoints, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert) FROM PUBLIC;
 
 --
 -- Name: FUNCTION refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9224,10 +10670,10 @@ REVOKE ALL ON FUNCTION engine.release(p_deliveries jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.release(p_deliveries jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION release_trade(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION release_trades(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.release_trade(p_delivery bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.release_trades(p_deliveries bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION replay(p_user uuid, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9237,12 +10683,6 @@ REVOKE ALL ON FUNCTION engine.replay(p_user uuid, p_event bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.replay(p_user uuid, p_event bigint) TO postgres;
 
 --
--- Name: FUNCTION requeue(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.requeue(d public.deliveries) FROM PUBLIC;
-
---
 -- Name: FUNCTION rescue(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -9250,16 +10690,22 @@ REVOKE ALL ON FUNCTION engine.rescue(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.rescue(p_limit integer) TO empire_worker;
 
 --
--- Name: FUNCTION reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION rescue_one(p_delivery bigint, p_lost integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.reserve_trade(a public.broker_accounts, OUT denial jsonb, OUT reserved jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) FROM PUBLIC;
 
 --
--- Name: FUNCTION scopes_of(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION room_of(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.scopes_of(p_accounts uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.room_of(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION send_again(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.send_again(k engine.commands) FROM PUBLIC;
 
 --
 -- Name: FUNCTION settle(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9269,10 +10715,22 @@ REVOKE ALL ON FUNCTION engine.settle(p_results jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.settle(p_results jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION settle_one(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.settle_one(p jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION situations(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.situations(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION stats(); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9282,16 +10740,16 @@ REVOKE ALL ON FUNCTION engine.stats() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.stats() TO empire_worker;
 
 --
--- Name: FUNCTION still_held(p_delivery bigint, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.still_held(p_delivery bigint, p_token bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION symbol_key(p_symbol text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9300,16 +10758,28 @@ REVOKE ALL ON FUNCTION engine.supersede(p_account uuid, p_before bigint, p_actio
 REVOKE ALL ON FUNCTION engine.symbol_key(p_symbol text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) FROM PUBLIC;
+
+--
 -- Name: FUNCTION targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text) FROM PUBLIC;
 
 --
--- Name: FUNCTION tell(d public.deliveries, p_event text, p_body jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION tell(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.tell(d public.deliveries, p_event text, p_body jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.tell(p_deliveries bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION trace_of(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9322,12 +10792,37 @@ REVOKE ALL ON FUNCTION engine.trace_of(p_event bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) TO postgres;
 
 --
--- Name: FUNCTION try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION try_begin(k engine.commands, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_token bigint, p_request_timeout_ms integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION turns(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.turns(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION unsent(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.unsent(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION update_orders(p_news engine.news[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) FROM PUBLIC;
 
 --
 -- Name: FUNCTION worker_seen(p_worker text, p_kind text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -9337,10 +10832,16 @@ REVOKE ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details 
 GRANT ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION write_commands(p_legs engine.leg[], p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.write_legs(d public.deliveries, a public.broker_accounts, p_endpoint uuid, p_source public.event_source, p_legs jsonb, p_reserved jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.write_commands(p_legs engine.leg[], p_request_timeout_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION write_orders(p_legs engine.leg[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.write_orders(p_legs engine.leg[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION accounts_named(p_user_id uuid, p_names jsonb); Type: ACL; Schema: private; Owner: postgres
@@ -9419,11 +10920,11 @@ REVOKE ALL ON FUNCTION private.close_position(p_position_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.close_position(p_position_id bigint) TO authenticated;
 
 --
--- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: ACL; Schema: private; Owner: postgres
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text); Type: ACL; Schema: private; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) TO authenticated;
+REVOKE ALL ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) TO authenticated;
 
 --
 -- Name: FUNCTION count_realtime_failure(); Type: ACL; Schema: private; Owner: postgres
@@ -9787,11 +11288,11 @@ REVOKE ALL ON FUNCTION public.close_position(p_position_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_position(p_position_id bigint) TO authenticated;
 
 --
--- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode); Type: ACL; Schema: public; Owner: postgres
+-- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text); Type: ACL; Schema: public; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode) TO authenticated;
+REVOKE ALL ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text) TO authenticated;
 
 --
 -- Name: FUNCTION create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb); Type: ACL; Schema: public; Owner: postgres
@@ -9919,6 +11420,85 @@ GRANT ALL ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings json
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.account_days TO empire_engine;
 
 --
+-- Name: TABLE trading_config; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.trading_config TO empire_engine;
+GRANT SELECT,DELETE ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(user_id) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.broker; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(broker) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.account_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(account_id) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.lot_size_mode; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(lot_size_mode),UPDATE(lot_size_mode) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.fixed_lot_size; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(fixed_lot_size),UPDATE(fixed_lot_size) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.sl_percentage; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(sl_percentage),UPDATE(sl_percentage) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.tp_percentage; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(tp_percentage),UPDATE(tp_percentage) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.risk_reward_ratio; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(risk_reward_ratio),UPDATE(risk_reward_ratio) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: COLUMN trading_config.use_trailing_sl; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT INSERT(use_trailing_sl),UPDATE(use_trailing_sl) ON TABLE public.trading_config TO authenticated;
+
+--
+-- Name: TABLE account_defaults; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.account_defaults TO empire_engine;
+
+--
+-- Name: TABLE account_limits; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.account_limits TO empire_engine;
+
+--
+-- Name: TABLE account_scopes; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.account_scopes TO empire_engine;
+
+--
 -- Name: SEQUENCE commands_id_seq; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -9973,6 +11553,25 @@ GRANT SELECT ON TABLE engine.invariant_done_has_an_outcome TO empire_engine;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.queue TO empire_engine;
 
 --
+-- Name: TABLE invariant_done_leaves_nothing_unsent; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_done_leaves_nothing_unsent TO empire_engine;
+
+--
+-- Name: TABLE webhook_events; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO empire_engine;
+GRANT SELECT ON TABLE public.webhook_events TO authenticated;
+
+--
+-- Name: TABLE invariant_events_count_their_deliveries; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.invariant_events_count_their_deliveries TO empire_engine;
+
+--
 -- Name: TABLE invariant_no_account_sleeps; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -9983,20 +11582,6 @@ GRANT SELECT ON TABLE engine.invariant_no_account_sleeps TO empire_engine;
 --
 
 GRANT SELECT ON TABLE engine.invariant_order_and_command_agree TO empire_engine;
-
---
--- Name: TABLE fills; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT ON TABLE public.fills TO empire_engine;
-GRANT SELECT ON TABLE public.fills TO authenticated;
-
---
--- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
-GRANT SELECT ON TABLE public.positions TO authenticated;
 
 --
 -- Name: TABLE invariant_position_is_sum_of_fills; Type: ACL; Schema: engine; Owner: postgres
@@ -10389,67 +11974,6 @@ GRANT INSERT(pip_size),UPDATE(pip_size) ON TABLE public.symbol_map TO authentica
 GRANT USAGE ON SEQUENCE public.symbol_map_id_seq TO empire_engine;
 
 --
--- Name: TABLE trading_config; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT ON TABLE public.trading_config TO empire_engine;
-GRANT SELECT,DELETE ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.user_id; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(user_id) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.broker; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(broker) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.account_id; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(account_id) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.lot_size_mode; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(lot_size_mode),UPDATE(lot_size_mode) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.fixed_lot_size; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(fixed_lot_size),UPDATE(fixed_lot_size) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.sl_percentage; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(sl_percentage),UPDATE(sl_percentage) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.tp_percentage; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(tp_percentage),UPDATE(tp_percentage) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.risk_reward_ratio; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(risk_reward_ratio),UPDATE(risk_reward_ratio) ON TABLE public.trading_config TO authenticated;
-
---
--- Name: COLUMN trading_config.use_trailing_sl; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT INSERT(use_trailing_sl),UPDATE(use_trailing_sl) ON TABLE public.trading_config TO authenticated;
-
---
 -- Name: SEQUENCE trading_config_id_seq; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -10461,13 +11985,6 @@ GRANT USAGE ON SEQUENCE public.trading_config_id_seq TO empire_engine;
 
 GRANT SELECT ON TABLE public.webhook_endpoint_accounts TO empire_engine;
 GRANT SELECT ON TABLE public.webhook_endpoint_accounts TO authenticated;
-
---
--- Name: TABLE webhook_events; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO empire_engine;
-GRANT SELECT ON TABLE public.webhook_events TO authenticated;
 
 --
 -- Name: SEQUENCE webhook_events_id_seq; Type: ACL; Schema: public; Owner: postgres

@@ -1488,6 +1488,7 @@ export type Database = {
           "p_currency"?: string;
           "p_label"?: string;
           "p_margin_mode"?: Database["public"]["Enums"]["margin_mode"];
+          "p_server"?: string;
         };
         Returns: string;
       };
