@@ -18,7 +18,9 @@ from local import doctor as doctor_checks
 from local.account import AccountError
 from local.binaries import VERSIONS
 from local.console import commands
+from local.console.session import Login
 from local.control import StackError, UpOptions, remove_state, start, stop
+from local.demo.people import keep_demo_login
 from local.demo.scenes import PromiseBroken
 from local.demo.story import play
 from local.paths import Paths
@@ -60,6 +62,7 @@ def up(
         started = installation(paths)
         if started is not None:
             _show(started.as_dict())
+            _show_login(asyncio.run(keep_demo_login(started)))
         code = 0 if detach else supervisor.wait()
     except KeyboardInterrupt:
         supervisor.terminate()
@@ -175,6 +178,15 @@ def _show(values: dict[str, Any]) -> None:
     for name, value in rows:
         table.add_row(name, str(value))
     _out.print(table)
+
+
+def _show_login(login: Login) -> None:
+    for name, value in (
+        ("demo login", login.email),
+        ("demo password", login.password),
+        ("demo webhook", login.endpoint_url),
+    ):
+        _out.print(f"{name}: {value}")
 
 
 def _fail(sentence: str) -> NoReturn:
