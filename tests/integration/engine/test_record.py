@@ -265,7 +265,8 @@ async def test_money_and_numbers_are_exact(road: Road) -> None:
     claimed, (command,) = await sent(road, trader, {**ENTRY, "qty": "0.100000000000000001"})
     text = (
         f'[{{"delivery_id": {claimed["delivery"]["id"]}, "token": {claimed["token"]}, "account": {{"balance": '
-        '12345678901234567.89, "equity": 0.1, "as_of": null}, "commands": [], "finish": null, "trace": [], "timings": {}}]'
+        '12345678901234567.89, "equity": 0.1, "as_of": null}, "commands": [], "finish": null, '
+        '"trace": [], "timings": {}}]'
     )
     await road.worker.execute("select engine.record_executions($1::text::jsonb)", text)
     assert await road.value("select balance::text from public.broker_accounts") == "12345678901234567.89"
