@@ -68,7 +68,7 @@ class DayLoss:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Trades (opening orders accepted or unknown) of the trading day, entries in flight, as of the claim."""
+    """Trades of the trading day (reserved with the order, so entries in flight are in it), and entries in flight."""
 
     trades_today: int = 0
     entries_in_flight: int = 0

@@ -81,7 +81,7 @@ def order_size(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] | Den
 
 def trades_per_day(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] | Denied:
     """No more opening orders in a trading day than the limit says, those on their way included."""
-    value = ctx.counters.trades_today + ctx.counters.entries_in_flight + _new_trades(legs)
+    value = ctx.counters.trades_today + _new_trades(legs)
     return _compared(Decimal(value), ctx.limits.max_trades_per_day, legs, Reason.MAX_TRADES_PER_DAY)
 
 
