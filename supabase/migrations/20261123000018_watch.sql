@@ -30,7 +30,8 @@ comment on view engine.invariant_no_account_sleeps is 'An account has a waiting 
 create view engine.invariant_order_and_command_agree as
 select o.id, o.status, c.state from public.orders o join engine.commands c on c.order_id = o.id and c.kind in ('place', 'close')
 where (c.state = 'rejected' and o.status not in ('rejected', 'filled', 'partially_filled'))
-  or (c.state = 'accepted' and o.status in ('pending', 'submitting', 'unknown', 'rejected'));
+  or (c.state = 'accepted' and o.status in ('pending', 'submitting', 'unknown', 'rejected'))
+  or (c.state in ('canceled', 'expired') and o.status in ('pending', 'submitting', 'unknown'));
 comment on view engine.invariant_order_and_command_agree is 'An order''s status contradicts what its command brought.';
 
 create view engine.invariant_queue_and_delivery_agree as
