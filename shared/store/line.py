@@ -34,6 +34,8 @@ LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    # A session ended by the server between two calls can leave asyncpg's protocol in no usable state.
+    asyncpg.InternalClientError,
 )
 """The connection is gone or never came: the call may have happened."""
 

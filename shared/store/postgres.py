@@ -17,7 +17,7 @@ import asyncpg
 
 from shared import codec, log
 from shared.models.enums import Lane
-from shared.store.line import Line, open_connection
+from shared.store.line import LOST, Line, open_connection
 from shared.store.port import StoreUnavailable
 from shared.store.rows import (
     Begun,
@@ -215,7 +215,7 @@ class PostgresStore:
             await connection.add_listener(WAKE_CHANNEL, lambda *_: wake())
             await lost.wait()
             raise StoreUnavailable("the wake-up connection was lost")
-        except asyncpg.PostgresError as error:
+        except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreUnavailable(str(error)) from error
         finally:
             connection.terminate()

@@ -10,6 +10,7 @@ from tests.support.stacks import RunningStack
 FLOOD = 1000
 LIMIT = 20
 DOWN_S = 5.0
+CUTS = 12
 # While it is not known whether an order arrived, no further entry is allowed on its account and symbol; and an
 # order that provably never arrived is not sent when the alert is too old by then. Both are told.
 EXCUSES = frozenset({"unresolved_order", "never_arrived", "stale"})
@@ -38,6 +39,23 @@ async def test_a_thousand_alerts_at_once(stack: RunningStack) -> None:
         # A new minute may begin meanwhile.
         assert FLOOD * 9 // 10 + LIMIT <= len(events) <= FLOOD * 9 // 10 + 2 * LIMIT
         each_executed_once(storm, events)
+
+
+async def test_connections_cut_after_commit(stack: RunningStack) -> None:
+    """Sessions of door and worker are ended again and again: what was not confirmed is sent again, once."""
+    with flood(stack, [{"alerts_per_minute": 100_000}] * 8) as storm:
+        posting = asyncio.create_task(storm.post(300, pause_s=0.01))
+        connection = await stack.database.connect("supabase_admin")
+        for _ in range(CUTS):
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and usename in ('empire_edge', 'empire_worker')"
+            )
+            await asyncio.sleep(0.25)
+        await connection.close()
+        events = await posting
+        assert set(storm.statuses) <= {202, 503}
+        each_executed_once(storm, events, EXCUSES)
 
 
 async def test_postgres_stopped_under_load(own_stack: RunningStack) -> None:
