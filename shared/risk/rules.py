@@ -172,6 +172,15 @@ def daily_loss(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] | Den
     return Denied(Reason.DAILY_LOSS, numbers) if value >= threshold else numbers
 
 
+def protection_is_kept(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] | Denied:
+    """No order is sent with a trailing stop, break-even or time exit: nothing would move or close it later."""
+    for leg in legs:
+        for name, wanted in (("trail", leg.trail), ("be", leg.be), ("time_exit_s", leg.time_exit_s)):
+            if wanted is not None:
+                return Denied(Reason.NOT_SUPPORTED, {"what": f"{name} is not kept by us yet"})
+    return {}
+
+
 RULES: tuple[Rule, ...] = (
     kill_switch,
     account_enabled,
@@ -184,6 +193,7 @@ RULES: tuple[Rule, ...] = (
     open_trades,
     concurrent_positions,
     stop_required,
+    protection_is_kept,
     price_near_alert,
     risk_per_trade,
     daily_loss,
