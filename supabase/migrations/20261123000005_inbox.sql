@@ -101,8 +101,15 @@ create index queue_account on engine.queue (account_id, lane, id);
 create index queue_lease on engine.queue (lease_until) where state = 'claimed';
 -- The promise of one at a time is an index before it is code.
 create unique index one_head_per_account_and_lane on engine.queue (account_id, lane) where state in ('ready', 'claimed');
-create sequence engine.lease_token;
-comment on sequence engine.lease_token is 'Fencing tokens: a later claim has a higher one; an older one can neither send nor record.';
+create function engine.new_token() returns bigint
+language sql volatile set search_path = '' as $$
+  -- The clock, not a sequence: claims commit asynchronously, and a crash can take an unlogged sequence value back, so that
+  -- two holders of one delivery would have the same token.
+  select floor(extract(epoch from clock_timestamp()) * 1000000)::bigint
+$$;
+comment on function engine.new_token() is
+'A fencing token: microseconds since 1970. A later claim of a delivery has a higher one; an older can neither send nor record.';
+alter function engine.new_token() owner to empire_engine;
 
 create table engine.workers (
   id text primary key,

@@ -201,7 +201,7 @@ create function engine.claim(
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_token constant bigint := nextval('engine.lease_token');
+  v_token constant bigint := engine.new_token();
   v_ids bigint [];
 begin
   -- Losing a claim in a crash of the database is harmless: the row is ready again and nothing was written under it.

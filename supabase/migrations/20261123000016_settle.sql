@@ -147,7 +147,7 @@ create function engine.claim_unsettled(p_worker text, p_executor text, p_limit i
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_checker constant bigint := nextval('engine.lease_token');
+  v_checker constant bigint := engine.new_token();
 begin
   perform set_config('synchronous_commit', 'off', true);
   return query
