@@ -1361,8 +1361,11 @@ begin
   if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
     return '{}';
   elsif c.pending > 0 then
-    -- It stands in its lane again; its id puts it in front.
-    update engine.queue set state = 'waiting', run_at = '-infinity', held_since = null where id = p_delivery;
+    -- It stands in its lane again, in front of what arrived later and is not claimed yet.
+    update engine.queue q set state = 'waiting', held_since = null
+    from engine.queue mine
+    where mine.id = p_delivery and q.account_id = mine.account_id and q.lane = mine.lane and q.id >= mine.id
+      and q.state in ('ready', 'unsettled') and (q.id = mine.id or q.state = 'ready');
     update public.deliveries set outcome = null, status = 'queued' where id = p_delivery;
     perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
     return '{}';
@@ -7631,7 +7634,7 @@ CREATE VIEW engine.invariant_order_and_command_agree AS
     c.state
    FROM (public.orders o
      JOIN engine.commands c ON (((c.order_id = o.id) AND (c.kind = ANY (ARRAY['place'::public.command_kind, 'close'::public.command_kind])))))
-  WHERE (((c.state = 'rejected'::public.command_state) AND (o.status <> ALL (ARRAY['rejected'::public.order_status, 'filled'::public.order_status, 'partially_filled'::public.order_status]))) OR ((c.state = 'accepted'::public.command_state) AND (o.status = ANY (ARRAY['pending'::public.order_status, 'submitting'::public.order_status, 'unknown'::public.order_status, 'rejected'::public.order_status]))));
+  WHERE (((c.state = 'rejected'::public.command_state) AND (o.status <> ALL (ARRAY['rejected'::public.order_status, 'filled'::public.order_status, 'partially_filled'::public.order_status]))) OR ((c.state = 'accepted'::public.command_state) AND (o.status = ANY (ARRAY['pending'::public.order_status, 'submitting'::public.order_status, 'unknown'::public.order_status, 'rejected'::public.order_status]))) OR ((c.state = ANY (ARRAY['canceled'::public.command_state, 'expired'::public.command_state])) AND (o.status = ANY (ARRAY['pending'::public.order_status, 'submitting'::public.order_status, 'unknown'::public.order_status]))));
 
 ALTER VIEW engine.invariant_order_and_command_agree OWNER TO postgres;
 
