@@ -40,7 +40,8 @@ language sql set search_path = '' as $$
   order by a.id for no key update
 $$;
 comment on function engine.lock_accounts(bigint []) is
-'Locks the account rows of these deliveries, ascending. Order everywhere: user, accounts, queue, orders, counters, events.';
+'Locks the account rows of these deliveries, ascending. Order everywhere: user, accounts, queue, orders, '
+'counters, events.';
 alter function engine.lock_accounts(bigint []) owner to empire_engine;
 
 create function engine.promote(p_accounts uuid []) returns void
@@ -64,7 +65,8 @@ begin
 end
 $$;
 comment on function engine.promote(uuid []) is
-'Makes the oldest waiting row of each lane of these accounts its head, where it has none. The caller holds the accounts.';
+'Makes the oldest waiting row of each lane of these accounts its head, where it has none. The caller holds the '
+'accounts.';
 alter function engine.promote(uuid []) owner to empire_engine;
 
 create function engine.close_events(p_events bigint []) returns void
@@ -81,7 +83,8 @@ begin
 end
 $$;
 comment on function engine.close_events(bigint []) is
-'Deliveries of these events have ended (one entry each); an event with none left open is processed. Last in a transaction.';
+'Deliveries of these events have ended (one entry each); an event with none left open is processed. Last in a '
+'transaction.';
 alter function engine.close_events(bigint []) owner to empire_engine;
 
 create function engine.tell(p_deliveries bigint []) returns void
@@ -127,7 +130,8 @@ begin
 end
 $$;
 comment on function engine.end_waiting(bigint [], bigint) is
-'Ends deliveries that still wait, made pointless by an event; returns their events, to be closed. The caller holds the accounts.';
+'Ends deliveries that still wait, made pointless by an event; returns their events, to be closed. The caller '
+'holds the accounts.';
 alter function engine.end_waiting(bigint [], bigint) owner to empire_engine;
 
 create function engine.supersede(
@@ -148,7 +152,8 @@ language sql set search_path = '' as $$
   ), p_by)
 $$;
 comment on function engine.supersede(uuid [], public.action [], text, uuid, text, public.side, bigint) is
-'Ends what waits in a scope; null = any. p_side = side of what is ended. Returns events to be closed. The caller holds the accounts.';
+'Ends what waits in a scope; null = any. p_side = side of what is ended. Returns events to be closed. The caller '
+'holds the accounts.';
 alter function engine.supersede(uuid [], public.action [], text, uuid, text, public.side, bigint) owner to empire_engine;
 
 create function engine.halt(p_accounts uuid [], p_all boolean, p_symbol text, p_before bigint, p_by bigint) returns bigint []
@@ -178,7 +183,8 @@ begin
 end
 $$;
 comment on function engine.halt(uuid [], boolean, text, bigint, bigint) is
-'Raises the halt epoch: nothing older may be sent, except exits it does not cover (it covers all, or those of a symbol, or with null none). Returns events to be closed. The caller holds the accounts.';
+'Raises the halt epoch: nothing older may be sent, except exits it does not cover (it covers all, or those of a '
+'symbol, or with null none). Returns events to be closed. The caller holds the accounts.';
 alter function engine.halt(uuid [], boolean, text, bigint, bigint) owner to empire_engine;
 
 create function engine.cancel_unsent(p_deliveries bigint [], p_entries_only boolean, p_reason public.reason) returns void
@@ -259,7 +265,9 @@ end
 $$;
 comment on function engine.stand_in_line(
   bigint, uuid [], public.lane, public.action, text, public.side, text, uuid, timestamptz, boolean
-) is 'One delivery and one queue row per account; entries behind 200 others are denied. Returns how many were. The caller holds the accounts.';
+) is
+'One delivery and one queue row per account; entries behind 200 others are denied. Returns how many were. The '
+'caller holds the accounts.';
 alter function engine.stand_in_line(
   bigint, uuid [], public.lane, public.action, text, public.side, text, uuid, timestamptz, boolean
 ) owner to empire_engine;
@@ -288,7 +296,8 @@ begin
 end
 $$;
 comment on function engine.make_room(bigint, uuid [], public.action, text, public.side, text, uuid, text) is
-'A close, cancel or flatten ends what waits in its scope. A cancel of one order by its id covers nothing that waits. Returns events to be closed.';
+'A close, cancel or flatten ends what waits in its scope. A cancel of one order by its id covers nothing that '
+'waits. Returns events to be closed.';
 alter function engine.make_room(bigint, uuid [], public.action, text, public.side, text, uuid, text)
 owner to empire_engine;
 
@@ -326,7 +335,9 @@ end
 $$;
 comment on function engine.enqueue(
   bigint, uuid [], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamptz, boolean, text
-) is 'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in their scope.';
+) is
+'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in '
+'their scope.';
 alter function engine.enqueue(
   bigint, uuid [], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamptz, boolean, text
 ) owner to empire_engine;

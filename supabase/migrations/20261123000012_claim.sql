@@ -58,7 +58,8 @@ cross join lateral unnest(
   case when a.broker = 'paper' then array['paper', a.id::text] else array['live', a.broker::text, a.id::text] end
 ) as s (scope);
 comment on view engine.account_scopes is
-'What an entry on an account counts for: the user''s live or paper trading, the broker, the account; on its trading day.';
+'What an entry on an account counts for: the user''s live or paper trading, the broker, the account; on its '
+'trading day.';
 grant select on engine.account_limits, engine.account_defaults, engine.account_scopes to empire_engine;
 -- The first of the three reads through a view: its function is called as the view's owner.
 grant execute on function engine.in_every_list(jsonb), engine.trading_day(text, time, timestamptz) to postgres;
@@ -148,7 +149,8 @@ begin
 end
 $$;
 comment on function engine.contexts(bigint [], bigint) is
-'Everything the decision about a delivery may look at, in one snapshot: alert, endpoint, account, limits, positions, orders, what is unresolved.';
+'Everything the decision about a delivery may look at, in one snapshot: alert, endpoint, account, limits, '
+'positions, orders, what is unresolved.';
 alter function engine.contexts(bigint [], bigint) owner to empire_engine;
 
 create function engine.take_heads(
@@ -238,7 +240,8 @@ begin
 end
 $$;
 comment on function engine.heartbeat(text, bigint [], integer) is
-'Extends the leases of a worker''s claims; a token that is missing in the answer is lost: nothing may be sent under it.';
+'Extends the leases of a worker''s claims; a token that is missing in the answer is lost: nothing may be sent '
+'under it.';
 alter function engine.heartbeat(text, bigint [], integer) owner to empire_engine;
 revoke all on function engine.heartbeat(text, bigint [], integer) from public;
 grant execute on function engine.heartbeat(text, bigint [], integer) to empire_worker;
@@ -279,7 +282,8 @@ begin
 end
 $$;
 comment on function engine.held(jsonb, boolean) is
-'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out), their queue rows locked.';
+'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out), '
+'their queue rows locked.';
 alter function engine.held(jsonb, boolean) owner to empire_engine;
 
 create function engine.give_back(p_delivery bigint, p_ms integer) returns void
@@ -332,7 +336,8 @@ begin
 end
 $$;
 comment on function engine.defer(jsonb) is
-'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order to be settled.';
+'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order '
+'to be settled.';
 alter function engine.defer(jsonb) owner to empire_engine;
 revoke all on function engine.defer(jsonb) from public;
 grant execute on function engine.defer(jsonb) to empire_worker;

@@ -28,7 +28,8 @@ begin
     order by d.id;
 end
 $$;
-comment on function engine.situations(bigint []) is 'The situation of each delivery. Final under the account lock only.';
+comment on function engine.situations(bigint []) is
+'The situation of each delivery. Final under the account lock only.';
 alter function engine.situations(bigint []) owner to empire_engine;
 
 create function engine.denied(p_reason public.reason, p_value numeric default null, p_limit numeric default null) returns jsonb
@@ -143,7 +144,8 @@ begin
 end
 $$;
 comment on function engine.denial_of_exit(engine.situation, jsonb, numeric, bigint) is
-'Whether an exit leg really reduces: at most the fresh open quantity minus exits in flight and earlier legs of its plan. Null = it does.';
+'Whether an exit leg really reduces: at most the fresh open quantity minus exits in flight and earlier legs of '
+'its plan. Null = it does.';
 alter function engine.denial_of_exit(engine.situation, jsonb, numeric, bigint) owner to empire_engine;
 
 create function engine.lock_users(p_accounts uuid []) returns void
@@ -216,7 +218,8 @@ begin
 end
 $$;
 comment on function engine.room_of(uuid []) is
-'Per account its scopes: counter, trades and open trades now, and the limits set there. Final under the users'' locks only.';
+'Per account its scopes: counter, trades and open trades now, and the limits set there. Final under the users'' '
+'locks only.';
 alter function engine.room_of(uuid []) owner to empire_engine;
 
 create function engine.denial_of_room(p_scopes jsonb, p_taken bigint [], p_closing integer) returns jsonb
@@ -242,7 +245,8 @@ begin
 end
 $$;
 comment on function engine.denial_of_room(jsonb, bigint [], integer) is
-'Which limit of number one more trade would break; p_taken = counters of the trades admitted before it in this batch. Null = none.';
+'Which limit of number one more trade would break; p_taken = counters of the trades admitted before it in this '
+'batch. Null = none.';
 alter function engine.denial_of_room(jsonb, bigint [], integer) owner to empire_engine;
 
 create function engine.release_trades(p_deliveries bigint []) returns void

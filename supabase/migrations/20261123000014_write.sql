@@ -230,7 +230,8 @@ begin
 end
 $$;
 comment on function engine.try_begin(engine.commands, integer) is
-'Begins one command written ahead earlier: whoever gets go = true is the only one who may send. The caller holds lease and account.';
+'Begins one command written ahead earlier: whoever gets go = true is the only one who may send. The caller holds '
+'lease and account.';
 alter function engine.try_begin(engine.commands, integer) owner to empire_engine;
 
 create function engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) returns jsonb
@@ -295,7 +296,8 @@ begin
 end
 $$;
 comment on function engine.open_held(jsonb, bigint [], boolean, integer) is
-'Decides plans of different accounts one after another, each seeing what those before it took, and writes what passes. Answers by delivery.';
+'Decides plans of different accounts one after another, each seeing what those before it took, and writes what '
+'passes. Answers by delivery.';
 alter function engine.open_held(jsonb, bigint [], boolean, integer) owner to empire_engine;
 
 create function engine.entering(p_plans jsonb, p_held bigint []) returns uuid []
@@ -356,7 +358,8 @@ begin
 end
 $$;
 comment on function engine.open_orders(jsonb, boolean, integer) is
-'Writes orders and commands of a batch before anything is sent, re-checking the hard limits under the locks; with p_begin also begins the leading legs in the same commit.';
+'Writes orders and commands of a batch before anything is sent, re-checking the hard limits under the locks; with '
+'p_begin also begins the leading legs in the same commit.';
 alter function engine.open_orders(jsonb, boolean, integer) owner to empire_engine;
 revoke all on function engine.open_orders(jsonb, boolean, integer) from public;
 grant execute on function engine.open_orders(jsonb, boolean, integer) to empire_worker;

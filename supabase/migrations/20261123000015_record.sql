@@ -31,7 +31,8 @@ begin
 end
 $$;
 comment on function engine.news_of(jsonb) is
-'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
+'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order '
+'told.';
 alter function engine.news_of(jsonb) owner to empire_engine;
 
 create function engine.add_fills(p_news engine.news []) returns bigint []
@@ -143,7 +144,8 @@ begin
   end loop;
 end
 $$;
-comment on function engine.move_positions(bigint []) is 'Adds new fills to the positions they name, opening or closing rows.';
+comment on function engine.move_positions(bigint []) is
+'Adds new fills to the positions they name, opening or closing rows.';
 alter function engine.move_positions(bigint []) owner to empire_engine;
 
 create function engine.update_orders(p_news engine.news []) returns void
@@ -236,7 +238,8 @@ begin
 end
 $$;
 comment on function engine.apply_results(jsonb) is
-'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
+'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The '
+'caller holds accounts and fence.';
 alter function engine.apply_results(jsonb) owner to empire_engine;
 
 create function engine.make_unknown(p_deliveries bigint []) returns void
@@ -296,7 +299,8 @@ begin
 end
 $$;
 comment on function engine.finish(jsonb) is
-'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
+'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be '
+'closed. The caller holds the accounts.';
 alter function engine.finish(jsonb) owner to empire_engine;
 
 create function engine.record_held(p_results jsonb) returns void
@@ -358,43 +362,8 @@ begin
 end
 $$;
 comment on function engine.record_executions(jsonb) is
-'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready.';
+'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of '
+'each lane ready.';
 alter function engine.record_executions(jsonb) owner to empire_engine;
 revoke all on function engine.record_executions(jsonb) from public;
 grant execute on function engine.record_executions(jsonb) to empire_worker;
-
-create function engine.bury(p_delivery bigint, p_error text, p_trace jsonb) returns bigint []
-language plpgsql set search_path = '' as $$
-declare
-  v_events bigint [];
-begin
-  insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
-  perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
-  -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
-  v_events := engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
-    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)));
-  update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
-  return v_events;
-end
-$$;
-comment on function engine.bury(bigint, text, jsonb) is
-'Ends a delivery dead with the error kept; returns events to be closed. The caller holds the account.';
-alter function engine.bury(bigint, text, jsonb) owner to empire_engine;
-
-create function engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) returns boolean
-language plpgsql security definer
-set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
-begin
-  perform engine.lock_accounts(array[p_delivery_id]);
-  if engine.held(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery_id, 'token', p_token)), false) = '{}' then
-    return false;
-  end if;
-  perform engine.close_events(engine.bury(p_delivery_id, p_error, p_trace));
-  return true;
-end
-$$;
-comment on function engine.dead_letter(bigint, bigint, text, jsonb) is
-'A stage failed with a bug or a broken machine: the delivery ends dead with the error kept, its account goes on.';
-alter function engine.dead_letter(bigint, bigint, text, jsonb) owner to empire_engine;
-revoke all on function engine.dead_letter(bigint, bigint, text, jsonb) from public;
-grant execute on function engine.dead_letter(bigint, bigint, text, jsonb) to empire_worker;

@@ -1,4 +1,40 @@
 -- Recovery. A lease that ran out: pending = provably unsent, the next holder goes on; submitting = unknown, ask the broker.
+create function engine.bury(p_delivery bigint, p_error text, p_trace jsonb) returns bigint []
+language plpgsql set search_path = '' as $$
+declare
+  v_events bigint [];
+begin
+  insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
+  perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
+  -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
+  v_events := engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)));
+  update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
+  return v_events;
+end
+$$;
+comment on function engine.bury(bigint, text, jsonb) is
+'Ends a delivery dead with the error kept; returns events to be closed. The caller holds the account.';
+alter function engine.bury(bigint, text, jsonb) owner to empire_engine;
+
+create function engine.dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb) returns boolean
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+  perform engine.lock_accounts(array[p_delivery_id]);
+  if engine.held(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery_id, 'token', p_token)), false) = '{}' then
+    return false;
+  end if;
+  perform engine.close_events(engine.bury(p_delivery_id, p_error, p_trace));
+  return true;
+end
+$$;
+comment on function engine.dead_letter(bigint, bigint, text, jsonb) is
+'A stage failed with a bug or a broken machine: the delivery ends dead with the error kept, its account goes on.';
+alter function engine.dead_letter(bigint, bigint, text, jsonb) owner to empire_engine;
+revoke all on function engine.dead_letter(bigint, bigint, text, jsonb) from public;
+grant execute on function engine.dead_letter(bigint, bigint, text, jsonb) to empire_worker;
+
 create function engine.rescue_one(p_delivery bigint, p_lost integer) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
@@ -64,7 +100,8 @@ begin
 end
 $$;
 comment on function engine.rescue(integer) is
-'Re-arms expired leases: unsent work is ready again, work that was being sent goes to the settler. Also promotes exits whose lane hangs.';
+'Re-arms expired leases: unsent work is ready again, work that was being sent goes to the settler. Also promotes '
+'exits whose lane hangs.';
 alter function engine.rescue(integer) owner to empire_engine;
 revoke all on function engine.rescue(integer) from public;
 grant execute on function engine.rescue(integer) to empire_worker;
@@ -113,7 +150,8 @@ begin
 end
 $$;
 comment on function engine.promote_exits(bigint []) is
-'Waiting exits go to the urgent lane, and nothing older that they cover may be sent any more. Returns events to be closed. The caller holds the accounts.';
+'Waiting exits go to the urgent lane, and nothing older that they cover may be sent any more. Returns events to '
+'be closed. The caller holds the accounts.';
 alter function engine.promote_exits(bigint []) owner to empire_engine;
 
 create function engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) returns text
@@ -140,7 +178,8 @@ begin
 end
 $$;
 comment on function engine.may_resend(engine.commands, public.deliveries, public.broker_accounts) is
-'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit covers are never sent again.';
+'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit '
+'covers are never sent again.';
 alter function engine.may_resend(engine.commands, public.deliveries, public.broker_accounts) owner to empire_engine;
 
 create function engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) returns setof jsonb
@@ -264,7 +303,8 @@ begin
 end
 $$;
 comment on function engine.conclude(bigint) is
-'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns events to be closed.';
+'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns '
+'events to be closed.';
 alter function engine.conclude(bigint) owner to empire_engine;
 
 create function engine.settle_one(p jsonb, out answer jsonb, out events bigint [])

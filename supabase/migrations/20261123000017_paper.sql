@@ -5,7 +5,8 @@ language sql security definer stable set search_path = '' as $$
   from engine.paper_accounts p join public.broker_accounts a on a.id = p.account_id
   where p.account_id = p_account
 $$;
-comment on function engine.paper_load(uuid) is 'A paper account''s money and book, with the version to save it by; null when there is none.';
+comment on function engine.paper_load(uuid) is
+'A paper account''s money and book, with the version to save it by; null when there is none.';
 alter function engine.paper_load(uuid) owner to empire_engine;
 revoke all on function engine.paper_load(uuid) from public;
 grant execute on function engine.paper_load(uuid) to empire_worker;
@@ -14,7 +15,8 @@ create function engine.paper_answer(p_account uuid, p_client_order_id text) retu
 language sql security definer stable set search_path = '' as $$
   select o.answer from engine.paper_orders o where o.account_id = p_account and o.client_order_id = p_client_order_id
 $$;
-comment on function engine.paper_answer(uuid, text) is 'What the paper broker answered to this client order id; null = it never arrived.';
+comment on function engine.paper_answer(uuid, text) is
+'What the paper broker answered to this client order id; null = it never arrived.';
 alter function engine.paper_answer(uuid, text) owner to empire_engine;
 revoke all on function engine.paper_answer(uuid, text) from public;
 grant execute on function engine.paper_answer(uuid, text) to empire_worker;
@@ -38,7 +40,9 @@ begin
   return jsonb_build_object('saved', true, 'version', v_version);
 end
 $$;
-comment on function engine.paper_save(uuid, bigint, numeric, jsonb, jsonb, jsonb) is 'Replaces a paper book if its version is still the one that was loaded, with the answers given and the executions made.';
+comment on function engine.paper_save(uuid, bigint, numeric, jsonb, jsonb, jsonb) is
+'Replaces a paper book if its version is still the one that was loaded, with the answers given and the executions '
+'made.';
 alter function engine.paper_save(uuid, bigint, numeric, jsonb, jsonb, jsonb) owner to empire_engine;
 revoke all on function engine.paper_save(uuid, bigint, numeric, jsonb, jsonb, jsonb) from public;
 grant execute on function engine.paper_save(uuid, bigint, numeric, jsonb, jsonb, jsonb) to empire_worker;
@@ -47,7 +51,8 @@ create function engine.paper_fills_since(p_account uuid, p_since timestamptz) re
 language sql security definer stable set search_path = '' as $$
   select f.fill from engine.paper_fills f where f.account_id = p_account and f.at >= p_since order by f.id
 $$;
-comment on function engine.paper_fills_since(uuid, timestamptz) is 'The paper broker''s executions since a time, oldest first.';
+comment on function engine.paper_fills_since(uuid, timestamptz) is
+'The paper broker''s executions since a time, oldest first.';
 alter function engine.paper_fills_since(uuid, timestamptz) owner to empire_engine;
 revoke all on function engine.paper_fills_since(uuid, timestamptz) from public;
 grant execute on function engine.paper_fills_since(uuid, timestamptz) to empire_worker;

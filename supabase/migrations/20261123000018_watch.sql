@@ -25,7 +25,8 @@ select q.account_id, q.lane from engine.queue q
 where q.state = 'waiting' and not exists (
   select 1 from engine.queue h where h.account_id = q.account_id and h.lane = q.lane and h.state in ('ready', 'claimed')
 );
-comment on view engine.invariant_no_account_sleeps is 'An account has a waiting row and none ready or claimed: nobody would ever wake it.';
+comment on view engine.invariant_no_account_sleeps is
+'An account has a waiting row and none ready or claimed: nobody would ever wake it.';
 
 create view engine.invariant_order_and_command_agree as
 select o.id, o.status, c.state from public.orders o join engine.commands c on c.order_id = o.id and c.kind in ('place', 'close')
@@ -40,7 +41,8 @@ union all
 select d.id, null, d.status from public.deliveries d
 where d.status in ('queued', 'claimed') and not exists (select 1 from engine.queue q where q.id = d.id)
   and d.id > (select coalesce(max(m.id), 0) - 100000 from public.deliveries m);
-comment on view engine.invariant_queue_and_delivery_agree is 'A finished delivery still stands in the queue, or an unfinished one does not.';
+comment on view engine.invariant_queue_and_delivery_agree is
+'A finished delivery still stands in the queue, or an unfinished one does not.';
 
 create view engine.invariant_done_leaves_nothing_unsent as
 select c.id, c.delivery_id, c.state from engine.commands c

@@ -1,0 +1,92 @@
+-- What users ask for themselves (API, dashboard, CLI, kill switch) enters by the same inbox and queue.
+create function engine.accounts_of_intent(p_user uuid, p jsonb) returns uuid []
+language sql stable set search_path = '' as $$
+  select array_agg(a.id) from public.broker_accounts a
+  where a.user_id = p_user and (
+    exists (
+      select 1 from jsonb_array_elements_text(coalesce(nullif(p -> 'accounts', 'null'), '[]')) n where n = a.id::text
+    ) or exists (
+      select 1 from jsonb_array_elements_text(coalesce(nullif(p #> '{intent,accounts}', 'null'), '[]')) n
+      where n in (a.id::text, a.account_id, a.label)
+    )
+  )
+$$;
+comment on function engine.accounts_of_intent(uuid, jsonb) is
+'The user''s own accounts that an intent names, by id, number or label; null = none.';
+alter function engine.accounts_of_intent(uuid, jsonb) owner to empire_engine;
+
+create function engine.invalid_intent(p_message text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('http', 422, 'error', 'invalid', 'message', p_message)
+$$;
+comment on function engine.invalid_intent(text) is 'The answer to an intent that makes no sense.';
+alter function engine.invalid_intent(text) owner to empire_engine;
+
+create function engine.accept_intent(p jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_user constant uuid := (p ->> 'user_id')::uuid;
+  v_source constant public.event_source := coalesce(p ->> 'source', 'api')::public.event_source;
+  i constant jsonb := p -> 'intent';
+  v_body constant text := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', i)::text;
+  v_sha constant text := encode(sha256(convert_to(v_body, 'UTF8')), 'hex');
+  v_key constant text := 'key:' || (p ->> 'idempotency_key');
+  v_event bigint;
+  v_accounts uuid [];
+  s engine.dedupe;
+begin
+  if jsonb_typeof(i) is distinct from 'object' or octet_length(v_body) > 16384 then
+    return engine.invalid_intent('intent must be an object of at most 16 kB.');
+  elsif not pg_input_is_valid(coalesce(i ->> 'action', 'open'), 'public.action') then
+    return engine.invalid_intent('intent.action is not one we know.');
+  elsif coalesce(i ->> 'side', 'buy') not in ('buy', 'sell') then
+    return engine.invalid_intent('intent.side must be buy or sell.');
+  elsif not pg_input_is_valid(coalesce(i ->> 'dry_run', 'false'), 'boolean') then
+    return engine.invalid_intent('intent.dry_run must be true or false.');
+  end if;
+  v_accounts := engine.accounts_of_intent(v_user, p);
+  if v_accounts is null then
+    return '{"http": 404, "error": "invalid", "message": "None of these accounts is yours."}';
+  end if;
+  v_event := nextval('public.webhook_events_id_seq');
+  if v_key is not null and not engine.take_key(v_user, v_key, v_event, v_sha, interval '24 hours') then
+    select d.* into s from engine.dedupe d where d.endpoint_id = v_user and d.key = v_key;
+    return case when s.body_sha256 <> v_sha then
+      '{"http": 422, "error": "id_reused", "message": "This idempotency key was used before with another intent."}'
+    else jsonb_build_object('http', 202, 'status', 'duplicate', 'event_id', s.event_id, 'deliveries', (
+      select count(*) from public.deliveries d where d.event_id = s.event_id
+    )) end;
+  end if;
+  perform engine.store_intent(v_event, v_user, v_source, v_body, v_accounts);
+  return jsonb_build_object(
+    'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts)
+  );
+end
+$$;
+comment on function engine.accept_intent(jsonb) is
+'An intent of a user (API, dashboard, CLI) into the same inbox and queue. The caller has proved who the user is.';
+alter function engine.accept_intent(jsonb) owner to empire_engine;
+revoke all on function engine.accept_intent(jsonb) from public;
+grant execute on function engine.accept_intent(jsonb) to postgres;
+
+create function engine.store_intent(
+  p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid []
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+  i constant jsonb := p_body::jsonb -> 'intent';
+  v_action constant public.action := coalesce(i ->> 'action', 'open')::public.action;
+  v_dry constant boolean := coalesce((i ->> 'dry_run')::boolean, false);
+begin
+  insert into public.webhook_events (id, user_id, source, body, payload, status, dry_run, open_deliveries)
+  overriding system value values (
+    p_event, p_user, p_source, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
+  );
+  perform engine.enqueue(p_event, p_accounts, p_source, v_action, i ->> 'symbol', (i ->> 'side')::public.side,
+    i ->> 'tag', null, true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
+    v_dry, i ->> 'order_id');
+end
+$$;
+comment on function engine.store_intent(bigint, uuid, public.event_source, text, uuid []) is
+'Inbox, deliveries and queue of an intent.';
+alter function engine.store_intent(bigint, uuid, public.event_source, text, uuid []) owner to empire_engine;
