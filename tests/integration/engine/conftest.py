@@ -12,7 +12,7 @@ from tests.support.clusters import Database
 
 @pytest.fixture
 async def road(database: Database) -> AsyncIterator[Road]:
-    """Connected as superuser, worker and edge; nothing that must never be is there at the end."""
+    """Connected as superuser, worker and edge."""
     connected = await Road.on(database)
     yield connected
     await connected.close()
