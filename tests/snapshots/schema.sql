@@ -1219,7 +1219,7 @@ CREATE FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limi
     SET enable_seqscan TO 'off'
     AS $$
 declare
-  v_token constant bigint := nextval('engine.lease_token');
+  v_token constant bigint := engine.new_token();
   v_ids bigint [];
 begin
   -- Losing a claim in a crash of the database is harmless: the row is ready again and nothing was written under it.
@@ -1251,7 +1251,7 @@ CREATE FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_limit i
     SET enable_seqscan TO 'off'
     AS $$
 declare
-  v_checker constant bigint := nextval('engine.lease_token');
+  v_checker constant bigint := engine.new_token();
 begin
   perform set_config('synchronous_commit', 'off', true);
   return query
@@ -2863,6 +2863,27 @@ ALTER FUNCTION engine.move_positions(p_fills bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.move_positions(p_fills bigint[]) IS 'Adds new fills to the positions they name, opening or closing rows.';
+
+--
+-- Name: new_token(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.new_token() RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  -- The clock, not a sequence: claims commit asynchronously, and a crash can take an unlogged sequence value back, so that
+  -- two holders of one delivery would have the same token.
+  select floor(extract(epoch from clock_timestamp()) * 1000000)::bigint
+$$;
+
+ALTER FUNCTION engine.new_token() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION new_token(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.new_token() IS 'A fencing token: microseconds since 1970. A later claim of a delivery has a higher one; an older can neither send nor record.';
 
 --
 -- Name: news_of(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7722,25 +7743,6 @@ ALTER VIEW engine.invariant_sent_has_an_outcome OWNER TO postgres;
 COMMENT ON VIEW engine.invariant_sent_has_an_outcome IS 'A command was sent long ago and has no outcome.';
 
 --
--- Name: lease_token; Type: SEQUENCE; Schema: engine; Owner: postgres
---
-
-CREATE SEQUENCE engine.lease_token
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE engine.lease_token OWNER TO postgres;
-
---
--- Name: SEQUENCE lease_token; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON SEQUENCE engine.lease_token IS 'Fencing tokens: a later claim has a higher one; an older one can neither send nor record.';
-
---
 -- Name: outbox; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -10519,6 +10521,12 @@ REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries,
 REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION new_token(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.new_token() FROM PUBLIC;
+
+--
 -- Name: FUNCTION news_of(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11603,12 +11611,6 @@ GRANT SELECT ON TABLE engine.invariant_queue_and_delivery_agree TO empire_engine
 --
 
 GRANT SELECT ON TABLE engine.invariant_sent_has_an_outcome TO empire_engine;
-
---
--- Name: SEQUENCE lease_token; Type: ACL; Schema: engine; Owner: postgres
---
-
-GRANT USAGE ON SEQUENCE engine.lease_token TO empire_engine;
 
 --
 -- Name: TABLE outbox; Type: ACL; Schema: engine; Owner: postgres
