@@ -51,8 +51,9 @@ async def test_close_follows_open(database: Database, connection: asyncpg.Connec
     trader = await new_trader(database, connection)
     with worker(database):
         opened = await trader.alert(**BUY)
-        closed = await trader.alert(action="close", symbol="EURUSD", ref_price=1.101)
+        # A close supersedes an entry that still waits, and rightly so: here the entry is done first.
         assert (await trader.delivery(opened))["outcome"] == "executed"
+        closed = await trader.alert(action="close", symbol="EURUSD", ref_price=1.101)
         assert (await trader.delivery(closed))["outcome"] == "executed"
     assert [row["closed_at"] is not None for row in await trader.rows("positions")] == [True]
     assert [row["realised"] for row in await trader.rows("fills")] == [D(0), D(10)]
