@@ -58,7 +58,7 @@ async def paper_venue(found: Installation) -> AsyncIterator[PaperVenue]:
             yield PaperVenue(http)
     finally:
         if process.returncode is None:
-            process.terminate()
+            process.kill()  # it keeps nothing, and may still hold an answer back
         await process.wait()
 
 
