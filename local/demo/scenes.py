@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -200,7 +201,10 @@ async def a_reverse(stage: Stage) -> list[str]:
         .eq("root", "MNQ")
         .is_("closed_at", "null")
     )
-    expect([(row["side"], float(row["qty"])) for row in open_now] == [("sell", 2.0)], f"left with {open_now}")
+    expect(
+        [(row["side"], Decimal(row["qty"])) for row in open_now] == [("sell", Decimal(2))],
+        f"left: {open_now}",
+    )
     legs = " then ".join(f"{order['kind']} {order['side']} {order['qty']}" for order in road.orders)
     return [f"reverse: {legs} -> {open_now[0]['side']} {open_now[0]['qty']} {open_now[0]['symbol']}"]
 
