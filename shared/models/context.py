@@ -75,6 +75,14 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolWord:
+    """The trader's own word for the alert's symbol on this account (symbol_map). `pip_size` None = not said."""
+
+    venue_symbol: str
+    pip_size: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RiskContext:
     """One account at one moment. `now` is the database's clock at the claim.
 
@@ -83,7 +91,8 @@ class RiskContext:
     outcome is unknown. `rates` maps a currency to the account currency (1 unit = rate), each fresh <= 60 s.
     `usd_rate` is account currency per US dollar. `tag_qty` (netting) is the signed quantity which fills with the
     signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `day` is None when
-    the start of the day is not known: with a daily loss limit set, entries are denied.
+    the start of the day is not known: with a daily loss limit set, entries are denied. `word` is what the trader
+    says the alert's symbol means here; `instrument` was looked for by it.
     """
 
     now: datetime
@@ -103,3 +112,4 @@ class RiskContext:
     usd_rate: Decimal | None = None
     tag_qty: Decimal | None = None
     day: DayLoss | None = None
+    word: SymbolWord | None = None

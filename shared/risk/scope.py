@@ -126,7 +126,8 @@ def _same_symbol(symbol: str, root: str, signal: Signal, ctx: RiskContext) -> bo
     if signal.symbol is None:
         return True
     # The instrument could not be resolved. An exit still finds its position by the name.
-    ticker = _CONTINUOUS.sub("", signal.symbol.rsplit(":", 1)[-1].upper())
+    said = ctx.word.venue_symbol if ctx.word is not None else signal.symbol
+    ticker = _CONTINUOUS.sub("", said.rsplit(":", 1)[-1].upper())
     return ticker in (symbol.upper(), root.upper())
 
 

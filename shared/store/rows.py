@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Raw
 
 from shared.models.command import Leg
-from shared.models.context import Counters, EndpointRules, Limits
+from shared.models.context import Counters, EndpointRules, Limits, SymbolWord
 from shared.models.enums import (
     Action,
     Broker,
@@ -159,6 +159,7 @@ class Claimed:
     orders: tuple[WorkingOrder, ...] = ()
     unresolved: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
+    word: SymbolWord | None = None
 
 
 @dataclass(frozen=True, slots=True)

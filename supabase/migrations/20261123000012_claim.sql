@@ -78,8 +78,30 @@ comment on function engine.account_json(public.broker_accounts, public.broker_co
 'An account as workers see it.';
 alter function engine.account_json(public.broker_accounts, public.broker_connections) owner to empire_engine;
 
+create function engine.words_for(p_deliveries bigint []) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_object_agg(w.id, w.word) from (
+    select distinct on (d.id) d.id, jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) as word
+    from public.deliveries d
+    join public.symbol_map m on m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id)
+    where d.id = any (p_deliveries) and (
+      upper(m.tv_symbol) = upper(d.symbol)
+      -- A word without an exchange is meant for all of them.
+      or upper(m.tv_symbol) = upper(substr(d.symbol, strpos(d.symbol, ':') + 1))
+    )
+    order by d.id, m.account_id nulls last, strpos(m.tv_symbol, ':') desc
+  ) w
+$$;
+comment on function engine.words_for(bigint []) is
+'By delivery the trader''s own word for its symbol, where symbol_map has one: the account''s before the user''s, one '
+'with the exchange before one without. Null = none has any.';
+alter function engine.words_for(bigint []) owner to empire_engine;
+
 create function engine.contexts(p_deliveries bigint [], p_token bigint) returns setof jsonb
 language plpgsql stable set search_path = '' as $$
+declare
+  -- Once a batch, not once a delivery: nearly nobody has a word of his own.
+  v_words constant jsonb := engine.words_for(p_deliveries);
 begin
   return query
     select jsonb_build_object(
@@ -99,7 +121,7 @@ begin
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
       ) end,
-      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted, 'word', v_words -> d.id::text,
       'limits', to_jsonb(l) - 'account_id', 'defaults', to_jsonb(f) - 'account_id',
       'positions', (
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p

@@ -1395,6 +1395,9 @@ CREATE FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) RETURNS S
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  -- Once a batch, not once a delivery: nearly nobody has a word of his own.
+  v_words constant jsonb := engine.words_for(p_deliveries);
 begin
   return query
     select jsonb_build_object(
@@ -1414,7 +1417,7 @@ begin
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
       ) end,
-      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted, 'word', v_words -> d.id::text,
       'limits', to_jsonb(l) - 'account_id', 'defaults', to_jsonb(f) - 'account_id',
       'positions', (
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
@@ -4642,6 +4645,35 @@ ALTER FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side t
 --
 
 COMMENT ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) IS 'Side and quantity of a close that leaves them to the venue, as far as we know the position.';
+
+--
+-- Name: words_for(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.words_for(p_deliveries bigint[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_object_agg(w.id, w.word) from (
+    select distinct on (d.id) d.id, jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) as word
+    from public.deliveries d
+    join public.symbol_map m on m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id)
+    where d.id = any (p_deliveries) and (
+      upper(m.tv_symbol) = upper(d.symbol)
+      -- A word without an exchange is meant for all of them.
+      or upper(m.tv_symbol) = upper(substr(d.symbol, strpos(d.symbol, ':') + 1))
+    )
+    order by d.id, m.account_id nulls last, strpos(m.tv_symbol, ':') desc
+  ) w
+$$;
+
+ALTER FUNCTION engine.words_for(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION words_for(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.words_for(p_deliveries bigint[]) IS 'By delivery the trader''s own word for its symbol, where symbol_map has one: the account''s before the user''s, one with the exchange before one without. Null = none has any.';
 
 --
 -- Name: worker_seen(text, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10834,6 +10866,12 @@ REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) FROM PUBLIC;
+
+--
+-- Name: FUNCTION words_for(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.words_for(p_deliveries bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION worker_seen(p_worker text, p_kind text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine

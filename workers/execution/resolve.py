@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from shared.brokers.port import Broker, ReadFailed
-from shared.models.context import EndpointRules, RiskContext, TradingDefaults
+from shared.models.context import EndpointRules, RiskContext, SymbolWord, TradingDefaults
 from shared.models.enums import Action, Freshness, QtyMode, StopMode
 from shared.models.market import Instrument, Quote
 from shared.models.signal import Signal, StopSpec
@@ -41,7 +41,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     unread: list[str] = []
     instrument = quote = snapshot = None
     if signal.symbol is not None:
-        instrument = await _read(broker.instrument(signal.symbol), unread)
+        instrument = await _read(_instrument(broker, signal.symbol, claimed.word), unread)
     if instrument is not None:
         quote = await _read(broker.quote(instrument, signal.ref_price), unread)
     must_read = _must_read(claimed, signal, account)
@@ -65,8 +65,17 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         trading_halted=claimed.trading_halted,
         rates=rates,
         usd_rate=rates.get("USD"),
+        word=claimed.word,
     )
     return Resolved(context, snapshot, "; ".join(unread) or None)
+
+
+async def _instrument(broker: Broker, symbol: str, word: SymbolWord | None) -> Instrument | None:
+    """What the symbol means here. The trader's own word decides before anything is guessed."""
+    if word is None:
+        return await broker.instrument(symbol)
+    found = await broker.instrument(word.venue_symbol)
+    return found if found is None or word.pip_size is None else replace(found, pip_size=word.pip_size)
 
 
 async def _read(reading: Awaitable[T], unread: list[str]) -> T | None:

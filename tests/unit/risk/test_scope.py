@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.models.context import SymbolWord
 from shared.models.enums import Action, CommandKind, OnOpposite, OrderType, Scope
 from shared.models.reasons import Reason
 from shared.risk.actions import plan
@@ -150,3 +151,10 @@ def test_orders_without_a_brokers_id_are_told() -> None:
     assert isinstance(answer, Plan)
     assert [leg.kind for leg in answer.legs] == [CommandKind.CLOSE]
     assert "cannot be canceled" in answer.notes[0].text
+
+
+def test_unread_instrument_is_found_by_the_traders_word() -> None:
+    """An exit whose instrument cannot be read finds its position under the trader's own word for it."""
+    gold = position(BUY, symbol="GOLD")
+    ctx = context(HEDGING, positions=(gold,), instrument=None, word=SymbolWord("GOLD"))
+    assert closed(plan(signal(Action.CLOSE, symbol="TVC:XAUUSD"), ctx)) == ["p1"]

@@ -1,0 +1,58 @@
+"""Symbols on the road: what an alert calls something, and what is traded for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal as D
+
+import asyncpg
+import pytest
+
+from tests.support.clusters import Database
+from tests.support.trading import new_trader, worker
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """The operator's connection to the test's own database."""
+    opened = await database.connect("supabase_admin")
+    yield opened
+    await opened.close()
+
+
+async def test_own_word_and_pip_are_traded(database: Database, connection: asyncpg.Connection) -> None:
+    """A symbol the trader translated is traded under his word, with his pip; the trace says so."""
+    trader = await new_trader(database, connection)
+    await connection.execute(
+        "insert into public.symbol_map (user_id, account_id, tv_symbol, venue_symbol, pip_size)"
+        " values ($1, $2, 'MYGOLD', 'XAUUSD', 0.1)",
+        *(trader.user, trader.account),
+    )
+    buy = {
+        "action": "open",
+        "side": "buy",
+        "symbol": "FEED:MYGOLD",
+        "qty_mode": "lots",
+        "qty": 0.1,
+        "ref_price": 2400,
+    }
+    with worker(database):
+        done = await trader.delivery(await trader.alert(**buy, sl={"mode": "pips", "value": 50}))
+        assert done["outcome"] == "executed", done
+        closed = await trader.delivery(
+            await trader.alert(action="close", symbol="FEED:MYGOLD", ref_price=2400)
+        )
+    (resolved,) = [step["detail"] for step in done["trace"] if step["stage"] == "resolve"]
+    assert (resolved["symbol_map"], resolved["pip_size"], resolved["symbol"]) == (
+        "XAUUSD",
+        D("0.1"),
+        "XAUUSD",
+    )
+    opening, _ = await trader.rows("orders")
+    assert (opening["symbol"], opening["tv_symbol"], opening["stop_loss"]) == (
+        "XAUUSD",
+        "FEED:MYGOLD",
+        D(2395),
+    )
+    assert closed["outcome"] == "executed", closed
+    assert await trader.invariants() == {}
