@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import TypeVar
 
 from shared import clock
+from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.tradelocker.catalogue import Catalogue
 from shared.brokers.tradelocker.client import Client, Timing
-from shared.brokers.tradelocker.errors import TradeLockerError
 from shared.brokers.tradelocker.memory import Memory
-from shared.brokers.tradelocker.rows import OrderRow, PositionRow, UnreadableError
+from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.brokers.tradelocker.views import Lens
 from shared.models.enums import Side
 from shared.models.trading import Account
@@ -77,7 +77,7 @@ class Desk:
         while True:
             try:
                 found = await look()
-            except (TradeLockerError, UnreadableError):
+            except (BrokerError, UnreadableError):
                 found = None
             if found is not None or clock.monotonic() >= by:
                 return found
@@ -95,7 +95,7 @@ class Desk:
             instrument = await self.catalogue.instrument(listing)
             quoted = instrument.quote_currency if instrument else ""
             rate = await self.catalogue.rate(quoted, self.account.currency) if instrument else None
-        except (TradeLockerError, UnreadableError):
+        except (BrokerError, UnreadableError):
             return Decimal(0)
         if instrument is None or rate is None:
             return Decimal(0)

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import TypeVar
 
 from shared import clock
+from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Capabilities, ReadFailed, Sent
 from shared.brokers.tradelocker.account import Desk
-from shared.brokers.tradelocker.errors import TradeLockerError
-from shared.brokers.tradelocker.rows import OrderRow, UnreadableError
+from shared.brokers.tradelocker.rows import OrderRow
 from shared.brokers.tradelocker.sending import Sender
 from shared.brokers.tradelocker.settling import Settler
 from shared.brokers.tradelocker.views import guarded
@@ -129,5 +129,5 @@ async def _reading(read: Callable[[], Awaitable[T]]) -> T:
     """A read of the port: whatever goes wrong is ReadFailed."""
     try:
         return await read()
-    except (TradeLockerError, UnreadableError) as error:
+    except (BrokerError, UnreadableError) as error:
         raise ReadFailed(str(error)) from error

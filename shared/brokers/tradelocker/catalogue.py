@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 
 from shared import clock
 from shared.brokers import symbols
+from shared.brokers.errors import Refused
 from shared.brokers.symbols import Ambiguous, SymbolAmbiguousError
 from shared.brokers.tradelocker import parse
 from shared.brokers.tradelocker.client import Client
-from shared.brokers.tradelocker.errors import Refused
 from shared.brokers.tradelocker.parse import Listing
 from shared.models.market import Instrument, Quote
 
@@ -61,7 +61,7 @@ class Names:
 
 
 class Catalogue:
-    """Instruments of one account. Raises TradeLockerError, UnreadableError and SymbolAmbiguousError."""
+    """Instruments of one account. Raises BrokerError, UnreadableError and SymbolAmbiguousError."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

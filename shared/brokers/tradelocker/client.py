@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 import httpx
 
 from shared import clock
+from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Silent, Throttled, UnreadableError
+from shared.brokers.keeper import Keeper
+from shared.brokers.pacing import Pace
+from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.tradelocker import parse, rows
-from shared.brokers.tradelocker.errors import LoggedOut, NotSent, Silent, Throttled, TradeLockerError
-from shared.brokers.tradelocker.http import Ask, exchange, payload, unwrapped
-from shared.brokers.tradelocker.login import Keeper
-from shared.brokers.tradelocker.pace import Pace
-from shared.brokers.tradelocker.rows import Config, OrderRow, PositionRow, UnreadableError
+from shared.brokers.tradelocker.http import PREFIX, unwrapped
+from shared.brokers.tradelocker.rows import Config, OrderRow, PositionRow
 
 T = TypeVar("T")
 READ_TRIES = 3
@@ -42,8 +43,10 @@ class Timing:
 class Connection:
     """One login and the HTTP client it uses; shared by the accounts of the login."""
 
-    def __init__(self, http: httpx.AsyncClient, keeper: Keeper, timing: Timing) -> None:
-        self._http, self._keeper, self.timing = http, keeper, timing
+    def __init__(
+        self, http: httpx.AsyncClient, keeper: Keeper, key_header: Mapping[str, str], timing: Timing
+    ) -> None:
+        self._http, self._keeper, self._key_header, self.timing = http, keeper, key_header, timing
 
     async def accounts(self) -> list[parse.AccountEntry]:
         """The accounts of this login."""
@@ -63,8 +66,8 @@ class Connection:
         if by is not None and clock.monotonic() > by:
             # Whoever asked may have been given up on: what is sent now could come as a second one.
             raise NotSent("it took too long to get ready to send it")
-        sent = {"Authorization": f"Bearer {token}", **self._keeper.key_header(), **headers}
-        return payload(await exchange(self._http, ask, sent, self.timing.request_timeout))
+        sent = {"Authorization": f"Bearer {token}", **self._key_header, **headers}
+        return payload(await exchange(self._http, ask, sent, self.timing.request_timeout, PREFIX))
 
     async def close(self) -> None:
         """End what runs in the background. The HTTP client belongs to whoever opened it."""
@@ -80,7 +83,7 @@ class Client:
         self._headers = {"accNum": acc_num}
         self._config: tuple[float, Config] | None = None
 
-    # Reads: raise TradeLockerError or UnreadableError.
+    # Reads: raise BrokerError or UnreadableError.
 
     async def config(self, *, again: bool = False) -> Config:
         """Columns and limits, kept for an hour; `again` asks the broker whatever we have."""
@@ -140,7 +143,7 @@ class Client:
         ask = Ask("GET", f"{self._account_path}/positions", "GET_POSITIONS")
         return await self._rows(ask, lambda layout, d: rows.positions(layout, d["positions"]))
 
-    # Writes: sent once, and not after `by` (monotonic). Raise TradeLockerError.
+    # Writes: sent once, and not after `by` (monotonic). Raise BrokerError.
 
     async def place(self, body: Mapping[str, Any], by: float) -> str:
         """Place an order; its id. Taken, not filled."""
@@ -195,7 +198,7 @@ class Client:
                     raise
                 await asyncio.sleep(self._pause(ask, error))
 
-    def _pause(self, ask: Ask, error: TradeLockerError) -> float:
+    def _pause(self, ask: Ask, error: BrokerError) -> float:
         if not isinstance(error, Throttled):
             return random.uniform(0.05, 0.3)  # noqa: S311  so that many do not come back at once
         pause = error.retry_after_s if error.retry_after_s is not None else 1.0

@@ -8,6 +8,9 @@ from decimal import Decimal
 
 import httpx
 
+from shared.brokers.errors import BrokerError, UnreadableError
+from shared.brokers.keeper import Keeper
+from shared.brokers.pacing import Pace
 from shared.brokers.port import Broker, Capabilities, ReadFailed
 from shared.brokers.session import Login, MemorySessions, OpenLogin, Sessions
 from shared.brokers.tradelocker import parse, wording
@@ -15,11 +18,8 @@ from shared.brokers.tradelocker.account import Desk, Patience
 from shared.brokers.tradelocker.broker import TradeLockerBroker
 from shared.brokers.tradelocker.catalogue import Catalogue
 from shared.brokers.tradelocker.client import Client, Connection, Timing
-from shared.brokers.tradelocker.errors import TradeLockerError
-from shared.brokers.tradelocker.login import Keeper
-from shared.brokers.tradelocker.pace import Pace
+from shared.brokers.tradelocker.login import JwtDoor
 from shared.brokers.tradelocker.parse import AccountEntry
-from shared.brokers.tradelocker.rows import UnreadableError
 from shared.models.trading import Account
 
 OpenHttp = Callable[[str, float], httpx.AsyncClient]
@@ -48,14 +48,14 @@ class TradeLocker:
         try:
             connection = await self._connection(account)
             return await self._broker(account, connection)
-        except (TradeLockerError, UnreadableError) as error:
+        except (BrokerError, UnreadableError) as error:
             raise ReadFailed(str(error)) from error
 
     async def accounts(self, account: Account) -> list[AccountEntry]:
         """The accounts that the login of a connection has; for connecting it. Raises ReadFailed."""
         try:
             return await (await self._connection(account)).accounts()
-        except (TradeLockerError, UnreadableError) as error:
+        except (BrokerError, UnreadableError) as error:
             raise ReadFailed(str(error)) from error
 
     async def close(self) -> None:
@@ -81,8 +81,9 @@ class TradeLocker:
     async def _open(self, account: Account) -> Connection:
         login = await self._open_login(account)
         http = self._http(login)
-        keeper = Keeper(http, login, account.connection_id, self._sessions, self._timing.request_timeout)
-        return Connection(http, keeper, self._timing)
+        door = JwtDoor(http, login, self._timing.request_timeout)
+        keeper = Keeper(door, account.connection_id, self._sessions)
+        return Connection(http, keeper, door.key_header(), self._timing)
 
     def _http(self, login: Login) -> httpx.AsyncClient:
         if login.base_url not in self._https:

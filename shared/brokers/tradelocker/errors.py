@@ -1,48 +1,13 @@
-"""What can go wrong between us and TradeLocker, and what it means.
-
-TradeLockerError
-├── NotSent        provably nothing left: no connection, or our turn did not come in time
-├── Silent         it may have it: timeout, cut connection, 5xx, an answer that cannot be read
-└── Refused        it said no, and nothing was done
-    ├── LoggedOut  401: the token is not good (any more)
-    └── Throttled  429, as JSON or as the plain text of the network in front of it
-"""
+"""What TradeLocker's refusals mean: its sentences as our closed reasons."""
 
 from __future__ import annotations
 
 import re
 
+from shared.brokers import errors
+from shared.brokers.errors import BrokerError
 from shared.models.outcome import Rejected, Unknown
 from shared.models.reasons import Reason
-
-
-class TradeLockerError(Exception):
-    """TradeLocker did not do, or did not tell, what it was asked."""
-
-
-class NotSent(TradeLockerError):
-    """Not one byte of the request left."""
-
-
-class Silent(TradeLockerError):
-    """The request may have been done."""
-
-
-class Refused(TradeLockerError):
-    """It said no: `text` in its own words, `status` of the HTTP answer (usually 200, with `s` = error)."""
-
-    def __init__(self, status: int, text: str, retry_after_s: float | None = None) -> None:
-        super().__init__(text)
-        self.status, self.text, self.retry_after_s = status, text, retry_after_s
-
-
-class LoggedOut(Refused):
-    """The session is over."""
-
-
-class Throttled(Refused):
-    """Too many requests."""
-
 
 _REASONS: tuple[tuple[str, Reason], ...] = (
     (r"trading out of session is forbidden", Reason.MARKET_CLOSED),
@@ -81,10 +46,6 @@ def reason_for(text: str, status: int = 200) -> Reason:
     return _BY_STATUS.get(status, Reason.BROKER_REJECTED)
 
 
-def outcome_of(error: TradeLockerError) -> Rejected | Unknown:
+def outcome_of(error: BrokerError) -> Rejected | Unknown:
     """A write that failed this way: refused or unsent for certain, or not known."""
-    if isinstance(error, Refused):
-        return Rejected(reason_for(error.text, error.status), error.text[:500])
-    if isinstance(error, NotSent):
-        return Rejected(Reason.BROKER_UNREACHABLE, str(error)[:500])
-    return Unknown(str(error)[:500])
+    return errors.outcome_of(error, lambda refused: reason_for(refused.text, refused.status))

@@ -12,8 +12,9 @@ from typing import Any
 
 from shared import codec
 from shared.brokers import symbols
+from shared.brokers.errors import UnreadableError
 from shared.brokers.session import Session
-from shared.brokers.tradelocker.rows import UnreadableError, identifier, number, number_or_none, reading
+from shared.brokers.tradelocker.rows import identifier, number, number_or_none, reading
 from shared.models.market import Instrument, InstrumentKind, Quote
 
 NO_MAXIMUM = Decimal(10) ** 9
@@ -69,12 +70,12 @@ class Claims:
     subject: str
 
 
-def session(data: Any, version: int) -> Session:
+def session(data: Any) -> Session:
     """The answer of a login or a refresh."""
 
     def read() -> Session:
         access, refresh = str(data["accessToken"]), str(data["refreshToken"])
-        return Session(access, refresh, claims(access).expires_at, version)
+        return Session(access, refresh, claims(access).expires_at)
 
     return reading("tokens", read)
 

@@ -12,14 +12,11 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
+from shared.brokers.errors import UnreadableError
 from shared.models.enums import OrderStatus, OrderType, Side
 
 T = TypeVar("T")
 Cells = Mapping[str, Any]
-
-
-class UnreadableError(Exception):
-    """An answer does not have the shape it must have; the message names the place."""
 
 
 @dataclass(frozen=True, slots=True)

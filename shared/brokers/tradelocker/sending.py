@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import TypeVar
 
 from shared import clock, log
+from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker import wording
 from shared.brokers.tradelocker.account import SKEW, Desk
-from shared.brokers.tradelocker.errors import NotSent, Refused, TradeLockerError, outcome_of, reason_for
+from shared.brokers.tradelocker.errors import outcome_of, reason_for
 from shared.brokers.tradelocker.parse import Listing
-from shared.brokers.tradelocker.rows import OrderRow, PositionRow, UnreadableError
+from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.brokers.tradelocker.views import closings
 from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType
@@ -44,7 +45,7 @@ class Sender:
         }
         try:
             return await does[command.leg.kind](command, by)
-        except TradeLockerError as error:
+        except BrokerError as error:
             return outcome_of(error)
 
     # Entries.
@@ -247,7 +248,7 @@ class Sender:
                 again = clock.monotonic() + self._desk.timing.send_within
                 await self._desk.client.modify_position(position_id, body, again)
                 position = await self._levels_seen(position_id, wanted)
-        except TradeLockerError as error:
+        except BrokerError as error:
             return outcome_of(error)
         if position is None:
             return Unknown("the broker took stop and target, and its lists do not show them")
@@ -269,7 +270,7 @@ class Sender:
         """The instrument of a leg. NotSent when the list cannot be read: nothing has left yet."""
         try:
             found = (await self._desk.catalogue.names()).find(leg.venue_symbol)
-        except (TradeLockerError, UnreadableError) as error:
+        except (BrokerError, UnreadableError) as error:
             raise NotSent(f"the instrument list could not be read: {error}") from error
         if found is None or found.trade_route is None:
             raise Refused(400, f"{{tradableInstrumentId=[{leg.venue_symbol} is not tradable here]}}")
@@ -283,7 +284,7 @@ async def _or(certain: T, telling: Awaitable[T]) -> T:
     """What the lists tell about a command that was taken; else what is certain without them."""
     try:
         return await telling
-    except (TradeLockerError, UnreadableError) as error:
+    except (BrokerError, UnreadableError) as error:
         _log.info("taken, and what it did could not be read", error=str(error))
         return certain
 

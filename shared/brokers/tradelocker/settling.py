@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared import clock
+from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker.account import SKEW, Desk
-from shared.brokers.tradelocker.errors import TradeLockerError
-from shared.brokers.tradelocker.rows import OrderRow, PositionRow, UnreadableError
+from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.brokers.tradelocker.sending import Sender
 from shared.brokers.tradelocker.views import guarded, looks_like
 from shared.models.enums import CommandKind, OrderStatus
@@ -34,7 +34,7 @@ class Settler:
         }
         try:
             return await asks[command.leg.kind](command)
-        except (TradeLockerError, UnreadableError) as error:
+        except (BrokerError, UnreadableError) as error:
             return CannotTell(str(error))
 
     async def _placed(self, command: Sent) -> Lookup:

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from shared import codec
+from shared.brokers import rest
+from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Refused, Silent, Throttled
 from shared.brokers.tradelocker import errors, http, parse, rows
 from shared.models.enums import OrderStatus, OrderType, Side
 from shared.models.market import InstrumentKind
@@ -110,7 +112,7 @@ def test_an_accepted_order() -> None:
 )
 def test_every_sentence_has_our_word(case: Any) -> None:
     """200 with `s` = error is a refusal, and each recorded sentence has its closed reason."""
-    with pytest.raises(errors.Refused) as refused:
+    with pytest.raises(Refused) as refused:
         http.unwrapped(case["answer"])
     outcome = errors.outcome_of(refused.value)
     assert isinstance(outcome, Rejected)
@@ -132,8 +134,8 @@ def test_every_sentence_has_our_word(case: Any) -> None:
 )
 def test_a_4xx_is_a_refusal(status: int, body: str, reason: Reason) -> None:
     """4xx: nothing was done, whatever the body looks like."""
-    with pytest.raises(errors.Refused) as refused:
-        http.payload(httpx.Response(status, text=body))
+    with pytest.raises(Refused) as refused:
+        rest.payload(httpx.Response(status, text=body))
     outcome = errors.outcome_of(refused.value)
     assert isinstance(outcome, Rejected)
     assert outcome.reason is reason
@@ -145,34 +147,34 @@ def test_a_4xx_is_a_refusal(status: int, body: str, reason: Reason) -> None:
 )
 def test_what_says_nothing_is_a_doubt(status: int, body: str) -> None:
     """5xx, redirects and answers that cannot be read: it may have been done."""
-    with pytest.raises(errors.Silent) as silent:
-        http.payload(httpx.Response(status, text=body))
+    with pytest.raises(Silent) as silent:
+        rest.payload(httpx.Response(status, text=body))
     assert isinstance(errors.outcome_of(silent.value), Unknown)
 
 
 @pytest.mark.parametrize("answer", [{}, {"d": {}}, [], "ok", {"s": "maybe"}])
 def test_an_envelope_without_a_verdict_is_a_doubt(answer: Any) -> None:
     """Only `s` = ok is a yes."""
-    with pytest.raises(errors.Silent):
+    with pytest.raises(Silent):
         http.unwrapped(answer)
 
 
 def test_an_empty_answer_means_done() -> None:
     """204, or 200 without a body, is how changes are often answered."""
-    assert http.unwrapped(http.payload(httpx.Response(204))) is None
-    assert http.unwrapped(http.payload(httpx.Response(200, text=""))) is None
+    assert http.unwrapped(rest.payload(httpx.Response(204))) is None
+    assert http.unwrapped(rest.payload(httpx.Response(200, text=""))) is None
 
 
 def test_every_error_has_an_outcome() -> None:
     """No kind of error is forgotten: refused and unsent are Rejected, silence is Unknown."""
     kinds = {
-        errors.NotSent("x"): Reason.BROKER_UNREACHABLE,
-        errors.Refused(200, "no"): Reason.BROKER_REJECTED,
-        errors.LoggedOut(401, "no"): Reason.NOT_AUTHORIZED,
-        errors.Throttled(429, "no"): Reason.BROKER_BUSY,
-        errors.Silent("x"): None,
+        NotSent("x"): Reason.BROKER_UNREACHABLE,
+        Refused(200, "no"): Reason.BROKER_REJECTED,
+        LoggedOut(401, "no"): Reason.NOT_AUTHORIZED,
+        Throttled(429, "no"): Reason.BROKER_BUSY,
+        Silent("x"): None,
     }
-    assert {type(each) for each in kinds} == _all_kinds(errors.TradeLockerError)
+    assert {type(each) for each in kinds} == _all_kinds(BrokerError)
     for error, reason in kinds.items():
         outcome = errors.outcome_of(error)
         assert outcome.reason is reason if isinstance(outcome, Rejected) else reason is None

@@ -15,6 +15,7 @@ from local.venues.tradelocker import wire
 from local.venues.tradelocker.desk import Desk, Listing
 from local.venues.trading import Holding, Order, State
 from shared import codec
+from shared.brokers.errors import UnreadableError
 from shared.brokers.tradelocker import parse, rows
 from shared.models.enums import OrderStatus, OrderType, Side
 
@@ -135,7 +136,7 @@ def test_an_instrument_survives_the_wire(spec: object) -> None:
 )
 def test_a_row_that_does_not_fit_is_not_read(row: list[str | None]) -> None:
     """A row of another shape than the columns say is an error, never a guess."""
-    with pytest.raises(rows.UnreadableError):
+    with pytest.raises(UnreadableError):
         rows.orders(sent_over(wire_config.Layout()), "ordersConfig", [row])
 
 

@@ -14,9 +14,10 @@ from aiohttp import web
 
 from local.venues.tradelocker.tokens import Tokens
 from shared import clock, codec
+from shared.brokers.errors import LoggedOut, NotSent
+from shared.brokers.keeper import Keeper
 from shared.brokers.session import Login, MemorySessions
-from shared.brokers.tradelocker.errors import LoggedOut, NotSent
-from shared.brokers.tradelocker.login import Keeper
+from shared.brokers.tradelocker.login import JwtDoor
 from shared.brokers.transport import open_http
 
 PASSWORD = "correct horse"
@@ -75,7 +76,7 @@ async def http(door: Door) -> AsyncIterator[httpx.AsyncClient]:
 
 def keeper(door: Door, http: httpx.AsyncClient, sessions: MemorySessions, secret: str = PASSWORD) -> Keeper:
     """One worker's keeper of the login."""
-    return Keeper(http, Login(door.url, "sim", "joe", secret), "connection", sessions, 2.0)
+    return Keeper(JwtDoor(http, Login(door.url, "sim", "joe", secret), 2.0), "connection", sessions)
 
 
 async def test_one_login_for_many(door: Door, http: httpx.AsyncClient) -> None:

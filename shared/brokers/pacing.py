@@ -1,4 +1,4 @@
-"""Our turn: never more requests than `/trade/config` allows in any window, by account and kind."""
+"""Our turn: never more requests than the broker allows in any window, by kind of request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from shared import clock
-from shared.brokers.tradelocker.errors import NotSent
+from shared.brokers.errors import NotSent
 
 MARGIN = 1.05
 """Windows are taken a little longer than they are: requests do not travel equally fast."""
@@ -51,7 +51,7 @@ class Window:
 
 
 class Pace:
-    """The windows of one account."""
+    """The windows of one account or login, by whatever the broker counts."""
 
     def __init__(self, limits: Mapping[str, tuple[int, float]] | None = None) -> None:
         """No limits yet (None): every kind gets UNLISTED until `learn`."""

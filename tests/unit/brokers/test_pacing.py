@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from shared.brokers.tradelocker.errors import NotSent
-from shared.brokers.tradelocker.pace import Pace, Window
+from shared.brokers.errors import NotSent
+from shared.brokers.pacing import Pace, Window
 
 
 async def test_no_window_holds_more_than_the_limit() -> None:
