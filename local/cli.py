@@ -143,8 +143,6 @@ def demo(
     _out.print(f"\n{closing}")
 
 
-for command in (commands.send, commands.trace, commands.replay, commands.flatten):
-    app.command()(command)
 app.command("venue")(venue)
 
 

@@ -6,11 +6,15 @@ import errno
 import socket
 from dataclasses import dataclass
 
-DEFAULT_BASE = 54320
-SCRATCH_BASE = 57000
+DEFAULT_BASE = 24320
+"""Below every range from which a kernel lends ports to outgoing connections (Linux from 32768, others from 49152):
+a port that is free now would otherwise be somebody's a moment later, before its server binds it."""
+SCRATCH_BASE = 21000
 """Throw-away clusters and tests: an installation finds the same ports again while they come and go."""
 _STRIDE = 10
 _BLOCKS = 150
+WIDTH = _STRIDE * _BLOCKS
+"""Where a free block is looked for: from the base so far upwards."""
 _RESERVATION = 9
 
 
@@ -72,7 +76,7 @@ def reserve(base: int | None, preferred: int | None = None, first: int = DEFAULT
     if base is not None:
         return _reserve(base)
     wanted = [] if preferred is None else [preferred]
-    for candidate in (*wanted, *range(first, first + _STRIDE * _BLOCKS, _STRIDE)):
+    for candidate in (*wanted, *range(first, first + WIDTH, _STRIDE)):
         try:
             return _reserve(candidate)
         except PortsTaken:
@@ -84,7 +88,7 @@ def _reserve(base: int) -> Reservation:
     ports = Ports(base)
     held = _bind(base + _RESERVATION, as_server=False)
     try:
-        for port in ports.all:
+        for port in (*ports.all, ports.paper_venue):
             _bind(port, as_server=True).close()
     except PortsTaken:
         held.close()

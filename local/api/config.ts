@@ -56,7 +56,7 @@ export function hookFunction(value: string | undefined): string | null {
 
 /** Reads the configuration; throws an Error naming the first setting that is missing or malformed. */
 export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
-  const port = positive(env, "EMPIRE_API_PORT", 54320);
+  const port = positive(env, "EMPIRE_API_PORT", 24320);
   const jwtSecret = required(env, "EMPIRE_JWT_SECRET");
   if (jwtSecret.length < 32) throw new Error("EMPIRE_JWT_SECRET is shorter than 32 characters");
   return {

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from local.control import StackError
 from local.paths import PROJECT, base_environment
 from local.status import Installation
 
@@ -63,8 +64,7 @@ async def paper_venue(found: Installation) -> AsyncIterator[PaperVenue]:
 
 
 async def _ready(process: asyncio.subprocess.Process) -> None:
-    if process.stdout is None:
-        raise RuntimeError("the venue was started without a pipe")
+    assert process.stdout is not None  # asked for above
     line = await asyncio.wait_for(process.stdout.readline(), READY_S)
     if not line.startswith(b"ready"):
-        raise RuntimeError(f"the paper venue did not start: {line.decode()!r}")
+        raise StackError("The paper venue did not start: is another demo running?")

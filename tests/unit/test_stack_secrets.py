@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.account import Account, can_enter
-from local.ports import SCRATCH_BASE, PortsTaken, reserve
+from local.ports import DEFAULT_BASE, SCRATCH_BASE, WIDTH, PortsTaken, reserve
 from local.secrets import (
     KNOWN_DEFAULTS,
     Secrets,
@@ -113,6 +113,14 @@ def test_a_block_with_one_taken_port_is_not_used() -> None:
     taken = block.ports.functions
     with socket.create_server(("127.0.0.1", taken)), pytest.raises(PortsTaken, match=str(taken)):
         reserve(block.ports.base)
+
+
+def test_no_block_lies_where_the_kernel_lends_ports() -> None:
+    """Outgoing connections take ports of the kernel's own range: our blocks lie below it, to the last one."""
+    lent = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for first in (DEFAULT_BASE, SCRATCH_BASE):
+        assert first + WIDTH <= min(lent, 32768)
+    assert SCRATCH_BASE + WIDTH <= DEFAULT_BASE
 
 
 def test_an_account_cannot_enter_below_a_closed_folder(tmp_path: Path) -> None:

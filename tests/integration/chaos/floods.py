@@ -18,6 +18,7 @@ from tests.security.senders import Sender, alert, make_sender
 from tests.support.clusters import wait_until
 from tests.support.processes import run
 from tests.support.stacks import RunningStack
+from tests.support.trading import until
 
 PATIENCE_S = 25.0
 AT_ONCE = 64
@@ -61,6 +62,14 @@ class Flood:
                 return None
             await asyncio.sleep(0.3)
         raise TimeoutError(f"never accepted: {self.statuses}")
+
+    async def wait_answered(self, count: int) -> None:
+        """Wait until so many requests have had an answer."""
+
+        async def answered() -> bool:
+            return self.statuses.total() >= count
+
+        await until(answered, PATIENCE_S)
 
     def wait_finished(self, count: int) -> None:
         """Wait until so many deliveries are done, and no more exist."""

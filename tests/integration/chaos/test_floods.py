@@ -62,7 +62,7 @@ async def test_postgres_stopped_under_load(own_stack: RunningStack) -> None:
     """Postgres is stopped for seconds under load: senders are told to come again, and each alert is done once."""
     with flood(own_stack, [{"alerts_per_minute": 100_000}] * 8) as storm:
         posting = asyncio.create_task(storm.post(300, pause_s=0.02))
-        await asyncio.sleep(1)
+        await storm.wait_answered(20)
         await asyncio.to_thread(own_stack.postgres.stop)
         await asyncio.sleep(DOWN_S)
         await asyncio.to_thread(own_stack.postgres.start)

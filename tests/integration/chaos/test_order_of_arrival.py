@@ -12,6 +12,8 @@ from tests.integration.chaos.accidents import BUY, CLOSE, HANG_S, SETTLED_S, net
 from tests.support.trading import new_trader, until
 
 ALERTS = 50
+A_SECOND_LATER = 1.0
+"""Not a wait for anything: when the trader's second alert comes is part of the story."""
 
 
 async def test_two_workers_keep_the_order_of_arrival(cluster: ScratchCluster) -> None:
@@ -51,7 +53,7 @@ async def test_open_then_close_while_the_broker_hangs(
             opened = await trader.alert(**BUY)
             await scene.all_received()
             scene.heal()
-            await asyncio.sleep(1)
+            await asyncio.sleep(A_SECOND_LATER)
             closed = await trader.alert(**CLOSE)
             outcomes = [(await trader.delivery(event, SETTLED_S))["outcome"] for event in (opened, closed)]
 
