@@ -103,7 +103,7 @@ def _as_targets(value: Any) -> Any:
 class Intent(_Part):
     """What is wanted. Which fields an action needs: alert_rules.py."""
 
-    broker: Broker | None = Field(default=None, description="one of tradelocker, topstepx, metatrader, paper")
+    broker: Broker | None = Field(default=None, description=f"one of {', '.join(Broker)}")
     action: Action = Field(
         default=Action.OPEN,
         description="one of open, add, close, reduce, reverse, target, cancel, modify, flatten",

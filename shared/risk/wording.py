@@ -132,7 +132,7 @@ WORDS: Mapping[Reason, Words] = {
             "The last quote is {age_s} s old; {limit_s} s are allowed.",
             "There is no quote to calculate the order from.",
         ),
-        "Check that the market is open; adding ref_price lets the paper broker fill.",
+        "Check that the market is open; with ref_price a simulated account needs no quote.",
     ),
     Reason.PRICE_DEVIATION: Words(
         (
