@@ -61,6 +61,7 @@ class Reason(StrEnum):
     TS_IN_FUTURE = "ts_in_future"
     UNRESOLVED_ORDER = "unresolved_order"
     REDUCE_TOO_LARGE = "reduce_too_large"
+    NOT_FLAT = "not_flat"
     EXECUTOR_OFFLINE = "executor_offline"
     LEASE_LOST = "lease_lost"
     LEG_NOT_FILLED = "leg_not_filled"

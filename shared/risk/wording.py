@@ -304,6 +304,13 @@ WORDS: Mapping[Reason, Words] = {
         ),
         "Use close to close all of it.",
     ),
+    Reason.NOT_FLAT: Words(
+        (
+            "The account is not flat yet: {left}.",
+            "The account is not flat yet: what was sent is being looked at again.",
+        ),
+        "It is tried again until a read of the account shows nothing; you can close it at the broker meanwhile.",
+    ),
     Reason.EXECUTOR_OFFLINE: Words(
         ("The device that trades this account is offline.",), "Start it; entries are not kept for later."
     ),

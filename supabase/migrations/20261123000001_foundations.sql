@@ -126,6 +126,7 @@ create type public.reason as enum (
   'ts_in_future',
   'unresolved_order',
   'reduce_too_large',
+  'not_flat',
   'executor_offline',
   'lease_lost',
   'leg_not_filled',

@@ -133,7 +133,9 @@ begin
       ),
       'unresolved', (
         select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
-        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
+        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
+          -- What is only written down keeps an account from being flat.
+          and (k.state <> 'pending' or d.action = 'flatten')
       ),
       'counters', jsonb_build_object(
         'trades_today', coalesce((
@@ -154,7 +156,11 @@ begin
           'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
         ) order by k.leg), '[]')
         from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
-        where k.delivery_id = d.id
+        -- A flatten may have had hundreds of rounds: of those only how far they counted.
+        where k.delivery_id = d.id and (
+          d.action <> 'flatten' or k.state in ('pending', 'submitting', 'unknown')
+          or k.leg = (select max(m.leg) from engine.commands m where m.delivery_id = d.id)
+        )
       )
     )
     from public.deliveries d

@@ -344,7 +344,12 @@ begin
   perform engine.lock_users(engine.entering(p_plans, null));
   perform engine.lock_accounts(v_ids);
   v_held := engine.held(p_plans, true);
-  v_known := array(select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_held));
+  -- Legs behind those that are written are news: the next round of a flatten.
+  v_known := array(
+    select distinct c.delivery_id from jsonb_array_elements(p_plans) x
+    join engine.commands c on c.delivery_id = (x ->> 'delivery_id')::bigint and c.leg >= (x #>> '{legs,0,leg}')::integer
+    where c.delivery_id = any (v_held)
+  );
   for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
     v_answers := v_answers || engine.open_held(p_plans, v_turn, p_begin, p_request_timeout_ms);
   end loop;

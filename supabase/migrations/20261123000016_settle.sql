@@ -284,8 +284,9 @@ begin
   into c from engine.commands k where k.delivery_id = p_delivery;
   if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
     return '{}';
-  elsif c.pending > 0 then
-    -- It stands in its lane again, in front of what arrived later and is not claimed yet.
+  elsif c.pending > 0 or exists (select 1 from public.deliveries d where d.id = p_delivery and d.action = 'flatten') then
+    -- It stands in its lane again, in front of what arrived later and is not claimed yet. A flatten looks again at
+    -- what the account holds now: flat is never concluded from answers.
     update engine.queue q set state = 'waiting', held_since = null
     from engine.queue mine
     where mine.id = p_delivery and q.account_id = mine.account_id and q.lane = mine.lane and q.id >= mine.id
@@ -304,7 +305,7 @@ end
 $$;
 comment on function engine.conclude(bigint) is
 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns '
-'events to be closed.';
+'events to be closed. A flatten always goes on.';
 alter function engine.conclude(bigint) owner to empire_engine;
 
 create function engine.settle_one(p jsonb, out answer jsonb, out events bigint [])

@@ -542,6 +542,7 @@ CREATE TYPE public.reason AS ENUM (
     'ts_in_future',
     'unresolved_order',
     'reduce_too_large',
+    'not_flat',
     'executor_offline',
     'lease_lost',
     'leg_not_filled',
@@ -1360,8 +1361,9 @@ begin
   into c from engine.commands k where k.delivery_id = p_delivery;
   if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
     return '{}';
-  elsif c.pending > 0 then
-    -- It stands in its lane again, in front of what arrived later and is not claimed yet.
+  elsif c.pending > 0 or exists (select 1 from public.deliveries d where d.id = p_delivery and d.action = 'flatten') then
+    -- It stands in its lane again, in front of what arrived later and is not claimed yet. A flatten looks again at
+    -- what the account holds now: flat is never concluded from answers.
     update engine.queue q set state = 'waiting', held_since = null
     from engine.queue mine
     where mine.id = p_delivery and q.account_id = mine.account_id and q.lane = mine.lane and q.id >= mine.id
@@ -1385,7 +1387,7 @@ ALTER FUNCTION engine.conclude(p_delivery bigint) OWNER TO empire_engine;
 -- Name: FUNCTION conclude(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.conclude(p_delivery bigint) IS 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns events to be closed.';
+COMMENT ON FUNCTION engine.conclude(p_delivery bigint) IS 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns events to be closed. A flatten always goes on.';
 
 --
 -- Name: contexts(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1429,7 +1431,9 @@ begin
       ),
       'unresolved', (
         select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
-        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
+        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
+          -- What is only written down keeps an account from being flat.
+          and (k.state <> 'pending' or d.action = 'flatten')
       ),
       'counters', jsonb_build_object(
         'trades_today', coalesce((
@@ -1450,7 +1454,11 @@ begin
           'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
         ) order by k.leg), '[]')
         from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
-        where k.delivery_id = d.id
+        -- A flatten may have had hundreds of rounds: of those only how far they counted.
+        where k.delivery_id = d.id and (
+          d.action <> 'flatten' or k.state in ('pending', 'submitting', 'unknown')
+          or k.leg = (select max(m.leg) from engine.commands m where m.delivery_id = d.id)
+        )
       )
     )
     from public.deliveries d
@@ -3220,7 +3228,12 @@ begin
   perform engine.lock_users(engine.entering(p_plans, null));
   perform engine.lock_accounts(v_ids);
   v_held := engine.held(p_plans, true);
-  v_known := array(select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_held));
+  -- Legs behind those that are written are news: the next round of a flatten.
+  v_known := array(
+    select distinct c.delivery_id from jsonb_array_elements(p_plans) x
+    join engine.commands c on c.delivery_id = (x ->> 'delivery_id')::bigint and c.leg >= (x #>> '{legs,0,leg}')::integer
+    where c.delivery_id = any (v_held)
+  );
   for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
     v_answers := v_answers || engine.open_held(p_plans, v_turn, p_begin, p_request_timeout_ms);
   end loop;

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from shared import clock
-from shared.brokers.port import Broker, ReadFailed
+from shared.brokers.port import Broker
 from shared.models.enums import CommandKind, CommandState, DeliveryOutcome, Stage
 from shared.models.outcome import Accepted, Found, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
@@ -172,17 +171,3 @@ def _status(outcome: Outcome) -> str:
     if isinstance(outcome, Accepted):
         return outcome.status.value
     return "rejected" if isinstance(outcome, Rejected) else "unknown"
-
-
-async def verify_flat(job: Job, ending: Ended, broker: Broker) -> Ended:
-    """Flat is said only after a read made when every command had its answer; else what is left is said."""
-    try:
-        seen = await broker.snapshot()
-    except ReadFailed as error:
-        flat = {"flat": "not known", "why": str(error)[:200]}
-    else:
-        left = len(seen.positions) + len(seen.orders)
-        flat = {"flat": "no", "left": str(left)} if left else {"flat": "yes"}
-        job.account = {"balance": seen.balance, "equity": seen.equity, "as_of": seen.at}
-    job.step(Stage.EXECUTE, "verified", dict(flat))
-    return replace(ending, finish=replace(ending.finish, numbers={**ending.finish.numbers, **flat}))

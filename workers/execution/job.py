@@ -26,10 +26,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """An exit that cannot be done now: give it back, to be claimed again."""
+    """An exit that cannot be done now: give it back, to be claimed again.
+
+    `commands`: what became of what it has sent by now. `pause_ms` None = longer with every time.
+    """
 
     reason: Reason
     numbers: Numbers
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    pause_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

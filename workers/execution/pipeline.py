@@ -32,9 +32,9 @@ from shared.risk.decision import Denied, Plan, Skipped
 from shared.risk.fit import Fitted
 from shared.risk.policy import Approved
 from shared.store.rows import Claimed
-from workers.execution import trace
+from workers.execution import flatten, trace
 from workers.execution.desk import Desk
-from workers.execution.execute import send_all, verify_flat
+from workers.execution.execute import send_all
 from workers.execution.job import Ended, Ending, Job, Later, ended
 from workers.execution.parse import signal_of
 from workers.execution.record import bury, record
@@ -59,7 +59,7 @@ async def _deliver(job: Job, desk: Desk) -> None:
 async def _road(job: Job, desk: Desk) -> Ending:
     if isinstance(broker := await _broker(job, desk), Ending):
         return broker
-    if job.claimed.commands:
+    if job.claimed.commands and not flatten.begins_a_round(job.claimed):
         return await _execute(job, resumed(job.claimed.commands), broker, desk)
     if isinstance(signal := _parse(job), Ending):
         return signal
@@ -107,7 +107,7 @@ async def _resolve(job: Job, signal: Signal, broker: Broker) -> RiskContext | En
         job.account = {"balance": snapshot.balance, "equity": snapshot.equity, "as_of": snapshot.at}
     job.step(Stage.RESOLVE, "ok", trace.of_context(context, snapshot, resolved.unread))
     root = context.instrument.root if context.instrument else None
-    if signal.is_exit and root in context.unresolved:
+    if signal.is_exit and signal.action is not Action.FLATTEN and root in context.unresolved:
         # An order here may or may not have arrived: an exit sized without it could be wrong, so it waits.
         return Later(Reason.UNRESOLVED_ORDER, {"symbol": root or ""})
     return context
@@ -118,6 +118,8 @@ def _size(job: Job, signal: Signal, context: RiskContext) -> Plan | Ending:
     if isinstance(decided, Plan):
         job.step(Stage.SIZE, "planned", trace.of_plan(decided.legs, decided.notes, decided.sizing))
         return decided
+    if isinstance(decided, Skipped) and signal.action is Action.FLATTEN and not _is_dry(job, signal):
+        return flatten.verdict(job, signal, context, decided)
     return _stopped(job, Stage.SIZE, decided)
 
 
@@ -135,7 +137,7 @@ def _fit(job: Job, signal: Signal, approved: Approved, context: RiskContext) -> 
         return _stopped(job, Stage.FIT, decided)
     job.step(Stage.FIT, "fitted", {"legs": trace.of_legs(decided.legs)})
     job.clocked("decided_ms")
-    if signal.dry_run or job.claimed.delivery.dry_run:
+    if _is_dry(job, signal):
         return ended(DeliveryOutcome.SKIPPED, Reason.DRY_RUN, {"legs": str(len(decided.legs))})
     return decided
 
@@ -143,8 +145,12 @@ def _fit(job: Job, signal: Signal, approved: Approved, context: RiskContext) -> 
 async def _execute(job: Job, written: Written, broker: Broker, desk: Desk) -> Ending:
     ending = await send_all(job, written, broker, desk)
     if job.claimed.delivery.action is Action.FLATTEN and isinstance(ending, Ended):
-        return await verify_flat(job, ending, broker)
+        return flatten.after_round(job, written.steps, ending)
     return ending
+
+
+def _is_dry(job: Job, signal: Signal) -> bool:
+    return signal.dry_run or job.claimed.delivery.dry_run
 
 
 def _stopped(job: Job, stage: Stage, decided: Denied | Skipped) -> Ending:

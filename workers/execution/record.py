@@ -65,14 +65,24 @@ async def _until_answered(execution: Execution, desk: Desk) -> bool:
 
 
 async def _defer(job: Job, later: Later, desk: Desk) -> None:
+    if later.commands and not await _until_answered(_so_far(job, later), desk):
+        _log.warning("not recorded, the lease was lost", delivery_id=job.id, event_id=job.claimed.event.id)
+        return
     attempts = job.claimed.delivery.attempts
-    ms = min(FIRST_DEFERRAL_MS * 2 ** min(attempts, 10), LONGEST_DEFERRAL_MS)
+    ms = later.pause_ms
+    if ms is None:
+        ms = min(FIRST_DEFERRAL_MS * 2 ** min(attempts, 10), LONGEST_DEFERRAL_MS)
     # The first tries tell what is waited for; hundreds of equal lines would only hide it.
     told = job.trace if attempts < 3 else []
     try:
         await desk.deferring.ask(Deferral(job.id, job.lease.token, ms, later.reason, later.numbers, told))
     except StoreUnavailable as error:
         _log.warning("not given back, its lease will run out", delivery_id=job.id, error=str(error))
+
+
+def _so_far(job: Job, later: Later) -> Execution:
+    """What was sent, without an end: the delivery stays claimed and is given back afterwards."""
+    return Execution(job.id, job.lease.token, later.commands, None, [], job.timings, account=job.account)
 
 
 async def bury(job: Job, error: Exception, desk: Desk) -> None:

@@ -58,7 +58,8 @@ class Written:
 
 async def write_ahead(job: Job, signal: Signal, fitted: Fitted, desk: Desk) -> Written | Ended | Later | Lost:
     """One engine.open_orders for all that is ready at this moment; also begins the leading legs."""
-    legs = [_priced(leg, signal) for leg in fitted.legs]
+    first = 1 + max((each.leg for each in job.claimed.commands), default=-1)
+    legs = [_priced(replace(leg, leg=first + leg.leg), signal) for leg in fitted.legs]
     plan = Plan(job.id, job.lease.token, [_as_json(leg) for leg in legs])
     opened = await _open(job, plan, desk)
     job.clocked("written_ms")
@@ -66,11 +67,12 @@ async def write_ahead(job: Job, signal: Signal, fitted: Fitted, desk: Desk) -> W
         return Lost()
     if opened.verdict == "denied":
         return _denied(job, signal, opened)
-    job.step(Stage.WRITE, "opened", {"commands": [_told(each) for each in opened.commands]})
-    refused = fitted.refused
     by_leg = {leg.leg: leg for leg in legs}
+    commands = [each for each in opened.commands if each.leg in by_leg]
+    job.step(Stage.WRITE, "opened", {"commands": [_told(each) for each in commands]})
+    refused = fitted.refused
     return Written(
-        [_step(each, by_leg[each.leg], fitted) for each in opened.commands],
+        [_step(each, by_leg[each.leg], fitted) for each in commands],
         (refused.reason, numbers_text(refused.numbers)) if refused else None,
     )
 

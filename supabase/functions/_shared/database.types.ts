@@ -1627,6 +1627,7 @@ export type Database = {
         | "ts_in_future"
         | "unresolved_order"
         | "reduce_too_large"
+        | "not_flat"
         | "executor_offline"
         | "lease_lost"
         | "leg_not_filled"
@@ -1859,6 +1860,7 @@ export const Constants = {
         "ts_in_future",
         "unresolved_order",
         "reduce_too_large",
+        "not_flat",
         "executor_offline",
         "lease_lost",
         "leg_not_filled",

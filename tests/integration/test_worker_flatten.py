@@ -1,0 +1,127 @@
+"""A flatten ends when the account is flat, not when its orders were sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal as D
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.support.clusters import Database
+from tests.support.trading import Trader, new_trader, until, venue, worker
+
+BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.1, "ref_price": 1.1}
+SHORT = {"lease_ms": 1500, "heartbeat_ms": 300, "send_margin_ms": 300, "request_timeout_ms": 500}
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """The operator's connection to the test's own database."""
+    opened = await database.connect("supabase_admin")
+    yield opened
+    await opened.close()
+
+
+def fault(url: str, kind: str, **more: Any) -> None:
+    """Order a fault for commands."""
+    httpx.post(f"{url}/faults", json={"kind": kind, "operation": "execute", **more})
+
+
+def log(url: str) -> list[dict[str, Any]]:
+    """Every write the venue has received."""
+    written: list[dict[str, Any]] = httpx.get(f"{url}/log").json()
+    return written
+
+
+def held(url: str, trader: Trader) -> tuple[int, int]:
+    """Positions and working orders at the venue, whatever we believe."""
+    state = httpx.get(f"{url}/accounts/{trader.account}").json()
+    return len(state["positions"]), len(state["orders"])
+
+
+async def flatten(trader: Trader, **intent: Any) -> int:
+    """A flatten by the user's own hand: the urgent lane. The event's id."""
+    asked = {
+        "user_id": trader.user, "source": "dashboard", "accounts": trader.accounts,
+        "intent": {"action": "flatten", **intent},
+    }  # fmt: skip
+    answer = await trader.connection.fetchval("select engine.accept_intent($1::jsonb)", json.dumps(asked))
+    await trader.connection.execute("select pg_notify('empire_work', '')")
+    return int(json.loads(answer)["event_id"])
+
+
+async def test_refused_close_is_tried_again_until_flat(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """The broker refuses two of three commands: the flatten tells what is left, goes on, and ends flat."""
+    trader = await new_trader(database, connection, server="SIM", mode="hedging")
+    with venue() as (url, _), worker(database, paper_venue_url=url):
+        for more in ({}, {"symbol": "XAUUSD", "ref_price": 2400}, {"type": "limit", "price": 1.05}):
+            opened = await trader.delivery(await trader.alert(**{**BUY, **more}))
+            assert opened["outcome"] == "executed", opened
+        assert held(url, trader) == (2, 1)
+        fault(url, "rate_limit_text", times=2)
+        event = await flatten(trader)
+
+        async def told() -> bool:
+            row = await connection.fetchrow(
+                "select reason::text, numbers from public.deliveries where event_id = $1", event
+            )
+            return row["reason"] == "not_flat" and "cancel EURUSD" in row["numbers"]
+
+        await until(told)
+        done = await trader.delivery(event)
+        assert held(url, trader) == (0, 0)
+    assert (done["outcome"], done["reason"], done["numbers"]) == ("executed", None, {"flat": "yes"}), done
+    assert [row["qty"] for row in await trader.rows("positions")] == [D(0), D(0)]
+    assert await trader.invariants() == {}
+
+
+async def test_unknown_close_is_settled_then_looked_at(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """A close whose answer is lost is settled by asking; flat is said only after a read that follows it."""
+    trader = await new_trader(database, connection, server="SIM")
+    with venue() as (url, _), worker(database, paper_venue_url=url, **SHORT):
+        await trader.delivery(await trader.alert(**BUY))
+        fault(url, "drop_after_accept", times=1)
+        done = await trader.delivery(await flatten(trader), timeout_s=20)
+        assert held(url, trader) == (0, 0)
+    assert (done["outcome"], done["numbers"]) == ("executed", {"flat": "yes"}), done
+    assert [step["outcome"] for step in done["trace"]].count("verified") == 1
+    assert await trader.invariants() == {}
+
+
+async def test_late_fill_is_closed_again(database: Database, connection: asyncpg.Connection) -> None:
+    """An entry that is done after the flatten has looked is closed by it: nothing is flat before it is answered."""
+    trader = await new_trader(database, connection, server="SIM")
+    with venue() as (url, _), worker(database, paper_venue_url=url):
+        fault(url, "hang_before", value="1.5", times=1)
+        entry = await trader.alert(**BUY)
+
+        async def sent() -> bool:
+            return bool(await connection.fetchval("select count(*) from engine.commands"))
+
+        await until(sent)
+        done = await trader.delivery(await flatten(trader), timeout_s=20)
+        assert (await trader.delivery(entry))["outcome"] == "executed"
+        assert [each["kind"] for each in log(url)] == ["place", "close"]
+        assert held(url, trader) == (0, 0)
+    assert (done["outcome"], done["numbers"]) == ("executed", {"flat": "yes"}), done
+    assert await trader.invariants() == {}
+
+
+async def test_flat_account_is_looked_at(database: Database, connection: asyncpg.Connection) -> None:
+    """Nothing to close: skipped, and it says that the account was seen to be flat."""
+    trader = await new_trader(database, connection)
+    with worker(database):
+        done = await trader.delivery(await flatten(trader))
+    assert (done["outcome"], done["reason"], done["numbers"]) == (
+        "skipped",
+        "nothing_to_close",
+        {"flat": "yes"},
+    )
