@@ -13,6 +13,8 @@ from aiohttp import web
 
 from local.venues.faults import BadFault, Faults, parse_faults
 from local.venues.market import Market
+from local.venues.topstepx.contracts import Catalogue
+from local.venues.topstepx.server import Venue as TopstepX
 from local.venues.tradelocker.server import Venue as TradeLocker
 
 HOST = "127.0.0.1"
@@ -46,7 +48,18 @@ def tradelocker(options: Options) -> Simulator:
     return Simulator(venue.app(), market)
 
 
-VENUES: dict[str, Callable[[Options], Simulator]] = {"tradelocker": tradelocker}
+def topstepx(options: Options) -> Simulator:
+    """A simulated TopstepX. Its market is futures, each month priced by its contract id."""
+    contracts = Catalogue()
+    market = Market(contracts.specs(), options.seed)
+    faults = Faults(parse_faults(options.faults), options.seed)
+    venue = TopstepX(
+        market, contracts, faults, seed=options.seed, accounts=options.accounts, limited=options.limited
+    )
+    return Simulator(venue.app(), market)
+
+
+VENUES: dict[str, Callable[[Options], Simulator]] = {"tradelocker": tradelocker, "topstepx": topstepx}
 """The simulators by name."""
 
 
