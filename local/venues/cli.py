@@ -13,6 +13,7 @@ from aiohttp import web
 
 from local.venues.faults import BadFault, Faults, parse_faults
 from local.venues.market import Market
+from local.venues.metatrader.server import Venue as MetaTrader
 from local.venues.topstepx.contracts import Catalogue
 from local.venues.topstepx.server import Venue as TopstepX
 from local.venues.tradelocker.server import Venue as TradeLocker
@@ -59,7 +60,19 @@ def topstepx(options: Options) -> Simulator:
     return Simulator(venue.app(), market)
 
 
-VENUES: dict[str, Callable[[Options], Simulator]] = {"tradelocker": tradelocker, "topstepx": topstepx}
+def metatrader(options: Options) -> Simulator:
+    """A simulated MetaApi: MetaTrader 4 and 5 accounts."""
+    market = Market(seed=options.seed)
+    faults = Faults(parse_faults(options.faults), options.seed)
+    venue = MetaTrader(market, faults, seed=options.seed, accounts=options.accounts, limited=options.limited)
+    return Simulator(venue.app(), market)
+
+
+VENUES: dict[str, Callable[[Options], Simulator]] = {
+    "tradelocker": tradelocker,
+    "topstepx": topstepx,
+    "metatrader": metatrader,
+}
 """The simulators by name."""
 
 

@@ -37,7 +37,10 @@ def _nothing() -> None:
 
 @dataclass(slots=True)
 class Book:
-    """One account. `changed` is called after anything in it has changed (prices alone do not count)."""
+    """One account. `changed` is called after anything in it has changed (prices alone do not count).
+
+    `ticketed`: a position is called by the order that opened it, and keeps its name when it is turned around.
+    """
 
     market: Market
     contracts: dict[str, Contract]
@@ -47,6 +50,7 @@ class Book:
     currency: str = "USD"
     leverage: Decimal = Decimal(100)
     hedging: bool = True
+    ticketed: bool = False
     session: Session = Session.OPEN
     changed: Callable[[], None] = _nothing
     working: dict[str, Order] = field(default_factory=dict)
@@ -259,8 +263,9 @@ class Book:
 
     def _enter(self, order: Order, qty: Decimal, at: Decimal) -> None:
         against = None if self.hedging else self._net(order.contract)
+        turned = None
         if against is not None and against.side != order.side:
-            closing = min(qty, against.qty)
+            closing, turned = min(qty, against.qty), against.id
             self._leave(order, against, closing, at)
             qty -= closing
             against = None
@@ -268,7 +273,7 @@ class Book:
             return
         holding = against or self.holdings.get(order.position_id or "")
         if holding is None:
-            holding = self._open(order, at)
+            holding = self._open(order, at, turned or order.id)
         else:
             holding.average = (holding.average * holding.qty + at * qty) / (holding.qty + qty)
         holding.qty += qty
@@ -279,8 +284,9 @@ class Book:
                 self._set_bracket(holding, role, level)
         self._resize_brackets(holding)
 
-    def _open(self, order: Order, at: Decimal) -> Holding:
-        holding = Holding(next(self.ids), order.contract, order.side, ZERO, at, self.clock(), order.tag)
+    def _open(self, order: Order, at: Decimal, ticket: str) -> Holding:
+        own = ticket if self.ticketed else next(self.ids)
+        holding = Holding(own, order.contract, order.side, ZERO, at, self.clock(), order.tag)
         self.holdings[holding.id] = holding
         return holding
 

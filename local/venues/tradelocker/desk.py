@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from local.venues.lists import Lists
 from local.venues.market import Market, Spec
 from local.venues.matching import Book
-from local.venues.tradelocker.views import Lists
 from local.venues.trading import Contract
 
 D = Decimal

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from local.venues.matching import Book
-from local.venues.trading import Holding, Order
+from local.venues.trading import Holding, Order, Trade
 
 _KEPT_S = 120.0
 
@@ -21,6 +21,7 @@ class Seen:
     working: Sequence[Order]
     ended: Sequence[Order]
     holdings: Sequence[Holding]
+    trades: Sequence[Trade]
 
 
 class Lists:
@@ -51,7 +52,7 @@ class Lists:
         book = self._book
         if not self._lag_s:
             working, holdings = list(book.working.values()), list(book.holdings.values())
-            return Seen(time.monotonic(), working, book.ended, holdings)
+            return Seen(time.monotonic(), working, book.ended, holdings, book.trades)
         limit = time.monotonic() - self._lag_s
         return next((seen for seen in reversed(self._past) if seen.at <= limit), self._past[0])
 
@@ -62,4 +63,5 @@ class Lists:
             tuple(replace(each) for each in book.working.values()),
             tuple(replace(each) for each in book.ended),
             tuple(replace(each) for each in book.holdings.values()),
+            tuple(book.trades),
         )

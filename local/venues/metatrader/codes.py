@@ -1,0 +1,139 @@
+"""The result codes of MetaApi, MetaTrader 5 and MetaTrader 4, and which of them answers what a book refuses."""
+
+from __future__ import annotations
+
+from local.venues.trading import Refused, Why
+
+NAMES: dict[int, str] = {
+    # MetaApi's own
+    -1: "TRADE_RETCODE_UNKNOWN",
+    -4: "TRADE_RETCODE_ORDER_TYPE_NOT_SUPPORTED",
+    -5: "ERR_NOT_SYNCHRONIZED",
+    -6: "ERR_NO_QUOTES",
+    -7: "ERR_TRADE_TIMED_OUT",
+    -8: "ERR_INVESTOR",
+    -9: "ERR_PIP_SIZE_NOT_DEFINED",
+    -10: "TRADE_RETCODE_DISCONNECTED_BEFORE_TRADE",
+    -11: "TRADE_RETCODE_DISCONNECTED_DURING_TRADE",
+    4753: "ERR_TRADE_POSITION_NOT_FOUND",
+    4754: "ERR_TRADE_ORDER_NOT_FOUND",
+    # MetaTrader 5
+    10004: "TRADE_RETCODE_REQUOTE",
+    10006: "TRADE_RETCODE_REJECT",
+    10007: "TRADE_RETCODE_CANCEL",
+    10008: "TRADE_RETCODE_PLACED",
+    10009: "TRADE_RETCODE_DONE",
+    10010: "TRADE_RETCODE_DONE_PARTIAL",
+    10011: "TRADE_RETCODE_ERROR",
+    10012: "TRADE_RETCODE_TIMEOUT",
+    10013: "TRADE_RETCODE_INVALID",
+    10014: "TRADE_RETCODE_INVALID_VOLUME",
+    10015: "TRADE_RETCODE_INVALID_PRICE",
+    10016: "TRADE_RETCODE_INVALID_STOPS",
+    10017: "TRADE_RETCODE_TRADE_DISABLED",
+    10018: "TRADE_RETCODE_MARKET_CLOSED",
+    10019: "TRADE_RETCODE_NO_MONEY",
+    10020: "TRADE_RETCODE_PRICE_CHANGED",
+    10021: "TRADE_RETCODE_PRICE_OFF",
+    10022: "TRADE_RETCODE_INVALID_EXPIRATION",
+    10023: "TRADE_RETCODE_ORDER_CHANGED",
+    10024: "TRADE_RETCODE_TOO_MANY_REQUESTS",
+    10025: "TRADE_RETCODE_NO_CHANGES",
+    10026: "TRADE_RETCODE_SERVER_DISABLES_AT",
+    10027: "TRADE_RETCODE_CLIENT_DISABLES_AT",
+    10028: "TRADE_RETCODE_LOCKED",
+    10029: "TRADE_RETCODE_FROZEN",
+    10030: "TRADE_RETCODE_INVALID_FILL",
+    10031: "TRADE_RETCODE_CONNECTION",
+    10032: "TRADE_RETCODE_ONLY_REAL",
+    10033: "TRADE_RETCODE_LIMIT_ORDERS",
+    10034: "TRADE_RETCODE_LIMIT_VOLUME",
+    10035: "TRADE_RETCODE_INVALID_ORDER",
+    10036: "TRADE_RETCODE_POSITION_CLOSED",
+    10038: "TRADE_RETCODE_INVALID_CLOSE_VOLUME",
+    10039: "TRADE_RETCODE_CLOSE_ORDER_EXIST",
+    10040: "TRADE_RETCODE_LIMIT_POSITIONS",
+    10041: "TRADE_RETCODE_REJECT_CANCEL",
+    10042: "TRADE_RETCODE_LONG_ONLY",
+    10043: "TRADE_RETCODE_SHORT_ONLY",
+    10044: "TRADE_RETCODE_CLOSE_ONLY",
+    10045: "TRADE_RETCODE_FIFO_CLOSE",
+    10046: "TRADE_RETCODE_HEDGE_PROHIBITED",
+    # MetaTrader 4
+    0: "ERR_NO_ERROR",
+    1: "ERR_NO_RESULT",
+    2: "ERR_COMMON_ERROR",
+    3: "ERR_INVALID_TRADE_PARAMETERS",
+    4: "ERR_SERVER_BUSY",
+    5: "ERR_OLD_VERSION",
+    6: "ERR_NO_CONNECTION",
+    7: "ERR_NOT_ENOUGH_RIGHTS",
+    8: "ERR_TOO_FREQUENT_REQUESTS",
+    9: "ERR_MALFUNCTIONAL_TRADE",
+    64: "ERR_ACCOUNT_DISABLED",
+    65: "ERR_INVALID_ACCOUNT",
+    128: "ERR_TRADE_TIMEOUT",
+    129: "ERR_INVALID_PRICE",
+    130: "ERR_INVALID_STOPS",
+    131: "ERR_INVALID_TRADE_VOLUME",
+    132: "ERR_MARKET_CLOSED",
+    133: "ERR_TRADE_DISABLED",
+    134: "ERR_NOT_ENOUGH_MONEY",
+    135: "ERR_PRICE_CHANGED",
+    136: "ERR_OFF_QUOTES",
+    137: "ERR_BROKER_BUSY",
+    138: "ERR_REQUOTE",
+    139: "ERR_ORDER_LOCKED",
+    140: "ERR_LONG_POSITIONS_ONLY_ALLOWED",
+    141: "ERR_TOO_MANY_REQUESTS",
+    145: "ERR_TRADE_MODIFY_DENIED",
+    146: "ERR_TRADE_CONTEXT_BUSY",
+    147: "ERR_TRADE_EXPIRATION_DENIED",
+    148: "ERR_TRADE_TOO_MANY_ORDERS",
+    149: "ERR_TRADE_HEDGE_PROHIBITED",
+    150: "ERR_TRADE_PROHIBITED_BY_FIFO",
+    4106: "ERR_UNKNOWN_SYMBOL",
+    4107: "ERR_INVALID_PRICE_PARAM",
+    4108: "ERR_INVALID_TICKET",
+    4109: "ERR_TRADE_NOT_ALLOWED",
+}
+DONE = frozenset({0, 10008, 10009, 10010, 10025})
+"""What a client takes for a yes."""
+_MT5 = {
+    Why.SYMBOL: 4106,
+    Why.QUANTITY: 10014,
+    Why.PRICE: 10015,
+    Why.STOPS: 10016,
+    Why.MARGIN: 10019,
+    Why.CLOSED: 10018,
+    Why.CLOSE_ONLY: 10044,
+    Why.NO_ORDER: 4754,
+    Why.NO_POSITION: 4753,
+}
+_MT4 = {
+    Why.QUANTITY: 131,
+    Why.PRICE: 129,
+    Why.STOPS: 130,
+    Why.MARGIN: 134,
+    Why.CLOSED: 132,
+    Why.CLOSE_ONLY: 133,
+}
+
+
+class Refusal(Exception):
+    """A trade is refused with this code; nothing was done."""
+
+    def __init__(self, code: int, status: int = 200) -> None:
+        super().__init__(NAMES[code])
+        self.code, self.status = code, status
+
+
+def of_book(refused: Refused, version: int) -> Refusal:
+    """What the book refuses, in the words of MetaTrader `version` (4 or 5)."""
+    return Refusal(_MT4.get(refused.why, _MT5[refused.why]) if version == 4 else _MT5[refused.why])
+
+
+def of_fault(value: str) -> Refusal:
+    """`10019`, or `10019/400` for a broker whose refusals come with a status of their own."""
+    code, _, status = value.partition("/")
+    return Refusal(int(code), int(status or 200))
