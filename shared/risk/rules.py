@@ -248,7 +248,7 @@ def _compared(
 ) -> Mapping[str, str] | Denied:
     """A count against a limit. A change of protection opens nothing: no count can refuse it."""
     if limit is None:
-        return {"value": shown(value)}
+        return {"limit": "none"}
     numbers = {"value": shown(value), "limit": str(limit)}
     return Denied(reason, numbers) if _new_trades(legs) and value > limit else numbers
 

@@ -142,7 +142,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is ours until the lease of `token` ends, with everything a decision needs."""
+    """A delivery that is ours until the lease of `token` ends, with everything a decision needs.
+
+    `limits` and `counters` are None where the user has set no limit at all, `defaults` where he has none.
+    """
 
     delivery: Delivery
     token: int
@@ -152,9 +155,9 @@ class Claimed:
     endpoint: EndpointRules | None = None
     queued_ms: Decimal | None = None
     trading_halted: bool = False
-    limits: Limits = field(default_factory=Limits)
-    defaults: Defaults = field(default_factory=Defaults)
-    counters: Counters = field(default_factory=Counters)
+    limits: Limits | None = None
+    defaults: Defaults | None = None
+    counters: Counters | None = None
     positions: tuple[Position, ...] = ()
     orders: tuple[WorkingOrder, ...] = ()
     unresolved: tuple[str, ...] = ()

@@ -10,34 +10,42 @@ grant delete on public.webhook_events, public.deliveries, public.logs to empire_
 grant usage on all sequences in schema public to empire_engine;
 
 create function engine.symbol_key(p_symbol text) returns text
-language sql immutable set search_path = '' as $$
-  select pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''))
+language plpgsql immutable set search_path = '' as $$
+begin
+  return pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''));
+end
 $$;
 comment on function engine.symbol_key(text) is
 'A TradingView symbol without its exchange, upper case: what two alerts must share to mean the same thing.';
 alter function engine.symbol_key(text) owner to empire_engine;
 
 create function engine.trading_day(p_timezone text, p_reset time, p_at timestamptz) returns date
-language sql stable set search_path = '' as $$
-  select ((p_at at time zone p_timezone) - p_reset)::date
+language plpgsql stable set search_path = '' as $$
+begin
+  return ((p_at at time zone p_timezone) - p_reset)::date;
+end
 $$;
 comment on function engine.trading_day(text, time, timestamptz) is
 'The trading day a moment belongs to: days run from reset to reset in the account''s zone.';
 alter function engine.trading_day(text, time, timestamptz) owner to empire_engine;
 
 create function engine.is_exit(p_action public.action) returns boolean
-language sql immutable set search_path = '' as $$
-  select p_action in ('close', 'reduce', 'cancel', 'flatten')
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_action in ('close', 'reduce', 'cancel', 'flatten');
+end
 $$;
 comment on function engine.is_exit(public.action) is
 'Actions that can only reduce exposure: never refused by limits, locks or age.';
 alter function engine.is_exit(public.action) owner to empire_engine;
 
 create function engine.lock_accounts(p_deliveries bigint []) returns void
-language sql set search_path = '' as $$
-  select a.id from public.broker_accounts a
-  where a.id in (select d.account_id from public.deliveries d where d.id = any (p_deliveries))
-  order by a.id for no key update
+language plpgsql set search_path = '' as $$
+begin
+  perform from public.broker_accounts a
+  where a.id = any (array(select d.account_id from public.deliveries d where d.id = any (p_deliveries)))
+  order by a.id for no key update;
+end
 $$;
 comment on function engine.lock_accounts(bigint []) is
 'Locks the account rows of these deliveries, ascending. Order everywhere: user, accounts, queue, orders, '
@@ -72,8 +80,10 @@ alter function engine.promote(uuid []) owner to empire_engine;
 create function engine.close_events(p_events bigint []) returns void
 language plpgsql set search_path = '' as $$
 begin
-  -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
-  perform 1 from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+  if cardinality(p_events) > 1 then
+    -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
+    perform from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+  end if;
   update public.webhook_events e
   set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
   from (
@@ -112,7 +122,7 @@ begin
   with gone as (
     delete from engine.queue q
     where q.id = any (p_deliveries) and q.state in ('waiting', 'ready')
-      and not exists (select 1 from engine.commands c where c.delivery_id = q.id)
+      and (select true from engine.commands c where c.delivery_id = q.id limit 1) is null
     returning q.id
   )
   select coalesce(array_agg(g.id), '{}') into v_ended from gone g;
@@ -175,8 +185,8 @@ begin
   update public.deliveries d set halt_epoch = a.halt_epoch
   from engine.queue q join public.broker_accounts a on a.id = q.account_id
   where q.account_id = any (p_accounts) and d.id = q.id and (
-    q.id >= p_before or (not p_all and (q.symbol = p_symbol) is not true and (q.is_exit or exists (
-      select 1 from engine.commands c where c.delivery_id = q.id and c.state not in ('pending', 'canceled')
+    q.id >= p_before or (not p_all and (q.symbol = p_symbol) is not true and (q.is_exit or (
+      select true from engine.commands c where c.delivery_id = q.id and c.state not in ('pending', 'canceled') limit 1
     )))
   );
   return v_events;

@@ -65,43 +65,133 @@ grant select on engine.account_limits, engine.account_defaults, engine.account_s
 grant execute on function engine.in_every_list(jsonb), engine.trading_day(text, time, timestamptz) to postgres;
 
 create function engine.account_json(a public.broker_accounts, c public.broker_connections) returns jsonb
-language sql immutable set search_path = '' as $$
-  select jsonb_build_object(
+language plpgsql immutable set search_path = '' as $$
+begin
+  return jsonb_build_object(
     'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
     'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
     'base_url', c.base_url, 'executor', c.executor
-  )
+  );
+end
 $$;
 comment on function engine.account_json(public.broker_accounts, public.broker_connections) is
 'An account as workers see it.';
 alter function engine.account_json(public.broker_accounts, public.broker_connections) owner to empire_engine;
 
-create function engine.words_for(p_deliveries bigint []) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_object_agg(w.id, w.word) from (
-    select distinct on (d.id) d.id, jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) as word
-    from public.deliveries d
-    join public.symbol_map m on m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id)
-    where d.id = any (p_deliveries) and (
+-- What few deliveries have is asked by functions of its own: a plan is set up in full at every call, used or not, and
+-- for an alert alone that cost more than everything else in the claim.
+create function engine.word_for(d public.deliveries) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) from public.symbol_map m
+    where m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id) and (
       upper(m.tv_symbol) = upper(d.symbol)
       -- A word without an exchange is meant for all of them.
       or upper(m.tv_symbol) = upper(substr(d.symbol, strpos(d.symbol, ':') + 1))
     )
-    order by d.id, m.account_id nulls last, strpos(m.tv_symbol, ':') desc
-  ) w
+    order by m.account_id nulls last, strpos(m.tv_symbol, ':') desc limit 1
+  );
+end
 $$;
-comment on function engine.words_for(bigint []) is
-'By delivery the trader''s own word for its symbol, where symbol_map has one: the account''s before the user''s, one '
-'with the exchange before one without. Null = none has any.';
-alter function engine.words_for(bigint []) owner to empire_engine;
+comment on function engine.word_for(public.deliveries) is
+'The trader''s own word for a delivery''s symbol, where symbol_map has one: the account''s before the user''s, one with '
+'the exchange before one without. Null = there is none.';
+alter function engine.word_for(public.deliveries) owner to empire_engine;
+
+create function engine.limits_json(p_account uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select to_jsonb(l) - 'account_id' from engine.account_limits l where l.account_id = p_account);
+end
+$$;
+comment on function engine.limits_json(uuid) is 'The limits in force for an account, as workers read them.';
+alter function engine.limits_json(uuid) owner to empire_engine;
+
+create function engine.defaults_json(p_account uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select to_jsonb(f) - 'account_id' from engine.account_defaults f where f.account_id = p_account);
+end
+$$;
+comment on function engine.defaults_json(uuid) is 'What a silent alert gets for an account, as workers read it.';
+alter function engine.defaults_json(uuid) owner to empire_engine;
+
+create function engine.counters_json(a public.broker_accounts, p_delivery bigint) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return jsonb_build_object(
+    'trades_today', coalesce((
+      select s.trades from engine.scope_counters s
+      where s.user_id = a.user_id and s.scope = a.id::text
+        and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
+    ), 0),
+    'entries_in_flight', (
+      select count(*) from engine.commands k
+      where k.account_id = a.id and k.kind = 'place' and k.is_entry and k.delivery_id <> p_delivery
+        and k.state in ('pending', 'submitting', 'unknown')
+    )
+  );
+end
+$$;
+comment on function engine.counters_json(public.broker_accounts, bigint) is
+'What limits of number are compared with: trades of the day, and entries of other deliveries on their way.';
+alter function engine.counters_json(public.broker_accounts, bigint) owner to empire_engine;
+
+create function engine.working_orders(p_account uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
+    where o.account_id = p_account and o.status in ('working', 'partially_filled')
+  );
+end
+$$;
+comment on function engine.working_orders(uuid) is 'The orders of an account that stand at the broker.';
+alter function engine.working_orders(uuid) owner to empire_engine;
+
+create function engine.unresolved_roots(d public.deliveries) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
+    where k.account_id = d.account_id and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
+      -- What is only written down keeps an account from being flat.
+      and (k.state <> 'pending' or d.action = 'flatten')
+  );
+end
+$$;
+comment on function engine.unresolved_roots(public.deliveries) is
+'Roots of a delivery''s account with a command of another delivery whose outcome is not known; for a flatten also '
+'with one that is only written down.';
+alter function engine.unresolved_roots(public.deliveries) owner to empire_engine;
+
+create function engine.commands_json(d public.deliveries) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
+      'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
+      'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
+    ) order by k.leg), '[]')
+    from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
+    -- A flatten may have had hundreds of rounds: of those only how far they counted.
+    where k.delivery_id = d.id and (
+      d.action <> 'flatten' or k.state in ('pending', 'submitting', 'unknown')
+      or k.leg = (select max(m.leg) from engine.commands m where m.delivery_id = d.id)
+    )
+  );
+end
+$$;
+comment on function engine.commands_json(public.deliveries) is
+'What was written ahead for a delivery by an earlier holder.';
+alter function engine.commands_json(public.deliveries) owner to empire_engine;
 
 create function engine.contexts(p_deliveries bigint [], p_token bigint) returns setof jsonb
 language plpgsql stable set search_path = '' as $$
-declare
-  -- Once a batch, not once a delivery: nearly nobody has a word of his own.
-  v_words constant jsonb := engine.words_for(p_deliveries);
 begin
   return query
     select jsonb_build_object(
@@ -121,57 +211,40 @@ begin
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
       ) end,
-      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted, 'word', v_words -> d.id::text,
-      'limits', to_jsonb(l) - 'account_id', 'defaults', to_jsonb(f) - 'account_id',
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      -- `limit 1`, not `exists`: the planner may answer an `exists` by hashing the whole table.
+      'word', case when (select true from public.symbol_map m where m.user_id = d.user_id limit 1)
+        then engine.word_for(d) end,
+      'limits', case when s.has_limits then engine.limits_json(a.id) end,
+      'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
+      'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
+        then engine.defaults_json(a.id) end,
       'positions', (
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
-      'orders', (
-        select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
-        where o.account_id = a.id and o.status in ('working', 'partially_filled')
-      ),
-      'unresolved', (
-        select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
-        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
-          -- What is only written down keeps an account from being flat.
-          and (k.state <> 'pending' or d.action = 'flatten')
-      ),
-      'counters', jsonb_build_object(
-        'trades_today', coalesce((
-          select s.trades from engine.scope_counters s
-          where s.user_id = a.user_id and s.scope = a.id::text
-            and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
-        ), 0),
-        'entries_in_flight', (
-          select count(*) from engine.commands k
-          where k.account_id = a.id and k.kind = 'place' and k.is_entry and k.delivery_id <> d.id
-            and k.state in ('pending', 'submitting', 'unknown')
-        )
-      ),
-      'commands', (
-        select coalesce(jsonb_agg(jsonb_build_object(
-          'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
-          'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
-          'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
-        ) order by k.leg), '[]')
-        from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
-        -- A flatten may have had hundreds of rounds: of those only how far they counted.
-        where k.delivery_id = d.id and (
-          d.action <> 'flatten' or k.state in ('pending', 'submitting', 'unknown')
-          or k.leg = (select max(m.leg) from engine.commands m where m.delivery_id = d.id)
-        )
-      )
+      'orders', case when (
+        select true from public.orders o
+        where o.account_id = a.id and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+        limit 1
+      ) then engine.working_orders(a.id) else '[]' end,
+      'unresolved', case when (
+        select true from engine.commands k
+        where k.account_id = a.id and k.state in ('pending', 'submitting', 'unknown') limit 1
+      ) then engine.unresolved_roots(d) else '[]' end,
+      'commands', case when (select true from engine.commands k where k.delivery_id = d.id limit 1)
+        then engine.commands_json(d) else '[]' end
     )
     from public.deliveries d
     join public.webhook_events e on e.id = d.event_id
     join public.broker_accounts a on a.id = d.account_id
     join public.broker_connections c on c.id = a.connection_id
     join public.profiles u on u.id = d.user_id
-    join engine.account_limits l on l.account_id = a.id
-    join engine.account_defaults f on f.account_id = a.id
     left join public.webhook_endpoints w on w.id = e.endpoint_id
     left join public.webhook_endpoint_accounts t on t.endpoint_id = w.id and t.account_id = a.id
+    cross join lateral (
+      select (select true from public.risk_settings r where r.user_id = d.user_id limit 1) as has_limits
+    ) s
     where d.id = any (p_deliveries)
     order by d.id;
 end
@@ -186,8 +259,31 @@ create function engine.take_heads(
 ) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
+  v_until constant timestamptz := clock_timestamp() + p_lease;
   v_ids bigint [];
 begin
+  if (
+    select count(*) from (
+      select from engine.queue q
+      where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      limit p_limit + 1
+    ) w
+  ) <= p_limit then
+    -- Room for all of them: nobody has to stand back.
+    with taken as (
+      update engine.queue q
+      set state = 'claimed', token = p_token, worker = p_worker, lease_until = v_until,
+        held_since = coalesce(q.held_since, clock_timestamp())
+      where q.id = any (array(
+        select r.id from engine.queue r
+        where r.executor = p_executor and r.lane = p_lane and r.state = 'ready' and r.run_at <= clock_timestamp()
+        order by r.id limit p_limit for update skip locked
+      ))
+      returning q.id
+    )
+    select array_agg(t.id) into v_ids from taken t;
+    return v_ids;
+  end if;
   with heads as materialized (
     select q.id, q.user_id from engine.queue q
     where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
@@ -212,7 +308,7 @@ begin
     where q.state = 'ready' order by r.is_extra, r.id limit p_limit for update of q skip locked
   ), taken as (
     update engine.queue q
-    set state = 'claimed', token = p_token, worker = p_worker, lease_until = clock_timestamp() + p_lease,
+    set state = 'claimed', token = p_token, worker = p_worker, lease_until = v_until,
       held_since = coalesce(q.held_since, clock_timestamp())
     from locked l where q.id = l.id
     returning q.id
@@ -288,8 +384,10 @@ revoke all on function engine.worker_seen(text, text, jsonb) from public;
 grant execute on function engine.worker_seen(text, text, jsonb) to empire_worker;
 
 create function engine.delivery_ids(p jsonb) returns bigint []
-language sql immutable set search_path = '' as $$
-  select array_agg((x ->> 'delivery_id')::bigint) from jsonb_array_elements(p) x
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (select array_agg((x ->> 'delivery_id')::bigint) from jsonb_array_elements(p) x);
+end
 $$;
 comment on function engine.delivery_ids(jsonb) is 'The delivery_id of each element.';
 alter function engine.delivery_ids(jsonb) owner to empire_engine;

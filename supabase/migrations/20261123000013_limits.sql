@@ -257,11 +257,11 @@ begin
   -- Kept while an entry of the delivery was accepted or may have been; given back once, when none can be.
   v_ids := array(
     select c.id from engine.commands c
-    where c.delivery_id = any (p_deliveries) and c.reserved is not null and not exists (
-      select 1 from engine.commands k
+    where c.delivery_id = any (p_deliveries) and c.reserved is not null and (
+      select true from engine.commands k
       where k.delivery_id = c.delivery_id and k.kind = 'place' and k.is_entry
-        and k.state not in ('rejected', 'canceled', 'expired')
-    )
+        and k.state not in ('rejected', 'canceled', 'expired') limit 1
+    ) is null
   );
   if v_ids = '{}' then
     return;

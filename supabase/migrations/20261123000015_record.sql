@@ -39,7 +39,11 @@ create function engine.add_fills(p_news engine.news []) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
   v_new bigint [];
+  v_result boolean;
 begin
+  if p_news is null then
+    return '{}';
+  end if;
   with added as (
     insert into public.fills (
       user_id, account_id, order_id, venue_fill_id, venue_order_id, position_id, effect, symbol, side, qty, price,
@@ -56,9 +60,12 @@ begin
     left join public.orders o on o.id = n.order_id
     order by n.nth
     on conflict on constraint a_fill_is_recorded_once do nothing
-    returning id
+    returning id, realised
   )
-  select coalesce(array_agg(x.id order by x.id), '{}') into v_new from added x;
+  select coalesce(array_agg(x.id order by x.id), '{}'), bool_or(x.realised <> 0) into v_new, v_result from added x;
+  if v_result is not true then
+    return v_new;
+  end if;
   insert into engine.account_days as t (account_id, trading_day, realised)
   select f.account_id, engine.trading_day(a.timezone, a.reset_time, f.filled_at), sum(f.realised)
   from public.fills f join public.broker_accounts a on a.id = f.account_id
@@ -112,35 +119,67 @@ comment on function engine.next_position(public.positions, public.fills, public.
 alter function engine.next_position(public.positions, public.fills, public.orders, public.broker_accounts)
 owner to empire_engine;
 
+create function engine.change_positions(p_fills bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.positions t
+  set symbol = n.symbol, root = n.root, side = n.side, qty = n.qty, entry_price = n.entry_price, stop_loss = n.stop_loss,
+    take_profit = n.take_profit, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
+    closed_at = n.closed_at, as_of = clock_timestamp()
+  from public.fills f
+  join public.broker_accounts a on a.id = f.account_id
+  left join public.orders o on o.id = f.order_id
+  join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
+  cross join lateral engine.next_position(p, f, o, a) n
+  where f.id = any (p_fills) and t.id = p.id;
+end
+$$;
+comment on function engine.change_positions(bigint []) is
+'Adds fills, one a position, to positions that have a row.';
+alter function engine.change_positions(bigint []) owner to empire_engine;
+
+create function engine.make_positions(p_fills bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into public.positions as t (
+    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
+    endpoint_id, tag, opened_at, closed_at
+  )
+  select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
+    n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
+  from public.fills f
+  join public.broker_accounts a on a.id = f.account_id
+  left join public.orders o on o.id = f.order_id
+  cross join lateral engine.next_position(null, f, o, a) n
+  where f.id = any (p_fills);
+end
+$$;
+comment on function engine.make_positions(bigint []) is
+'The rows of positions that fills, one a position, have opened.';
+alter function engine.make_positions(bigint []) owner to empire_engine;
+
 create function engine.move_positions(p_fills bigint []) returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_turn bigint [];
+  t record;
 begin
-  -- In turns of one fill a position: the second must see what the first made of it.
-  for v_turn in
-    select array_agg(t.id) from (
-      select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth
-      from public.fills f where f.id = any (p_fills) and f.position_id is not null
-    ) t group by t.nth order by t.nth
+  -- In turns of one fill a position: the second must see what the first made of it. Known and new positions are written
+  -- apart, so that each write is told live once.
+  for t in
+    select array_agg(x.id) filter (where x.is_known) as known, array_agg(x.id) filter (where not x.is_known) as new from (
+      select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth,
+        p.id is not null or row_number() over (partition by f.account_id, f.position_id order by f.id) > 1 as is_known
+      from public.fills f
+      left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
+      where f.id = any (p_fills) and f.position_id is not null
+    ) x group by x.nth order by x.nth
   loop
-    insert into public.positions as t (
-      user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
-      endpoint_id, tag, opened_at, closed_at
-    )
-    select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
-      n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
-    from public.fills f
-    join public.broker_accounts a on a.id = f.account_id
-    left join public.orders o on o.id = f.order_id
-    left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
-    cross join lateral engine.next_position(p, f, o, a) n
-    where f.id = any (v_turn)
-    on conflict on constraint one_row_per_venue_position do update
-    set symbol = excluded.symbol, root = excluded.root, side = excluded.side, qty = excluded.qty,
-      entry_price = excluded.entry_price, stop_loss = excluded.stop_loss, take_profit = excluded.take_profit,
-      endpoint_id = excluded.endpoint_id, tag = excluded.tag, opened_at = excluded.opened_at,
-      closed_at = excluded.closed_at, as_of = clock_timestamp();
+    if t.known is not null then
+      perform engine.change_positions(t.known);
+    end if;
+    if t.new is not null then
+      perform engine.make_positions(t.new);
+    end if;
   end loop;
 end
 $$;
@@ -208,7 +247,13 @@ begin
     cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
     order by k.account_id, x ->> 'venue_position_id', r.nth desc
   ) s
-  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id';
+  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and (
+    p.as_of < clock_timestamp() - interval '1 second'
+    or (p.stop_loss, p.take_profit, p.unrealized_pnl, p.root, p.freshness) is distinct from (
+      (s.said ->> 'stop_loss')::numeric, (s.said ->> 'take_profit')::numeric, (s.said ->> 'unrealized_pnl')::numeric,
+      coalesce(s.said ->> 'root', p.root), 'fresh'
+    )
+  );
 end
 $$;
 comment on function engine.protect_positions(jsonb) is
@@ -218,23 +263,35 @@ alter function engine.protect_positions(jsonb) owner to empire_engine;
 create function engine.apply_results(p_results jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare
+  v_pending bigint [];
+  v_modifies boolean;
   v_news engine.news [];
 begin
-  -- The broker's answer is the truth, even to what was never begun by the rules.
-  update public.orders o set status = 'submitting'
-  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint
-  where o.id = c.order_id and o.status = 'pending' and c.kind in ('place', 'close')
-    and r ->> 'outcome' in ('accepted', 'unknown');
+  select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
+      and r ->> 'outcome' in ('accepted', 'unknown')),
+    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted')
+  into v_pending, v_modifies
+  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
+  if v_pending is not null then
+    -- The broker's answer is the truth, even to what was never begun by the rules.
+    update public.orders o set status = 'submitting' where o.id = any (v_pending) and o.status = 'pending';
+  end if;
   update engine.commands c
   set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
     answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
     check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
   from jsonb_array_elements(p_results) r where c.id = (r ->> 'id')::bigint;
   v_news := engine.news_of(p_results);
-  perform engine.move_positions(engine.add_fills(v_news));
-  perform engine.update_orders(v_news);
-  perform engine.change_orders(p_results);
-  perform engine.protect_positions(p_results);
+  if v_news is not null then
+    perform engine.move_positions(engine.add_fills(v_news));
+    perform engine.update_orders(v_news);
+  end if;
+  if v_modifies then
+    perform engine.change_orders(p_results);
+  end if;
+  if jsonb_path_exists(p_results, '$[*].positions[*]') then
+    perform engine.protect_positions(p_results);
+  end if;
 end
 $$;
 comment on function engine.apply_results(jsonb) is
@@ -279,21 +336,37 @@ create function engine.finish(p_ends jsonb) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
   v_ids constant bigint [] := coalesce(engine.delivery_ids(p_ends), '{}');
+  v_accounts constant uuid [] := array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids));
+  v_sent bigint [];
   v_unknown bigint [];
+  v_unsent bigint [];
   v_done bigint [];
 begin
-  perform engine.make_unknown(v_ids);
-  v_unknown := array(
-    select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_ids) and c.state = 'unknown'
-  );
+  select coalesce(array_agg(c.delivery_id) filter (where c.state = 'submitting'), '{}'),
+    coalesce(array_agg(distinct c.delivery_id) filter (where c.state in ('submitting', 'unknown')), '{}'),
+    coalesce(array_agg(distinct c.delivery_id) filter (where c.state not in ('accepted', 'unknown', 'submitting')), '{}')
+  into v_sent, v_unknown, v_unsent
+  from engine.commands c where c.delivery_id = any (v_ids);
+  if v_sent <> '{}' then
+    perform engine.make_unknown(v_sent);
+  end if;
   v_done := array(select unnest(v_ids) except select unnest(v_unknown));
-  perform engine.cancel_unsent(v_done, false, 'leg_not_filled');
-  perform engine.release_trades(v_done);
+  v_unsent := array(select unnest(v_unsent) except select unnest(v_unknown));
+  if v_unsent <> '{}' then
+    perform engine.cancel_unsent(v_unsent, false, 'leg_not_filled');
+    perform engine.release_trades(v_unsent);
+  end if;
   perform engine.end_deliveries(p_ends, v_unknown);
-  -- The settler has the unknown ones from here; their lanes go on.
-  update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null where id = any (v_unknown);
+  if v_unknown <> '{}' then
+    -- The settler has the unknown ones from here; their lanes go on.
+    update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null
+    where id = any (v_unknown);
+  end if;
   delete from engine.queue where id = any (v_done);
-  perform engine.promote(array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids)));
+  -- Its own statement: its snapshot is younger than the delete and the lock on the accounts.
+  if exists (select from engine.queue q where q.account_id = any (v_accounts) and q.state = 'waiting') then
+    perform engine.promote(v_accounts);
+  end if;
   perform engine.tell(v_ids);
   return array(select d.event_id from public.deliveries d where d.id = any (v_done));
 end
@@ -322,12 +395,16 @@ begin
     last_sync = clock_timestamp()
   from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
   where a.id = d.account_id and x #>> '{account,balance}' is not null;
-  -- No finish: more legs follow, only the trace grows.
-  update public.deliveries d
-  set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
-    timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
-  from jsonb_array_elements(p_results) x
-  where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
+  if exists (
+    select from jsonb_array_elements(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
+  ) then
+    -- No finish: more legs follow, only the trace grows.
+    update public.deliveries d
+    set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
+      timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
+    from jsonb_array_elements(p_results) x
+    where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
+  end if;
 end
 $$;
 comment on function engine.record_held(jsonb) is

@@ -12,7 +12,14 @@ from decimal import Decimal
 from typing import TypeVar
 
 from shared.brokers.port import Broker, ReadFailed
-from shared.models.context import EndpointRules, RiskContext, SymbolWord, TradingDefaults
+from shared.models.context import (
+    Counters,
+    EndpointRules,
+    Limits,
+    RiskContext,
+    SymbolWord,
+    TradingDefaults,
+)
 from shared.models.enums import Action, Freshness, QtyMode, StopMode
 from shared.models.market import Instrument, Quote
 from shared.models.signal import Signal, StopSpec
@@ -22,7 +29,7 @@ from shared.store.rows import Claimed, Defaults
 MONEY_MODES = frozenset({QtyMode.RISK_PCT, QtyMode.RISK_USD, QtyMode.EQUITY_PCT, QtyMode.NOTIONAL})
 MONEY_AGE = timedelta(seconds=5)
 """A size that is a share of the account needs money read within this time."""
-NO_RULES = EndpointRules()
+NO_RULES, NO_LIMITS, NO_DEFAULTS, NOTHING_COUNTED = EndpointRules(), Limits(), Defaults(), Counters()
 T = TypeVar("T")
 
 
@@ -59,9 +66,9 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         positions_known=snapshot is not None or not must_read,
         unresolved=frozenset(claimed.unresolved),
         endpoint=claimed.endpoint or NO_RULES,
-        limits=claimed.limits,
-        defaults=_defaults(claimed.defaults),
-        counters=claimed.counters,
+        limits=claimed.limits or NO_LIMITS,
+        defaults=_defaults(claimed.defaults or NO_DEFAULTS),
+        counters=claimed.counters or NOTHING_COUNTED,
         trading_halted=claimed.trading_halted,
         rates=rates,
         usd_rate=rates.get("USD"),
@@ -96,7 +103,7 @@ def _must_read(claimed: Claimed, signal: Signal, account: Account) -> bool:
 
 def _money_mode(claimed: Claimed, signal: Signal) -> bool:
     endpoint = claimed.endpoint or NO_RULES
-    mode = signal.qty_mode or endpoint.qty_mode or claimed.defaults.qty_mode
+    mode = signal.qty_mode or endpoint.qty_mode or (claimed.defaults or NO_DEFAULTS).qty_mode
     return not signal.is_exit and mode in MONEY_MODES
 
 
