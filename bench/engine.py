@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from local.scratch import scratch_cluster
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.integration.engine.road import CLOSE, ENTRY, EXIT, Road, Trader, fill, filled
+from tests.integration.engine.road import ENTRY, EXIT, Road, Trader, fill, filled
 from tests.support.clusters import Database
 
 TICKS = 100
@@ -102,7 +100,13 @@ async def _run(road: Road, traders: Sequence[Trader], alerts: int, batch: int) -
     for name in ("open", "record"):
         await steps[name].close()
     wall = {name: round(seconds / alerts * 1e6) for name, seconds in took.items()}
-    return {"batch": batch, "cpu_us": cpu, "all_us": sum(cpu.values()), "wall_us": wall, "wal": bytes_ // alerts}
+    return {
+        "batch": batch,
+        "cpu_us": cpu,
+        "all_us": sum(cpu.values()),
+        "wall_us": wall,
+        "wal": bytes_ // alerts,
+    }
 
 
 def _result(claimed: Any, answer: Any, entering: bool) -> dict[str, Any]:
@@ -114,7 +118,11 @@ def _result(claimed: Any, answer: Any, entering: bool) -> dict[str, Any]:
     side, effect = ("buy", "open") if entering else ("sell", "close")
     fills = [fill(f"f{command['id']}", name, effect=effect, side=side)]
     position = {
-        "venue_position_id": name, "root": "EURUSD", "stop_loss": None, "take_profit": None, "unrealized_pnl": 0,
+        "venue_position_id": name,
+        "root": "EURUSD",
+        "stop_loss": None,
+        "take_profit": None,
+        "unrealized_pnl": 0,
     }
     told = filled(command["id"], 1, fills, positions=[position] if entering else [])
     return {
@@ -123,8 +131,10 @@ def _result(claimed: Any, answer: Any, entering: bool) -> dict[str, Any]:
         "account": {"balance": 10000, "equity": 10000, "as_of": "2026-11-23T09:00:00Z"},
         "commands": [told],
         "finish": {"outcome": "executed", "reason": None, "numbers": None},
-        "trace": [{"stage": name, "outcome": "ok", "ms": 1.5, "detail": {"a": "1", "b": "2", "c": "3"}}
-                  for name in ("claim", "parse", "resolve", "size", "risk", "fit", "write", "execute")],
+        "trace": [
+            {"stage": name, "outcome": "ok", "ms": 1.5, "detail": {"a": "1", "b": "2", "c": "3"}}
+            for name in ("claim", "parse", "resolve", "size", "risk", "fit", "write", "execute")
+        ],
         "timings": {"recorded_ms": 1, "sent_ms": 1, "begun_ms": 2},
     }
 

@@ -879,16 +879,18 @@ COMMENT ON TABLE public.broker_connections IS 'One login at one broker.';
 --
 
 CREATE FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
     'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
     'base_url', c.base_url, 'executor', c.executor
-  )
+  );
+end
 $$;
 
 ALTER FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) OWNER TO empire_engine;
@@ -936,7 +938,11 @@ CREATE FUNCTION engine.add_fills(p_news engine.news[]) RETURNS bigint[]
     AS $_$
 declare
   v_new bigint [];
+  v_result boolean;
 begin
+  if p_news is null then
+    return '{}';
+  end if;
   with added as (
     insert into public.fills (
       user_id, account_id, order_id, venue_fill_id, venue_order_id, position_id, effect, symbol, side, qty, price,
@@ -953,9 +959,12 @@ begin
     left join public.orders o on o.id = n.order_id
     order by n.nth
     on conflict on constraint a_fill_is_recorded_once do nothing
-    returning id
+    returning id, realised
   )
-  select coalesce(array_agg(x.id order by x.id), '{}') into v_new from added x;
+  select coalesce(array_agg(x.id order by x.id), '{}'), bool_or(x.realised <> 0) into v_new, v_result from added x;
+  if v_result is not true then
+    return v_new;
+  end if;
   insert into engine.account_days as t (account_id, trading_day, realised)
   select f.account_id, engine.trading_day(a.timezone, a.reset_time, f.filled_at), sum(f.realised)
   from public.fills f join public.broker_accounts a on a.id = f.account_id
@@ -1013,27 +1022,39 @@ COMMENT ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r
 CREATE FUNCTION engine.apply_results(p_results jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $$
+    AS $_$
 declare
+  v_pending bigint [];
+  v_modifies boolean;
   v_news engine.news [];
 begin
-  -- The broker's answer is the truth, even to what was never begun by the rules.
-  update public.orders o set status = 'submitting'
-  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint
-  where o.id = c.order_id and o.status = 'pending' and c.kind in ('place', 'close')
-    and r ->> 'outcome' in ('accepted', 'unknown');
+  select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
+      and r ->> 'outcome' in ('accepted', 'unknown')),
+    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted')
+  into v_pending, v_modifies
+  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
+  if v_pending is not null then
+    -- The broker's answer is the truth, even to what was never begun by the rules.
+    update public.orders o set status = 'submitting' where o.id = any (v_pending) and o.status = 'pending';
+  end if;
   update engine.commands c
   set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
     answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
     check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
   from jsonb_array_elements(p_results) r where c.id = (r ->> 'id')::bigint;
   v_news := engine.news_of(p_results);
-  perform engine.move_positions(engine.add_fills(v_news));
-  perform engine.update_orders(v_news);
-  perform engine.change_orders(p_results);
-  perform engine.protect_positions(p_results);
+  if v_news is not null then
+    perform engine.move_positions(engine.add_fills(v_news));
+    perform engine.update_orders(v_news);
+  end if;
+  if v_modifies then
+    perform engine.change_orders(p_results);
+  end if;
+  if jsonb_path_exists(p_results, '$[*].positions[*]') then
+    perform engine.protect_positions(p_results);
+  end if;
 end
-$$;
+$_$;
 
 ALTER FUNCTION engine.apply_results(p_results jsonb) OWNER TO empire_engine;
 
@@ -1210,6 +1231,36 @@ ALTER FUNCTION engine.change_orders(p_results jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.change_orders(p_results jsonb) IS 'An accepted modify has made the order what was asked for.';
 
 --
+-- Name: change_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.change_positions(p_fills bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.positions t
+  set symbol = n.symbol, root = n.root, side = n.side, qty = n.qty, entry_price = n.entry_price, stop_loss = n.stop_loss,
+    take_profit = n.take_profit, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
+    closed_at = n.closed_at, as_of = clock_timestamp()
+  from public.fills f
+  join public.broker_accounts a on a.id = f.account_id
+  left join public.orders o on o.id = f.order_id
+  join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
+  cross join lateral engine.next_position(p, f, o, a) n
+  where f.id = any (p_fills) and t.id = p.id;
+end
+$$;
+
+ALTER FUNCTION engine.change_positions(p_fills bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION change_positions(p_fills bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.change_positions(p_fills bigint[]) IS 'Adds fills, one a position, to positions that have a row.';
+
+--
 -- Name: claim(text, text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1324,8 +1375,10 @@ CREATE FUNCTION engine.close_events(p_events bigint[]) RETURNS void
     SET search_path TO ''
     AS $$
 begin
-  -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
-  perform 1 from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+  if cardinality(p_events) > 1 then
+    -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
+    perform from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+  end if;
   update public.webhook_events e
   set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
   from (
@@ -1342,6 +1395,77 @@ ALTER FUNCTION engine.close_events(p_events bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.close_events(p_events bigint[]) IS 'Deliveries of these events have ended (one entry each); an event with none left open is processed. Last in a transaction.';
+
+--
+-- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
+    action public.action NOT NULL,
+    symbol text,
+    side public.side,
+    tag text,
+    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
+    outcome public.delivery_outcome,
+    reason public.reason,
+    numbers jsonb,
+    halt_epoch bigint NOT NULL,
+    dry_run boolean DEFAULT false NOT NULL,
+    expires_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
+    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
+);
+
+ALTER TABLE public.deliveries OWNER TO postgres;
+
+--
+-- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
+
+--
+-- Name: commands_json(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.commands_json(d public.deliveries) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
+      'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
+      'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
+    ) order by k.leg), '[]')
+    from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
+    -- A flatten may have had hundreds of rounds: of those only how far they counted.
+    where k.delivery_id = d.id and (
+      d.action <> 'flatten' or k.state in ('pending', 'submitting', 'unknown')
+      or k.leg = (select max(m.leg) from engine.commands m where m.delivery_id = d.id)
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.commands_json(d public.deliveries) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION commands_json(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.commands_json(d public.deliveries) IS 'What was written ahead for a delivery by an earlier holder.';
 
 --
 -- Name: conclude(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1397,9 +1521,6 @@ CREATE FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) RETURNS S
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-declare
-  -- Once a batch, not once a delivery: nearly nobody has a word of his own.
-  v_words constant jsonb := engine.words_for(p_deliveries);
 begin
   return query
     select jsonb_build_object(
@@ -1419,57 +1540,40 @@ begin
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
       ) end,
-      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted, 'word', v_words -> d.id::text,
-      'limits', to_jsonb(l) - 'account_id', 'defaults', to_jsonb(f) - 'account_id',
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      -- `limit 1`, not `exists`: the planner may answer an `exists` by hashing the whole table.
+      'word', case when (select true from public.symbol_map m where m.user_id = d.user_id limit 1)
+        then engine.word_for(d) end,
+      'limits', case when s.has_limits then engine.limits_json(a.id) end,
+      'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
+      'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
+        then engine.defaults_json(a.id) end,
       'positions', (
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
-      'orders', (
-        select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
-        where o.account_id = a.id and o.status in ('working', 'partially_filled')
-      ),
-      'unresolved', (
-        select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
-        where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
-          -- What is only written down keeps an account from being flat.
-          and (k.state <> 'pending' or d.action = 'flatten')
-      ),
-      'counters', jsonb_build_object(
-        'trades_today', coalesce((
-          select s.trades from engine.scope_counters s
-          where s.user_id = a.user_id and s.scope = a.id::text
-            and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
-        ), 0),
-        'entries_in_flight', (
-          select count(*) from engine.commands k
-          where k.account_id = a.id and k.kind = 'place' and k.is_entry and k.delivery_id <> d.id
-            and k.state in ('pending', 'submitting', 'unknown')
-        )
-      ),
-      'commands', (
-        select coalesce(jsonb_agg(jsonb_build_object(
-          'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
-          'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
-          'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
-        ) order by k.leg), '[]')
-        from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
-        -- A flatten may have had hundreds of rounds: of those only how far they counted.
-        where k.delivery_id = d.id and (
-          d.action <> 'flatten' or k.state in ('pending', 'submitting', 'unknown')
-          or k.leg = (select max(m.leg) from engine.commands m where m.delivery_id = d.id)
-        )
-      )
+      'orders', case when (
+        select true from public.orders o
+        where o.account_id = a.id and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+        limit 1
+      ) then engine.working_orders(a.id) else '[]' end,
+      'unresolved', case when (
+        select true from engine.commands k
+        where k.account_id = a.id and k.state in ('pending', 'submitting', 'unknown') limit 1
+      ) then engine.unresolved_roots(d) else '[]' end,
+      'commands', case when (select true from engine.commands k where k.delivery_id = d.id limit 1)
+        then engine.commands_json(d) else '[]' end
     )
     from public.deliveries d
     join public.webhook_events e on e.id = d.event_id
     join public.broker_accounts a on a.id = d.account_id
     join public.broker_connections c on c.id = a.connection_id
     join public.profiles u on u.id = d.user_id
-    join engine.account_limits l on l.account_id = a.id
-    join engine.account_defaults f on f.account_id = a.id
     left join public.webhook_endpoints w on w.id = e.endpoint_id
     left join public.webhook_endpoint_accounts t on t.endpoint_id = w.id and t.account_id = a.id
+    cross join lateral (
+      select (select true from public.risk_settings r where r.user_id = d.user_id limit 1) as has_limits
+    ) s
     where d.id = any (p_deliveries)
     order by d.id;
 end
@@ -1520,6 +1624,38 @@ ALTER FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, O
 --
 
 COMMENT ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) IS 'Counts an alert against the endpoint''s limits a minute and a day (UTC).';
+
+--
+-- Name: counters_json(public.broker_accounts, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'trades_today', coalesce((
+      select s.trades from engine.scope_counters s
+      where s.user_id = a.user_id and s.scope = a.id::text
+        and s.trading_day = engine.trading_day(a.timezone, a.reset_time, now())
+    ), 0),
+    'entries_in_flight', (
+      select count(*) from engine.commands k
+      where k.account_id = a.id and k.kind = 'place' and k.is_entry and k.delivery_id <> p_delivery
+        and k.state in ('pending', 'submitting', 'unknown')
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION counters_json(a public.broker_accounts, p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint) IS 'What limits of number are compared with: trades of the day, and entries of other deliveries on their way.';
 
 --
 -- Name: dead_letter(bigint, bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1597,6 +1733,27 @@ ALTER FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p
 COMMENT ON FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb) IS 'The hard limits for one plan: a denial with its numbers, or the counters its trade is counted in.';
 
 --
+-- Name: defaults_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.defaults_json(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (select to_jsonb(f) - 'account_id' from engine.account_defaults f where f.account_id = p_account);
+end
+$$;
+
+ALTER FUNCTION engine.defaults_json(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION defaults_json(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.defaults_json(p_account uuid) IS 'What a silent alert gets for an account, as workers read it.';
+
+--
 -- Name: defer(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1640,10 +1797,12 @@ COMMENT ON FUNCTION engine.defer(p_deliveries jsonb) IS 'Gives deliveries back t
 --
 
 CREATE FUNCTION engine.delivery_ids(p jsonb) RETURNS bigint[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select array_agg((x ->> 'delivery_id')::bigint) from jsonb_array_elements(p) x
+begin
+  return (select array_agg((x ->> 'delivery_id')::bigint) from jsonb_array_elements(p) x);
+end
 $$;
 
 ALTER FUNCTION engine.delivery_ids(p jsonb) OWNER TO empire_engine;
@@ -1952,7 +2111,7 @@ begin
   with gone as (
     delete from engine.queue q
     where q.id = any (p_deliveries) and q.state in ('waiting', 'ready')
-      and not exists (select 1 from engine.commands c where c.delivery_id = q.id)
+      and (select true from engine.commands c where c.delivery_id = q.id limit 1) is null
     returning q.id
   )
   select coalesce(array_agg(g.id), '{}') into v_ended from gone g;
@@ -2086,21 +2245,37 @@ CREATE FUNCTION engine.finish(p_ends jsonb) RETURNS bigint[]
     AS $$
 declare
   v_ids constant bigint [] := coalesce(engine.delivery_ids(p_ends), '{}');
+  v_accounts constant uuid [] := array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids));
+  v_sent bigint [];
   v_unknown bigint [];
+  v_unsent bigint [];
   v_done bigint [];
 begin
-  perform engine.make_unknown(v_ids);
-  v_unknown := array(
-    select distinct c.delivery_id from engine.commands c where c.delivery_id = any (v_ids) and c.state = 'unknown'
-  );
+  select coalesce(array_agg(c.delivery_id) filter (where c.state = 'submitting'), '{}'),
+    coalesce(array_agg(distinct c.delivery_id) filter (where c.state in ('submitting', 'unknown')), '{}'),
+    coalesce(array_agg(distinct c.delivery_id) filter (where c.state not in ('accepted', 'unknown', 'submitting')), '{}')
+  into v_sent, v_unknown, v_unsent
+  from engine.commands c where c.delivery_id = any (v_ids);
+  if v_sent <> '{}' then
+    perform engine.make_unknown(v_sent);
+  end if;
   v_done := array(select unnest(v_ids) except select unnest(v_unknown));
-  perform engine.cancel_unsent(v_done, false, 'leg_not_filled');
-  perform engine.release_trades(v_done);
+  v_unsent := array(select unnest(v_unsent) except select unnest(v_unknown));
+  if v_unsent <> '{}' then
+    perform engine.cancel_unsent(v_unsent, false, 'leg_not_filled');
+    perform engine.release_trades(v_unsent);
+  end if;
   perform engine.end_deliveries(p_ends, v_unknown);
-  -- The settler has the unknown ones from here; their lanes go on.
-  update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null where id = any (v_unknown);
+  if v_unknown <> '{}' then
+    -- The settler has the unknown ones from here; their lanes go on.
+    update engine.queue set state = 'unsettled', token = null, worker = null, lease_until = null
+    where id = any (v_unknown);
+  end if;
   delete from engine.queue where id = any (v_done);
-  perform engine.promote(array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids)));
+  -- Its own statement: its snapshot is younger than the delete and the lock on the accounts.
+  if exists (select from engine.queue q where q.account_id = any (v_accounts) and q.state = 'waiting') then
+    perform engine.promote(v_accounts);
+  end if;
   perform engine.tell(v_ids);
   return array(select d.event_id from public.deliveries d where d.id = any (v_done));
 end
@@ -2161,8 +2336,8 @@ begin
   update public.deliveries d set halt_epoch = a.halt_epoch
   from engine.queue q join public.broker_accounts a on a.id = q.account_id
   where q.account_id = any (p_accounts) and d.id = q.id and (
-    q.id >= p_before or (not p_all and (q.symbol = p_symbol) is not true and (q.is_exit or exists (
-      select 1 from engine.commands c where c.delivery_id = q.id and c.state not in ('pending', 'canceled')
+    q.id >= p_before or (not p_all and (q.symbol = p_symbol) is not true and (q.is_exit or (
+      select true from engine.commands c where c.delivery_id = q.id and c.state not in ('pending', 'canceled') limit 1
     )))
   );
   return v_events;
@@ -2456,10 +2631,12 @@ COMMENT ON FUNCTION engine.is_entry(l jsonb) IS 'Whether a leg is an order that 
 --
 
 CREATE FUNCTION engine.is_exit(p_action public.action) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select p_action in ('close', 'reduce', 'cancel', 'flatten')
+begin
+  return p_action in ('close', 'reduce', 'cancel', 'flatten');
+end
 $$;
 
 ALTER FUNCTION engine.is_exit(p_action public.action) OWNER TO empire_engine;
@@ -2610,16 +2787,39 @@ ALTER FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) OWNER TO empire_
 COMMENT ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) IS 'The legs of plans, typed, in order; with p_begin those before any that waits for a fill begin at once.';
 
 --
+-- Name: limits_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.limits_json(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (select to_jsonb(l) - 'account_id' from engine.account_limits l where l.account_id = p_account);
+end
+$$;
+
+ALTER FUNCTION engine.limits_json(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION limits_json(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.limits_json(p_account uuid) IS 'The limits in force for an account, as workers read them.';
+
+--
 -- Name: lock_accounts(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
 CREATE FUNCTION engine.lock_accounts(p_deliveries bigint[]) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-  select a.id from public.broker_accounts a
-  where a.id in (select d.account_id from public.deliveries d where d.id = any (p_deliveries))
-  order by a.id for no key update
+begin
+  perform from public.broker_accounts a
+  where a.id = any (array(select d.account_id from public.deliveries d where d.id = any (p_deliveries)))
+  order by a.id for no key update;
+end
 $$;
 
 ALTER FUNCTION engine.lock_accounts(p_deliveries bigint[]) OWNER TO empire_engine;
@@ -2660,6 +2860,37 @@ ALTER FUNCTION engine.lock_users(p_accounts uuid[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.lock_users(p_accounts uuid[]) IS 'Entries of one user are admitted one batch at a time; their counters exist. Before any account is locked.';
+
+--
+-- Name: make_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.make_positions(p_fills bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.positions as t (
+    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
+    endpoint_id, tag, opened_at, closed_at
+  )
+  select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
+    n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
+  from public.fills f
+  join public.broker_accounts a on a.id = f.account_id
+  left join public.orders o on o.id = f.order_id
+  cross join lateral engine.next_position(null, f, o, a) n
+  where f.id = any (p_fills);
+end
+$$;
+
+ALTER FUNCTION engine.make_positions(p_fills bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION make_positions(p_fills bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.make_positions(p_fills bigint[]) IS 'The rows of positions that fills, one a position, have opened.';
 
 --
 -- Name: make_room(bigint, uuid[], public.action, text, public.side, text, uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2753,44 +2984,6 @@ ALTER FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms 
 COMMENT ON FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms integer) IS 'pending -> submitting for the holder of the lease. The caller holds the accounts and has asked the limits.';
 
 --
--- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.deliveries (
-    id bigint NOT NULL,
-    event_id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    account_id uuid NOT NULL,
-    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
-    action public.action NOT NULL,
-    symbol text,
-    side public.side,
-    tag text,
-    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
-    outcome public.delivery_outcome,
-    reason public.reason,
-    numbers jsonb,
-    halt_epoch bigint NOT NULL,
-    dry_run boolean DEFAULT false NOT NULL,
-    expires_at timestamp with time zone,
-    attempts integer DEFAULT 0 NOT NULL,
-    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
-    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    finished_at timestamp with time zone,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
-);
-
-ALTER TABLE public.deliveries OWNER TO postgres;
-
---
--- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
-
---
 -- Name: may_resend(engine.commands, public.deliveries, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2837,32 +3030,25 @@ CREATE FUNCTION engine.move_positions(p_fills bigint[]) RETURNS void
     SET search_path TO ''
     AS $$
 declare
-  v_turn bigint [];
+  t record;
 begin
-  -- In turns of one fill a position: the second must see what the first made of it.
-  for v_turn in
-    select array_agg(t.id) from (
-      select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth
-      from public.fills f where f.id = any (p_fills) and f.position_id is not null
-    ) t group by t.nth order by t.nth
+  -- In turns of one fill a position: the second must see what the first made of it. Known and new positions are written
+  -- apart, so that each write is told live once.
+  for t in
+    select array_agg(x.id) filter (where x.is_known) as known, array_agg(x.id) filter (where not x.is_known) as new from (
+      select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth,
+        p.id is not null or row_number() over (partition by f.account_id, f.position_id order by f.id) > 1 as is_known
+      from public.fills f
+      left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
+      where f.id = any (p_fills) and f.position_id is not null
+    ) x group by x.nth order by x.nth
   loop
-    insert into public.positions as t (
-      user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
-      endpoint_id, tag, opened_at, closed_at
-    )
-    select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
-      n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
-    from public.fills f
-    join public.broker_accounts a on a.id = f.account_id
-    left join public.orders o on o.id = f.order_id
-    left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
-    cross join lateral engine.next_position(p, f, o, a) n
-    where f.id = any (v_turn)
-    on conflict on constraint one_row_per_venue_position do update
-    set symbol = excluded.symbol, root = excluded.root, side = excluded.side, qty = excluded.qty,
-      entry_price = excluded.entry_price, stop_loss = excluded.stop_loss, take_profit = excluded.take_profit,
-      endpoint_id = excluded.endpoint_id, tag = excluded.tag, opened_at = excluded.opened_at,
-      closed_at = excluded.closed_at, as_of = clock_timestamp();
+    if t.known is not null then
+      perform engine.change_positions(t.known);
+    end if;
+    if t.new is not null then
+      perform engine.make_positions(t.new);
+    end if;
   end loop;
 end
 $$;
@@ -3470,7 +3656,13 @@ begin
     cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
     order by k.account_id, x ->> 'venue_position_id', r.nth desc
   ) s
-  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id';
+  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and (
+    p.as_of < clock_timestamp() - interval '1 second'
+    or (p.stop_loss, p.take_profit, p.unrealized_pnl, p.root, p.freshness) is distinct from (
+      (s.said ->> 'stop_loss')::numeric, (s.said ->> 'take_profit')::numeric, (s.said ->> 'unrealized_pnl')::numeric,
+      coalesce(s.said ->> 'root', p.root), 'fresh'
+    )
+  );
 end
 $_$;
 
@@ -3602,12 +3794,16 @@ begin
     last_sync = clock_timestamp()
   from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
   where a.id = d.account_id and x #>> '{account,balance}' is not null;
-  -- No finish: more legs follow, only the trace grows.
-  update public.deliveries d
-  set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
-    timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
-  from jsonb_array_elements(p_results) x
-  where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
+  if exists (
+    select from jsonb_array_elements(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
+  ) then
+    -- No finish: more legs follow, only the trace grows.
+    update public.deliveries d
+    set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
+      timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
+    from jsonb_array_elements(p_results) x
+    where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
+  end if;
 end
 $_$;
 
@@ -3796,11 +3992,11 @@ begin
   -- Kept while an entry of the delivery was accepted or may have been; given back once, when none can be.
   v_ids := array(
     select c.id from engine.commands c
-    where c.delivery_id = any (p_deliveries) and c.reserved is not null and not exists (
-      select 1 from engine.commands k
+    where c.delivery_id = any (p_deliveries) and c.reserved is not null and (
+      select true from engine.commands k
       where k.delivery_id = c.delivery_id and k.kind = 'place' and k.is_entry
-        and k.state not in ('rejected', 'canceled', 'expired')
-    )
+        and k.state not in ('rejected', 'canceled', 'expired') limit 1
+    ) is null
   );
   if v_ids = '{}' then
     return;
@@ -4306,10 +4502,12 @@ COMMENT ON FUNCTION engine.supersede(p_accounts uuid[], p_actions public.action[
 --
 
 CREATE FUNCTION engine.symbol_key(p_symbol text) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''))
+begin
+  return pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''));
+end
 $$;
 
 ALTER FUNCTION engine.symbol_key(p_symbol text) OWNER TO empire_engine;
@@ -4329,8 +4527,31 @@ CREATE FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_l
     SET search_path TO ''
     AS $$
 declare
+  v_until constant timestamptz := clock_timestamp() + p_lease;
   v_ids bigint [];
 begin
+  if (
+    select count(*) from (
+      select from engine.queue q
+      where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      limit p_limit + 1
+    ) w
+  ) <= p_limit then
+    -- Room for all of them: nobody has to stand back.
+    with taken as (
+      update engine.queue q
+      set state = 'claimed', token = p_token, worker = p_worker, lease_until = v_until,
+        held_since = coalesce(q.held_since, clock_timestamp())
+      where q.id = any (array(
+        select r.id from engine.queue r
+        where r.executor = p_executor and r.lane = p_lane and r.state = 'ready' and r.run_at <= clock_timestamp()
+        order by r.id limit p_limit for update skip locked
+      ))
+      returning q.id
+    )
+    select array_agg(t.id) into v_ids from taken t;
+    return v_ids;
+  end if;
   with heads as materialized (
     select q.id, q.user_id from engine.queue q
     where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
@@ -4355,7 +4576,7 @@ begin
     where q.state = 'ready' order by r.is_extra, r.id limit p_limit for update of q skip locked
   ), taken as (
     update engine.queue q
-    set state = 'claimed', token = p_token, worker = p_worker, lease_until = clock_timestamp() + p_lease,
+    set state = 'claimed', token = p_token, worker = p_worker, lease_until = v_until,
       held_since = coalesce(q.held_since, clock_timestamp())
     from locked l where q.id = l.id
     returning q.id
@@ -4492,10 +4713,12 @@ COMMENT ON FUNCTION engine.trace_of(p_event bigint) IS 'An alert from door to fi
 --
 
 CREATE FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) RETURNS date
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select ((p_at at time zone p_timezone) - p_reset)::date
+begin
+  return ((p_at at time zone p_timezone) - p_reset)::date;
+end
 $$;
 
 ALTER FUNCTION engine.trading_day(p_timezone text, p_reset time without time zone, p_at timestamp with time zone) OWNER TO empire_engine;
@@ -4562,6 +4785,32 @@ ALTER FUNCTION engine.turns(p_deliveries bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.turns(p_deliveries bigint[]) IS 'Deliveries in turns of one per account: the second of an account (its other lane) must see what the first wrote.';
+
+--
+-- Name: unresolved_roots(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.unresolved_roots(d public.deliveries) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(distinct k.root), '[]') from engine.commands k
+    where k.account_id = d.account_id and k.delivery_id <> d.id and k.state in ('pending', 'submitting', 'unknown')
+      -- What is only written down keeps an account from being flat.
+      and (k.state <> 'pending' or d.action = 'flatten')
+  );
+end
+$$;
+
+ALTER FUNCTION engine.unresolved_roots(d public.deliveries) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION unresolved_roots(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.unresolved_roots(d public.deliveries) IS 'Roots of a delivery''s account with a command of another delivery whose outcome is not known; for a flatten also with one that is only written down.';
 
 --
 -- Name: unsent(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4660,33 +4909,33 @@ ALTER FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side t
 COMMENT ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) IS 'Side and quantity of a close that leaves them to the venue, as far as we know the position.';
 
 --
--- Name: words_for(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: word_for(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.words_for(p_deliveries bigint[]) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION engine.word_for(d public.deliveries) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select jsonb_object_agg(w.id, w.word) from (
-    select distinct on (d.id) d.id, jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) as word
-    from public.deliveries d
-    join public.symbol_map m on m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id)
-    where d.id = any (p_deliveries) and (
+begin
+  return (
+    select jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) from public.symbol_map m
+    where m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id) and (
       upper(m.tv_symbol) = upper(d.symbol)
       -- A word without an exchange is meant for all of them.
       or upper(m.tv_symbol) = upper(substr(d.symbol, strpos(d.symbol, ':') + 1))
     )
-    order by d.id, m.account_id nulls last, strpos(m.tv_symbol, ':') desc
-  ) w
+    order by m.account_id nulls last, strpos(m.tv_symbol, ':') desc limit 1
+  );
+end
 $$;
 
-ALTER FUNCTION engine.words_for(p_deliveries bigint[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.word_for(d public.deliveries) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION words_for(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION word_for(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.words_for(p_deliveries bigint[]) IS 'By delivery the trader''s own word for its symbol, where symbol_map has one: the account''s before the user''s, one with the exchange before one without. Null = none has any.';
+COMMENT ON FUNCTION engine.word_for(d public.deliveries) IS 'The trader''s own word for a delivery''s symbol, where symbol_map has one: the account''s before the user''s, one with the exchange before one without. Null = there is none.';
 
 --
 -- Name: worker_seen(text, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4710,6 +4959,30 @@ ALTER FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) O
 --
 
 COMMENT ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) IS 'A worker process says that it lives.';
+
+--
+-- Name: working_orders(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.working_orders(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(to_jsonb(o) order by o.id), '[]') from public.orders o
+    where o.account_id = p_account and o.status in ('working', 'partially_filled')
+  );
+end
+$$;
+
+ALTER FUNCTION engine.working_orders(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION working_orders(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.working_orders(p_account uuid) IS 'The orders of an account that stand at the broker.';
 
 --
 -- Name: write_commands(engine.leg[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5318,6 +5591,32 @@ ALTER FUNCTION private.custom_access_token_hook(event jsonb) OWNER TO postgres;
 COMMENT ON FUNCTION private.custom_access_token_hook(event jsonb) IS 'Runs when the auth service makes an access token: app_metadata.role is admin for the rows of private.admins only.';
 
 --
+-- Name: delivery_message(public.deliveries); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.delivery_message(n public.deliveries) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
+    'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
+    'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
+    'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
+  );
+end
+$$;
+
+ALTER FUNCTION private.delivery_message(n public.deliveries) OWNER TO postgres;
+
+--
+-- Name: FUNCTION delivery_message(n public.deliveries); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.delivery_message(n public.deliveries) IS 'A delivery as its owner sees it live.';
+
+--
 -- Name: disable_account(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -5476,6 +5775,66 @@ ALTER FUNCTION private.endpoint_is_live(p_endpoint_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.endpoint_is_live(p_endpoint_id uuid) IS 'Whether alerts of this endpoint can move real money.';
+
+--
+-- Name: webhook_events; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_events (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    source public.event_source NOT NULL,
+    broker public.broker,
+    endpoint_id uuid,
+    api_key_id text,
+    body text NOT NULL,
+    payload jsonb,
+    signature text,
+    signature_valid boolean,
+    processed boolean DEFAULT false NOT NULL,
+    open_deliveries integer DEFAULT 0 NOT NULL,
+    status public.event_status NOT NULL,
+    reason public.reason,
+    details jsonb,
+    dry_run boolean DEFAULT false NOT NULL,
+    fired_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT webhook_events_body_check CHECK ((octet_length(body) <= 32768))
+);
+
+ALTER TABLE public.webhook_events OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_events; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_events IS 'The inbox: one row per alert, kept as it came (secrets masked), accepted or refused with the reason.';
+
+--
+-- Name: event_message(public.webhook_events); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.event_message(n public.webhook_events) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'id', n.id::text, 'v', n.version, 'source', n.source, 'broker', n.broker, 'endpoint_id', n.endpoint_id,
+    'status', n.status, 'reason', n.reason, 'processed', n.processed, 'dry_run', n.dry_run,
+    'fired_at', n.fired_at, 'received_at', n.received_at
+  );
+end
+$$;
+
+ALTER FUNCTION private.event_message(n public.webhook_events) OWNER TO postgres;
+
+--
+-- Name: FUNCTION event_message(n public.webhook_events); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.event_message(n public.webhook_events) IS 'An alert as its owner sees it live: what happened to it, never its body or signature.';
 
 --
 -- Name: flatten(uuid[], text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -5906,6 +6265,34 @@ ALTER FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type tex
 COMMENT ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) IS 'A line in the user''s own log.';
 
 --
+-- Name: order_message(public.orders); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.order_message(n public.orders) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+    'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
+    'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
+    'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
+    'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
+    'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
+  );
+end
+$$;
+
+ALTER FUNCTION private.order_message(n public.orders) OWNER TO postgres;
+
+--
+-- Name: FUNCTION order_message(n public.orders); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.order_message(n public.orders) IS 'An order as its owner sees it live.';
+
+--
 -- Name: order_status_follows_the_table(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -5930,6 +6317,33 @@ ALTER FUNCTION private.order_status_follows_the_table() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.order_status_follows_the_table() IS 'Refuses an order status that order_transitions does not allow.';
+
+--
+-- Name: position_message(public.positions); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.position_message(n public.positions) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+    'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
+    'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
+    'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
+    'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
+  );
+end
+$$;
+
+ALTER FUNCTION private.position_message(n public.positions) OWNER TO postgres;
+
+--
+-- Name: FUNCTION position_message(n public.positions); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.position_message(n public.positions) IS 'A position as its owner sees it live.';
 
 --
 -- Name: put_limits(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
@@ -6421,31 +6835,20 @@ CREATE FUNCTION private.tell_deliveries() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
-declare
-  shown bigint [];
 begin
-  if tg_op = 'UPDATE' then
+  if tg_op = 'INSERT' then
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'events:' || n.user_id, 'broadcast', true, 'delivery.created', private.delivery_message(n::public.deliveries)
+    from changed n order by n.id;
+  else
     -- queued, claimed and queued again are one thing to a trader: not finished yet.
-    select array_agg(n.id) into shown
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'events:' || n.user_id, 'broadcast', true, 'delivery.updated', private.delivery_message(n::public.deliveries)
     from changed n join before o on o.id = n.id
     where (n.status in ('done', 'dead'), n.outcome, n.reason)
-      is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason);
-    if shown is null then
-      return null;
-    end if;
+      is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason)
+    order by n.id;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'events:' || n.user_id, 'broadcast', true,
-    case tg_op when 'INSERT' then 'delivery.created' else 'delivery.updated' end,
-    jsonb_build_object(
-      'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
-      'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
-      'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
-      'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
-    )
-  from changed n
-  where tg_op = 'INSERT' or n.id = any (shown)
-  order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -6469,28 +6872,18 @@ CREATE FUNCTION private.tell_events() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
-declare
-  shown bigint [];
 begin
-  if tg_op = 'UPDATE' then
-    select array_agg(n.id) into shown
+  if tg_op = 'INSERT' then
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
+    from changed n order by n.id;
+  else
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'events:' || n.user_id, 'broadcast', true, 'event.updated', private.event_message(n::public.webhook_events)
     from changed n join before o on o.id = n.id
-    where (n.status, n.reason, n.processed) is distinct from (o.status, o.reason, o.processed);
-    if shown is null then
-      return null;
-    end if;
+    where (n.status, n.reason, n.processed) is distinct from (o.status, o.reason, o.processed)
+    order by n.id;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'events:' || n.user_id, 'broadcast', true,
-    case tg_op when 'INSERT' then 'event.created' else 'event.updated' end,
-    jsonb_build_object(
-      'id', n.id::text, 'v', n.version, 'source', n.source, 'broker', n.broker, 'endpoint_id', n.endpoint_id,
-      'status', n.status, 'reason', n.reason, 'processed', n.processed, 'dry_run', n.dry_run,
-      'fired_at', n.fired_at, 'received_at', n.received_at
-    )
-  from changed n
-  where tg_op = 'INSERT' or n.id = any (shown)
-  order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -6504,7 +6897,7 @@ ALTER FUNCTION private.tell_events() OWNER TO postgres;
 -- Name: FUNCTION tell_events(); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.tell_events() IS 'Tells owners of new and changed alerts: what happened to them, never their body or signature.';
+COMMENT ON FUNCTION private.tell_events() IS 'Tells owners of new and changed alerts.';
 
 --
 -- Name: tell_health(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -6580,35 +6973,22 @@ CREATE FUNCTION private.tell_orders() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
-declare
-  shown bigint [];
 begin
-  if tg_op = 'UPDATE' then
+  if tg_op = 'INSERT' then
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'orders:' || n.user_id, 'broadcast', true, 'order.created', private.order_message(n::public.orders)
+    from changed n order by n.id;
+  else
     -- From pending to submitting nothing happens that a trader could see: the broker has not answered yet.
-    select array_agg(n.id) into shown
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'orders:' || n.user_id, 'broadcast', true, 'order.updated', private.order_message(n::public.orders)
     from changed n join before o on o.id = n.id
     where (n.status, n.filled_qty, n.qty) is distinct from (o.status, o.filled_qty, o.qty)
       and not (n.status = 'submitting' and o.status = 'pending')
       or (n.avg_price, n.price, n.stop_price, n.stop_loss, n.take_profit, n.reason, n.venue_order_id)
-      is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id);
-    if shown is null then
-      return null;
-    end if;
+      is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id)
+    order by n.id;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'orders:' || n.user_id, 'broadcast', true,
-    case tg_op when 'INSERT' then 'order.created' else 'order.updated' end,
-    jsonb_build_object(
-      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
-      'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
-      'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
-      'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
-      'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
-      'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
-    )
-  from changed n
-  where tg_op = 'INSERT' or n.id = any (shown)
-  order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -6632,33 +7012,21 @@ CREATE FUNCTION private.tell_positions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
-declare
-  shown bigint [];
 begin
-  if tg_op = 'UPDATE' then
+  if tg_op = 'INSERT' then
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'positions:' || n.user_id, 'broadcast', true, 'position.created', private.position_message(n::public.positions)
+    from changed n order by n.id;
+  else
     -- as_of alone is no news: every poll of the broker moves it.
-    select array_agg(n.id) into shown
+    insert into realtime.messages (topic, extension, private, event, payload)
+    select 'positions:' || n.user_id, 'broadcast', true, 'position.updated', private.position_message(n::public.positions)
     from changed n join before o on o.id = n.id
     where (n.side, n.qty, n.entry_price, n.unrealized_pnl, n.stop_loss, n.take_profit, n.closed_at, n.freshness)
       is distinct from
-      (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness);
-    if shown is null then
-      return null;
-    end if;
+      (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness)
+    order by n.id;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'positions:' || n.user_id, 'broadcast', true,
-    case tg_op when 'INSERT' then 'position.created' else 'position.updated' end,
-    jsonb_build_object(
-      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
-      'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
-      'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
-      'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
-      'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
-    )
-  from changed n
-  where tg_op = 'INSERT' or n.id = any (shown)
-  order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -7610,41 +7978,6 @@ ALTER VIEW engine.invariant_done_leaves_nothing_unsent OWNER TO postgres;
 --
 
 COMMENT ON VIEW engine.invariant_done_leaves_nothing_unsent IS 'A delivery has ended and one of its commands has not: nobody would ever send it or ask about it.';
-
---
--- Name: webhook_events; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.webhook_events (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    source public.event_source NOT NULL,
-    broker public.broker,
-    endpoint_id uuid,
-    api_key_id text,
-    body text NOT NULL,
-    payload jsonb,
-    signature text,
-    signature_valid boolean,
-    processed boolean DEFAULT false NOT NULL,
-    open_deliveries integer DEFAULT 0 NOT NULL,
-    status public.event_status NOT NULL,
-    reason public.reason,
-    details jsonb,
-    dry_run boolean DEFAULT false NOT NULL,
-    fired_at timestamp with time zone,
-    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT webhook_events_body_check CHECK ((octet_length(body) <= 32768))
-);
-
-ALTER TABLE public.webhook_events OWNER TO postgres;
-
---
--- Name: TABLE webhook_events; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.webhook_events IS 'The inbox: one row per alert, kept as it came (secrets masked), accepted or refused with the reason.';
 
 --
 -- Name: invariant_events_count_their_deliveries; Type: VIEW; Schema: engine; Owner: postgres
@@ -10268,6 +10601,12 @@ REVOKE ALL ON FUNCTION engine.cancel_waiting_legs(p_command bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.change_orders(p_results jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION change_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.change_positions(p_fills bigint[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10294,6 +10633,19 @@ REVOKE ALL ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) 
 REVOKE ALL ON FUNCTION engine.close_events(p_events bigint[]) FROM PUBLIC;
 
 --
+-- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
+GRANT SELECT ON TABLE public.deliveries TO authenticated;
+
+--
+-- Name: FUNCTION commands_json(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.commands_json(d public.deliveries) FROM PUBLIC;
+
+--
 -- Name: FUNCTION conclude(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10312,6 +10664,12 @@ REVOKE ALL ON FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) FR
 REVOKE ALL ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) FROM PUBLIC;
 
 --
+-- Name: FUNCTION counters_json(a public.broker_accounts, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10323,6 +10681,12 @@ GRANT ALL ON FUNCTION engine.dead_letter(p_delivery_id bigint, p_token bigint, p
 --
 
 REVOKE ALL ON FUNCTION engine.decide(s engine.situation, p_legs jsonb, p_scopes jsonb, p_taken bigint[], OUT denial jsonb, OUT takes jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION defaults_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.defaults_json(p_account uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION defer(p_deliveries jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -10517,6 +10881,12 @@ REVOKE ALL ON FUNCTION engine.lane_of(p_source public.event_source, p_action pub
 REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) FROM PUBLIC;
 
 --
+-- Name: FUNCTION limits_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.limits_json(p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10527,6 +10897,12 @@ REVOKE ALL ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.lock_users(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION make_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.make_positions(p_fills bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -10545,13 +10921,6 @@ REVOKE ALL ON FUNCTION engine.make_unknown(p_deliveries bigint[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.mark_submitting(p_commands bigint[], p_request_timeout_ms integer) FROM PUBLIC;
-
---
--- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
-GRANT SELECT ON TABLE public.deliveries TO authenticated;
 
 --
 -- Name: FUNCTION may_resend(k engine.commands, d public.deliveries, a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
@@ -10863,6 +11232,12 @@ REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms 
 REVOKE ALL ON FUNCTION engine.turns(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION unresolved_roots(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.unresolved_roots(d public.deliveries) FROM PUBLIC;
+
+--
 -- Name: FUNCTION unsent(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10881,10 +11256,10 @@ REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) FROM PUBLIC;
 
 --
--- Name: FUNCTION words_for(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION word_for(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.words_for(p_deliveries bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.word_for(d public.deliveries) FROM PUBLIC;
 
 --
 -- Name: FUNCTION worker_seen(p_worker text, p_kind text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -10892,6 +11267,12 @@ REVOKE ALL ON FUNCTION engine.words_for(p_deliveries bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION working_orders(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.working_orders(p_account uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION write_commands(p_legs engine.leg[], p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -11009,6 +11390,12 @@ REVOKE ALL ON FUNCTION private.custom_access_token_hook(event jsonb) FROM PUBLIC
 GRANT ALL ON FUNCTION private.custom_access_token_hook(event jsonb) TO supabase_auth_admin;
 
 --
+-- Name: FUNCTION delivery_message(n public.deliveries); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.delivery_message(n public.deliveries) FROM PUBLIC;
+
+--
 -- Name: FUNCTION disable_account(p_account_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -11047,6 +11434,19 @@ REVOKE ALL ON FUNCTION private.endpoint_admits_more(o public.webhook_endpoints, 
 --
 
 REVOKE ALL ON FUNCTION private.endpoint_is_live(p_endpoint_id uuid) FROM PUBLIC;
+
+--
+-- Name: TABLE webhook_events; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO empire_engine;
+GRANT SELECT ON TABLE public.webhook_events TO authenticated;
+
+--
+-- Name: FUNCTION event_message(n public.webhook_events); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.event_message(n public.webhook_events) FROM PUBLIC;
 
 --
 -- Name: FUNCTION flatten(p_account_ids uuid[], p_source text); Type: ACL; Schema: private; Owner: postgres
@@ -11144,10 +11544,22 @@ REVOKE ALL ON FUNCTION private.my_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION order_message(n public.orders); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.order_message(n public.orders) FROM PUBLIC;
+
+--
 -- Name: FUNCTION order_status_follows_the_table(); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.order_status_follows_the_table() FROM PUBLIC;
+
+--
+-- Name: FUNCTION position_message(n public.positions); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.position_message(n public.positions) FROM PUBLIC;
 
 --
 -- Name: FUNCTION put_limits(r public.risk_settings); Type: ACL; Schema: private; Owner: postgres
@@ -11619,13 +12031,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.queue TO empire_engine;
 --
 
 GRANT SELECT ON TABLE engine.invariant_done_leaves_nothing_unsent TO empire_engine;
-
---
--- Name: TABLE webhook_events; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO empire_engine;
-GRANT SELECT ON TABLE public.webhook_events TO authenticated;
 
 --
 -- Name: TABLE invariant_events_count_their_deliveries; Type: ACL; Schema: engine; Owner: postgres
