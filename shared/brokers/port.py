@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from shared.models.command import Leg
-from shared.models.market import Instrument, Quote
+from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.outcome import Lookup, Outcome
 from shared.models.trading import Account, AccountSnapshot, Fill
 from shared.risk.fit import Fitted
@@ -50,13 +50,19 @@ class WrittenAhead:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A command as it goes out, or went out: the leg, its ids, and what proves that it may be sent."""
+    """A command as it goes out, or went out: the leg, its ids, and what proves that it may be sent.
+
+    send_by: monotonic seconds (shared.clock), the end of the lease it is sent under. Whatever a send waits for (a
+    turn under the broker's rate limit, a login, a free connection), nothing of it leaves after that: by then
+    somebody else may be asking the broker about this very command. Without meaning for a lookup.
+    """
 
     command_id: int
     client_order_id: str
     leg: Leg
     proof: Fitted | WrittenAhead
     submitted_at: datetime
+    send_by: float = float("inf")
 
 
 class Broker(Protocol):
@@ -65,8 +71,12 @@ class Broker(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    async def instrument(self, symbol: str) -> Instrument | None:
-        """The instrument for a TradingView symbol (`EXCHANGE:TICKER` or `TICKER`), or None. Cached."""
+    async def instrument(self, symbol: str) -> Instrument | Ambiguous | None:
+        """The instrument for a TradingView symbol (`EXCHANGE:TICKER` or `TICKER`), or None. Cached.
+
+        A name of the broker's own, as symbol_map holds it, means exactly that and nothing else. Ambiguous when
+        several fit equally well: never guessed. `why` of the instrument says how it was chosen. Raises ReadFailed.
+        """
 
     async def quote(self, instrument: Instrument, ref_price: Decimal | None) -> Quote | None:
         """The current quote. A broker without quotes makes one of the alert's ref_price, else its last price.
@@ -86,7 +96,7 @@ class Broker(Protocol):
     async def execute(self, command: Sent) -> Outcome:
         """Send exactly one command, at most once. A refusal is Rejected, a doubt Unknown; nothing is raised.
 
-        Rejected only when the broker said no, or when provably nothing was sent.
+        Rejected only when the broker said no, or when provably nothing was sent: not after `send_by`.
         """
 
     async def lookup(self, command: Sent) -> Lookup:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shared.brokers.port import ReadFailed
+from shared.models.market import Ambiguous
 
 _CURRENCIES = frozenset(
     [
@@ -47,23 +47,6 @@ class Chosen:
 
     name: str
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
-    """Several of the broker's names fit equally well. symbol_map decides, not we."""
-
-    symbol: str
-    candidates: tuple[str, ...]
-
-
-class SymbolAmbiguousError(ReadFailed):
-    """A symbol that is not one instrument. `candidates` are the broker's names it could mean."""
-
-    def __init__(self, found: Ambiguous) -> None:
-        names = ", ".join(found.candidates)
-        super().__init__(f"{found.symbol} could be {names}: choose one in the symbol map")
-        self.candidates = found.candidates
 
 
 def ticker_of(symbol: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.models.enums import OnOpposite, OnSame, QtyMode, Scope
-from shared.models.market import Instrument, Quote
+from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.signal import StopSpec
 from shared.models.trading import Account, Position, WorkingOrder
 
@@ -92,7 +92,7 @@ class RiskContext:
     `usd_rate` is account currency per US dollar. `tag_qty` (netting) is the signed quantity which fills with the
     signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `day` is None when
     the start of the day is not known: with a daily loss limit set, entries are denied. `word` is what the trader
-    says the alert's symbol means here; `instrument` was looked for by it.
+    says the alert's symbol means here; `instrument` was looked for by it. `ambiguous`: several instruments fit it.
     """
 
     now: datetime
@@ -113,3 +113,4 @@ class RiskContext:
     tag_qty: Decimal | None = None
     day: DayLoss | None = None
     word: SymbolWord | None = None
+    ambiguous: Ambiguous | None = None

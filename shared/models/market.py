@@ -27,7 +27,7 @@ class Instrument:
     pip is not defined for this instrument (gold, indices, crypto, futures) and nobody configured one.
     `qty_unit` says what quantity 1 is: lots, contracts or units. `loss_tick_value` where the venue states another
     value for a losing tick (None = `tick_value`). `commission_per_unit` is the round turn of a quantity of 1 in
-    account currency.
+    account currency. `why` says how the symbol that was asked for came to mean it (empty = by its own name).
     """
 
     symbol: str
@@ -48,6 +48,18 @@ class Instrument:
     commission_per_unit: Decimal = Decimal(0)
     margin_per_unit: Decimal | None = None
     loss_tick_value: Decimal | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """A symbol that several of the broker's names fit equally well: the trader decides (symbol_map), not we."""
+
+    symbol: str
+    candidates: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} could be {', '.join(self.candidates)}: choose one in the symbol map"
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,10 @@ WORDS: Mapping[Reason, Words] = {
         "Check the symbol, or map it to the broker's own name.",
     ),
     Reason.SYMBOL_AMBIGUOUS: Words(
-        ("More than one instrument of the broker fits this symbol.",),
+        (
+            "{symbol} could be {candidates}: choose one in the symbol map.",
+            "More than one instrument of the broker fits this symbol.",
+        ),
         "Map the symbol to one of the broker's names.",
     ),
     Reason.SYMBOL_NOT_ALLOWED: Words(

@@ -7,6 +7,7 @@ skipped.
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -263,6 +264,17 @@ class BrokerContract:
         outcome = rejected(await broker.execute(sent(entry(instrument, venue.qty))))
         assert outcome.reason is Reason.BROKER_BUSY
         assert venue.orders_made() == 0
+
+    async def test_nothing_leaves_after_the_lease(self, venue: ContractVenue) -> None:
+        """A command whose time is over is not sent, entry or exit: somebody else may be asking about it."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        position = await open_position(broker, instrument, venue.qty)
+        over = time.monotonic() - 0.001
+        for leg in (entry(instrument, venue.qty), close_of(instrument, position)):
+            outcome = rejected(await broker.execute(sent(leg, send_by=over)))
+            assert outcome.reason in (Reason.BROKER_BUSY, Reason.BROKER_UNREACHABLE)
+        assert (venue.orders_made(), venue.net()) == (1, venue.qty)
 
     async def test_an_ended_session_costs_no_order(self, venue: ContractVenue) -> None:
         """A token that is suddenly not good any more is replaced, and the order goes out, once."""

@@ -62,11 +62,11 @@ class ContractVenue(Protocol):
         """Stop the simulator: nobody listens any more."""
 
 
-def sent(leg: Leg, at: datetime | None = None) -> Sent:
-    """A leg as it goes out."""
+def sent(leg: Leg, at: datetime | None = None, send_by: float = float("inf")) -> Sent:
+    """A leg as it goes out; not after `send_by` (monotonic)."""
     number = next(_numbers)
     name = f"t{time.time_ns():x}-{number}"[:26]
-    return Sent(number, name, leg, WrittenAhead(), at or datetime.now(UTC))
+    return Sent(number, name, leg, WrittenAhead(), at or datetime.now(UTC), send_by)
 
 
 def entry(instrument: Instrument, qty: Decimal, **changes: object) -> Leg:

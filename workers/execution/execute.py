@@ -62,7 +62,7 @@ async def _send(job: Job, step: Step, broker: Broker) -> None:
     # asking the broker about this very command, so it must not go out any more.
     if job.lease.may_send():
         job.clocked("sent_ms")
-        step.outcome = await broker.execute(step.sent())
+        step.outcome = await broker.execute(step.sent(job.lease.deadline))
     else:
         step.outcome = Unknown("the lease ran out before it could be sent")
     step.filled = results.is_filled(step.outcome)

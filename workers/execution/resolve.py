@@ -5,7 +5,7 @@ What the claim brought is used as it is; the broker is asked only for what is mi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ from shared.models.context import (
     TradingDefaults,
 )
 from shared.models.enums import Action, Freshness, QtyMode, StopMode
-from shared.models.market import Instrument, Quote
+from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.signal import Signal, StopSpec
 from shared.models.trading import Account, AccountSnapshot, Position, WorkingOrder
 from shared.store.rows import Claimed, Defaults
@@ -46,14 +46,19 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     """Everything the decisions may look at. What could not be read is unknown in it, never empty or flat."""
     account = claimed.account.account()
     unread: list[str] = []
-    instrument = quote = snapshot = None
+    found = quote = snapshot = None
     if signal.symbol is not None:
-        instrument = await _read(_instrument(broker, signal.symbol, claimed.word), unread)
-    if instrument is not None:
-        quote = await _read(broker.quote(instrument, signal.ref_price), unread)
+        found = await _read(_instrument(broker, signal.symbol, claimed.word), unread)
     must_read = _must_read(claimed, signal, account)
     if must_read:
         snapshot = await _read(broker.snapshot(), unread)
+    positions = claimed.positions if snapshot is None else _positions(claimed, snapshot)
+    orders = claimed.orders if snapshot is None else _orders(claimed, snapshot)
+    if isinstance(found, Ambiguous) and signal.is_exit:
+        found = await _read(_held(broker, found, (*positions, *orders)), unread)
+    instrument = found if isinstance(found, Instrument) else None
+    if instrument is not None:
+        quote = await _read(broker.quote(instrument, signal.ref_price), unread)
     dollars = _needs_dollars(claimed, signal)
     rates = await _read(_rates(broker, account, instrument, quote, dollars), unread) or {}
     context = RiskContext(
@@ -61,8 +66,8 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         account=_with_money(account, snapshot),
         instrument=instrument,
         quote=quote,
-        positions=claimed.positions if snapshot is None else _positions(claimed, snapshot),
-        orders=claimed.orders if snapshot is None else _orders(claimed, snapshot),
+        positions=positions,
+        orders=orders,
         positions_known=snapshot is not None or not must_read,
         unresolved=frozenset(claimed.unresolved),
         endpoint=claimed.endpoint or NO_RULES,
@@ -73,16 +78,36 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         rates=rates,
         usd_rate=rates.get("USD"),
         word=claimed.word,
+        ambiguous=found if isinstance(found, Ambiguous) else None,
     )
     return Resolved(context, snapshot, "; ".join(unread) or None)
 
 
-async def _instrument(broker: Broker, symbol: str, word: SymbolWord | None) -> Instrument | None:
+async def _instrument(broker: Broker, symbol: str, word: SymbolWord | None) -> Instrument | Ambiguous | None:
     """What the symbol means here. The trader's own word decides before anything is guessed."""
     if word is None:
         return await broker.instrument(symbol)
     found = await broker.instrument(word.venue_symbol)
-    return found if found is None or word.pip_size is None else replace(found, pip_size=word.pip_size)
+    if not isinstance(found, Instrument):
+        return found
+    why = f"{symbol} is {word.venue_symbol}: the symbol map says so"
+    return replace(found, why=why, pip_size=found.pip_size if word.pip_size is None else word.pip_size)
+
+
+async def _held(
+    broker: Broker, found: Ambiguous, seen: Sequence[Position | WorkingOrder]
+) -> Instrument | Ambiguous | None:
+    """Of what a symbol could mean an exit means the one that is held. None = there is nothing to exit from."""
+    names = {name for each in seen for name in (each.symbol, each.venue_symbol)}
+    held = tuple(name for name in found.candidates if name in names)
+    if len(held) > 1:
+        return replace(found, candidates=held)
+    instrument = await broker.instrument(held[0]) if held else None
+    if not isinstance(instrument, Instrument):
+        return instrument
+    return replace(
+        instrument, why=f"{found.symbol} is {held[0]}: of {', '.join(found.candidates)} the one held"
+    )
 
 
 async def _read(reading: Awaitable[T], unread: list[str]) -> T | None:

@@ -62,6 +62,8 @@ def of_context(context: RiskContext, snapshot: AccountSnapshot | None, unread: s
     return _said(
         symbol=instrument.symbol if instrument else None,
         venue_symbol=instrument.venue_symbol if instrument else None,
+        why=instrument.why or None if instrument else None,
+        ambiguous=list(context.ambiguous.candidates) if context.ambiguous else None,
         symbol_map=context.word.venue_symbol if context.word else None,
         pip_size=context.word.pip_size if context.word else None,
         tick_size=instrument.tick_size if instrument else None,

@@ -42,10 +42,10 @@ class Step:
     filled: bool = False
     recorded: bool = False
 
-    def sent(self) -> Sent:
-        """As the port takes it."""
+    def sent(self, send_by: float = float("inf")) -> Sent:
+        """As the port takes it; `send_by` (monotonic) is the lease's deadline."""
         at = self.submitted_at or clock.now()
-        return Sent(self.command_id, self.client_order_id, self.leg, self.proof, at)
+        return Sent(self.command_id, self.client_order_id, self.leg, self.proof, at, send_by)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from shared.brokers.port import Capabilities, ReadFailed, Sent
 from shared.models.enums import OrderStatus
 from shared.models.market import Instrument, Quote
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Outcome, Rejected
+from shared.models.reasons import Reason
 from shared.models.trading import Account, AccountSnapshot, Fill, Position, WorkingOrder
 
 CAPABILITIES = Capabilities(
@@ -73,6 +74,8 @@ class PaperBroker:
         )
 
     async def execute(self, command: Sent) -> Outcome:
+        if clock.monotonic() > command.send_by:
+            return Rejected(Reason.BROKER_UNREACHABLE, "its lease ran out before it could be sent")
         try:
             answer = await self._book.execute(PaperCommand.of(command.client_order_id, command.leg))
         except BookError as error:

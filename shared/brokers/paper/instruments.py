@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -31,13 +32,18 @@ _STOCK = re.compile(r"^[A-Z0-9][A-Z0-9.\-_/&]{0,31}$")
 
 def instrument_for(tv_symbol: str, today: date) -> Instrument | None:
     """The instrument for `EXCHANGE:TICKER` or `TICKER`. `today` (UTC) decides a future's active month."""
-    ticker = tv_symbol.strip().upper().rpartition(":")[2]
-    ticker = METAL_NAMES.get(ticker, ticker)
+    said = tv_symbol.strip().upper().rpartition(":")[2]
+    ticker = METAL_NAMES.get(said, said)
     for reader in (_continuous, _month, _pair, _metal, _index, _crypto, _stock):
         found = reader(ticker, today)
         if found is not None:
-            return found
+            return found if found.symbol == said else replace(found, why=_why(said, found))
     return None
+
+
+def _why(said: str, found: Instrument) -> str:
+    what = "the active contract" if _CONTINUOUS.match(said) else "another word for it"
+    return f"{said} is {found.symbol}: {what}"
 
 
 cached_instrument = lru_cache(maxsize=4096)(instrument_for)

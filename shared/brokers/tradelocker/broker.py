@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -11,12 +12,13 @@ from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Capabilities, ReadFailed, Sent
 from shared.brokers.tradelocker.account import Desk
+from shared.brokers.tradelocker.catalogue import Meant
 from shared.brokers.tradelocker.rows import OrderRow
 from shared.brokers.tradelocker.sending import Sender
 from shared.brokers.tradelocker.settling import Settler
 from shared.brokers.tradelocker.views import guarded
 from shared.models.enums import Effect, Side
-from shared.models.market import Instrument, Quote
+from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.outcome import Lookup, Outcome
 from shared.models.trading import AccountSnapshot, Fill
 
@@ -38,12 +40,13 @@ class TradeLockerBroker:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    async def instrument(self, symbol: str) -> Instrument | None:
-        """Raises SymbolAmbiguousError (a ReadFailed) with the candidates when several instruments fit."""
-
-        async def read() -> Instrument | None:
-            listing = await self._desk.catalogue.chosen(symbol)
-            return None if listing is None else await self._desk.catalogue.instrument(listing)
+    async def instrument(self, symbol: str) -> Instrument | Ambiguous | None:
+        async def read() -> Instrument | Ambiguous | None:
+            meant = await self._desk.catalogue.meant(symbol)
+            if not isinstance(meant, Meant):
+                return meant
+            found = await self._desk.catalogue.instrument(meant.listing)
+            return found if found is None else replace(found, why=meant.why)
 
         return await _reading(read)
 

@@ -11,11 +11,10 @@ from typing import Generic, TypeVar
 from shared import clock
 from shared.brokers import symbols
 from shared.brokers.errors import Refused
-from shared.brokers.symbols import Ambiguous, SymbolAmbiguousError
 from shared.brokers.tradelocker import parse
 from shared.brokers.tradelocker.client import Client
 from shared.brokers.tradelocker.parse import Listing
-from shared.models.market import Instrument, Quote
+from shared.models.market import Ambiguous, Instrument, Quote
 
 T = TypeVar("T")
 LIST_TTL_S = 900.0
@@ -60,8 +59,16 @@ class Names:
         return self.by_key.get(word) or self.by_id.get(word) or self.by_symbol.get(word)
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The instrument that a symbol means, and why it is the one."""
+
+    listing: Listing
+    why: str
+
+
 class Catalogue:
-    """Instruments of one account. Raises BrokerError, UnreadableError and SymbolAmbiguousError."""
+    """Instruments of one account. Raises BrokerError and UnreadableError."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -74,22 +81,24 @@ class Catalogue:
         """The instrument list."""
         return await self._names.get(self._read_names)
 
-    async def chosen(self, symbol: str) -> Listing | None:
-        """What a chart's symbol means on this account."""
+    async def meant(self, symbol: str) -> Meant | Ambiguous | None:
+        """What a symbol means on this account: a name of the broker's own before anything is looked for."""
         names = await self.names()
         ticker = symbols.ticker_of(symbol)
-        named = names.by_key.get(ticker) or names.by_id.get(ticker)
-        if named is not None:
-            return named
+        for word in (symbol.strip(), ticker):
+            named = names.by_key.get(word) or names.by_id.get(word)
+            if named is not None:
+                return Meant(named, f"{word} is the broker's own name")
         found = symbols.choose(symbol, [each.name for each in names.by_id.values()])
-        if isinstance(found, Ambiguous):
-            raise SymbolAmbiguousError(found)
         if found is None:
-            return None
+            named = names.by_symbol.get(ticker)
+            return None if named is None else Meant(named, f"{ticker} is our name for {named.name}")
+        if isinstance(found, Ambiguous):
+            return found
         same = [each for each in names.by_id.values() if each.name == found.name]
         if len(same) > 1:
-            raise SymbolAmbiguousError(Ambiguous(ticker, tuple(sorted(each.symbol for each in same))))
-        return same[0]
+            return Ambiguous(ticker, tuple(sorted(each.symbol for each in same)))
+        return Meant(same[0], found.why)
 
     async def instrument(self, listing: Listing) -> Instrument | None:
         """Its contract data; None where the broker has no route to trade it."""
@@ -153,10 +162,9 @@ class Catalogue:
         return None if first is None or second is None else first * second
 
     async def _middle(self, pair: str) -> Decimal | None:
-        try:
-            listing = await self.chosen(pair)
-        except SymbolAmbiguousError as error:
+        meant = await self.meant(pair)
+        if isinstance(meant, Ambiguous):
             # Account types differ in spread and commission, not in what a currency is worth.
-            listing = (await self.names()).by_key.get(error.candidates[0])
-        quote = await self.quote(listing) if listing is not None else None
+            meant = await self.meant(meant.candidates[0])
+        quote = await self.quote(meant.listing) if isinstance(meant, Meant) else None
         return (quote.bid + quote.ask) / 2 if quote else None

@@ -34,8 +34,8 @@ class Sender:
         self._desk = desk
 
     async def send(self, command: Sent) -> Outcome:
-        """Exactly one write for the command, within `send_within` or never; no raising for a refusal."""
-        by = clock.monotonic() + self._desk.timing.send_within
+        """Exactly one write for the command, within `send_within` and by `send_by`, or never; no raising."""
+        by = min(clock.monotonic() + self._desk.timing.send_within, command.send_by)
         does: dict[CommandKind, Callable[[Sent, float], Awaitable[Outcome]]] = {
             CommandKind.PLACE: self._place,
             CommandKind.CLOSE: self._close,

@@ -9,6 +9,7 @@ from decimal import localcontext
 
 from shared.models.context import RiskContext
 from shared.models.enums import Action
+from shared.models.reasons import Reason
 from shared.models.signal import Signal
 from shared.risk.actions.cancel import plan_cancel
 from shared.risk.actions.exits import plan_close, plan_flatten, plan_reduce
@@ -33,5 +34,8 @@ _TABLE: Mapping[Action, Callable[[Signal, RiskContext], Plan | Skipped | Denied]
 
 def plan(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
     """What this alert means for this account now. Sizes are rounded down, an exit never flips a position."""
+    if ctx.ambiguous is not None:
+        names = {"symbol": ctx.ambiguous.symbol, "candidates": ", ".join(ctx.ambiguous.candidates)}
+        return Denied(Reason.SYMBOL_AMBIGUOUS, names)
     with localcontext(EXACT):
         return _TABLE[signal.action](signal, ctx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal as D
 
@@ -45,7 +46,8 @@ def test_any_symbol_gets_a_sane_instrument(
     assert found is not None
     assert (found.kind, found.venue_symbol, found.quote_currency) == (kind, venue_symbol, currency)
     assert (found.tick_size, found.tick_value, found.qty_step) == (D(tick), D(tick_value), D(step))
-    assert instrument_for(found.venue_symbol, TODAY) == found
+    assert instrument_for(found.venue_symbol, TODAY) == replace(found, why="")
+    assert (found.why == "") == symbol.upper().endswith(found.symbol)
 
 
 @pytest.mark.parametrize("symbol", ["ES2!", "XYZ1!", "", "EUR USD", "ES!"])

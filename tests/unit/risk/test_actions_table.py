@@ -17,10 +17,12 @@ from shared.models.enums import (
     QtyMode,
     Side,
 )
+from shared.models.market import Ambiguous
 from shared.models.reasons import Reason
 from shared.models.signal import Signal
 from shared.risk.actions import plan
 from shared.risk.decision import Denied, Plan, Skipped
+from shared.risk.reasons import sentence
 from tests.unit.risk.builders import (
     BUY,
     EURUSD,
@@ -69,6 +71,19 @@ def unread(mode: MarginMode) -> RiskContext:
 
 
 # ------------------------------------------------------------------------------------------------ open
+@BOTH
+def test_an_ambiguous_symbol_is_denied_with_its_candidates(mode: MarginMode) -> None:
+    """What could be one of several is never guessed, for no action; the trader reads which they are."""
+    found = Ambiguous("EURUSD", ("EURUSD.r", "EURUSDm"))
+    ctx = context(mode, instrument=None, ambiguous=found)
+    for action in Action:
+        answer = plan(signal(action, BUY, "1"), ctx)
+        assert isinstance(answer, Denied)
+        assert answer.reason is Reason.SYMBOL_AMBIGUOUS
+        told = sentence(answer.reason, answer.numbers)
+        assert told.startswith("EURUSD could be EURUSD.r, EURUSDm: choose one in the symbol map.")
+
+
 @BOTH
 def test_open_flat(mode: MarginMode) -> None:
     """open while flat is one entry of qty."""

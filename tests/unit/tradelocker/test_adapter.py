@@ -13,13 +13,13 @@ import pytest
 from local.venues.tradelocker.refusals import TEXTS
 from shared.brokers.port import Broker, ReadFailed
 from shared.brokers.session import Login
-from shared.brokers.symbols import SymbolAmbiguousError
 from shared.brokers.tradelocker.account import Patience
 from shared.brokers.tradelocker.client import Timing
 from shared.brokers.tradelocker.connect import TradeLocker
 from shared.brokers.transport import open_http
 from shared.models.command import Leg
 from shared.models.enums import CommandKind, OrderStatus, OrderType, Side
+from shared.models.market import Ambiguous, Instrument
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Rejected, Unknown
 from shared.models.reasons import Reason
 from shared.models.trading import Account
@@ -113,6 +113,7 @@ async def test_names_of_an_account_type(connect: Connected) -> None:
     instrument = await broker.instrument("OANDA:EURUSD")
     assert instrument is not None
     assert (instrument.symbol, instrument.venue_symbol) == ("EURUSD", "EURUSD.r")
+    assert instrument.why == "EURUSD is EURUSD.r: its name on this account type"
     assert isinstance(await broker.execute(sent(entry(instrument, D("0.10")))), Accepted)
     position = await only_position(broker)
     assert (position.symbol, position.venue_symbol) == ("EURUSD", "EURUSD.r")
@@ -123,11 +124,10 @@ async def test_two_names_for_one_symbol_are_refused(operator: Operator) -> None:
     """With EURUSD.r and EURUSD.pro on one account both are named; by its full name each can be traded."""
     connect = Connected(operator, f"joe+mixed@{uuid.uuid4().hex}.example.com")
     broker = await connect.broker()
-    with pytest.raises(SymbolAmbiguousError, match=r"EURUSD could be EURUSD\.pro, EURUSD\.r") as ambiguous:
-        await broker.instrument("EURUSD")
-    assert ambiguous.value.candidates == ("EURUSD.pro", "EURUSD.r")
+    assert await broker.instrument("OANDA:EURUSD") == Ambiguous("EURUSD", ("EURUSD.pro", "EURUSD.r"))
     chosen = await broker.instrument("EURUSD.pro")
-    assert chosen is not None
+    assert isinstance(chosen, Instrument)
+    assert chosen.why == "EURUSD.pro is the broker's own name"
     assert (chosen.symbol, chosen.venue_symbol) == ("EURUSD.pro", "EURUSD.pro")
     assert await broker.rate("EUR", "USD") is not None
     await connect.close()
