@@ -1,7 +1,7 @@
 """A paper venue behind HTTP: the paper broker's own matching in a process of its own, with faults to order.
 
     python -m local.venues.paper --port N [--accounts N] [--balance N] [--faults "late=1@execute:0.1"]
-    [--seed N]
+    [--slippage TICKS] [--seed N]
 
 For bench and chaos tests: no delay, no pacing. Every request is noted with the time it was received.
 
@@ -35,7 +35,7 @@ from aiohttp import web
 from local.venues.faults import Answers, Fault, Faults, Kind, edge_rate_limit, middleware, parse_faults
 from shared import clock, codec
 from shared.brokers.paper import matching
-from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState
+from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState, PaperTerms
 from shared.brokers.paper.wire import fills_of, seen_since
 from shared.models.enums import MarginMode
 from shared.models.trading import Fill
@@ -87,9 +87,12 @@ class Account:
 class Venue:
     """All accounts, made when they are first named, at most `limit` of them."""
 
-    def __init__(self, limit: int, balance: Decimal, faults: Faults) -> None:
+    def __init__(
+        self, limit: int, balance: Decimal, faults: Faults, slippage_ticks: Decimal = Decimal(0)
+    ) -> None:
         self._limit = limit
         self._balance = balance
+        self._slippage_ticks = slippage_ticks
         self.faults = faults
         self.accounts: dict[str, Account] = {}
         self.log: list[Written] = []
@@ -103,7 +106,10 @@ class Venue:
                 raise web.HTTPNotFound(text="no such account")
             terms = request.query
             state = PaperState(
-                self._balance, terms.get("currency", "USD"), terms.get("margin_mode") == MarginMode.HEDGING
+                self._balance,
+                terms.get("currency", "USD"),
+                terms.get("margin_mode") == MarginMode.HEDGING,
+                terms=PaperTerms(slippage_ticks=self._slippage_ticks),
             )
             found = self.accounts[name] = Account(state)
         return found
@@ -247,10 +253,11 @@ def main(
     accounts: Annotated[int, typer.Option(help="Accounts that may be opened.")] = 10_000,
     balance: Annotated[int, typer.Option(help="Money of a new account.")] = 1_000_000,
     faults: Annotated[str, typer.Option(help="kind[=value][@operation][:rate|xTIMES], ...")] = "",
+    slippage: Annotated[int, typer.Option(help="Ticks by which market and stop orders fill worse.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the dice that faults with a rate throw.")] = 1,
 ) -> None:
     """Serve until SIGTERM. Prints `ready <url>`."""
-    venue = Venue(accounts, Decimal(balance), Faults(parse_faults(faults), seed))
+    venue = Venue(accounts, Decimal(balance), Faults(parse_faults(faults), seed), Decimal(slippage))
     uvloop.run(_serve(Server(venue, port)))
 
 

@@ -28,6 +28,7 @@ class Capabilities:
     client_id: 'enforced' = the venue refuses a repeated client order id; 'label' = it is only carried along.
     lookup_lag_s: 0 = a lookup that does not find an order is proof (authoritative); n = lists lag up to n s.
     request_timeout_s: after that long without an answer a write is Unknown.
+    modify_protection: stop and target of an open position can be changed.
     """
 
     client_id: str
@@ -41,6 +42,7 @@ class Capabilities:
     tifs: frozenset[str]
     client_order_id_length: int
     quotes: bool
+    modify_protection: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ class Leg:
     `adds_risk`: not a new order, and yet limits treat it as one (a stop widened or removed, a pending entry changed).
     `worst_loss` is the loss in account currency when the stop is hit, slippage allowance and commission included;
     None = no stop, not measurable. `sl` and `tp` are what the prices in `protection` came from: relative modes are
-    anchored again to the average fill (shared.risk.prices.anchor_to_fill). `expires_at`: when a pending entry ends.
+    anchored again to the average fill (shared.risk.anchoring). `expires_at`: when a pending entry ends. `adjusts`:
+    such a later change of protection; if it fails, what was set with the entry stays, and the entry is executed.
     """
 
     leg: int
@@ -71,6 +72,7 @@ class Leg:
     be: BreakEvenSpec | None = None
     time_exit_s: int | None = None
     expires_at: datetime | None = None
+    adjusts: bool = False
 
     @property
     def is_entry(self) -> bool:

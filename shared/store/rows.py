@@ -138,6 +138,9 @@ class Command:
     order_status: OrderStatus | None = None
     order_filled_qty: Decimal | None = None
     order_qty: Decimal | None = None
+    order_avg_price: Decimal | None = None
+    order_venue_id: str | None = None
+    order_position_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

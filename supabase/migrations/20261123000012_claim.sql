@@ -175,7 +175,8 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
       'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
-      'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
+      'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty,
+      'order_avg_price', o.avg_price, 'order_venue_id', o.venue_order_id, 'order_position_id', o.position_id
     ) order by k.leg), '[]')
     from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
     -- A flatten may have had hundreds of rounds: of those only how far they counted.

@@ -272,6 +272,22 @@ comment on function engine.judge(engine.commands, jsonb) is
 'What a lookup means for an unknown command: recorded, written again, or ended; null = asked again later.';
 alter function engine.judge(engine.commands, jsonb) owner to empire_engine;
 
+create function engine.is_unanchored(p_delivery bigint) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select 1 from engine.commands k join public.orders o on o.id = k.order_id
+    where k.delivery_id = p_delivery and k.kind = 'place' and k.is_entry and k.state = 'accepted' and o.filled_qty > 0 and (
+      k.request #>> '{sl,mode}' not in ('price', 'none') or k.request #>> '{tp,mode}' not in ('price', 'none')
+    )
+  ) and not exists (
+    select 1 from engine.commands c where c.delivery_id = p_delivery and c.kind in ('protect', 'modify')
+  )
+$$;
+comment on function engine.is_unanchored(bigint) is
+'Whether a delivery has a filled entry whose stop or target is a distance, and nothing has measured it from the '
+'fill yet.';
+alter function engine.is_unanchored(bigint) owner to empire_engine;
+
 create function engine.conclude(p_delivery bigint) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
@@ -279,12 +295,16 @@ declare
 begin
   select count(*) filter (where k.state in ('unknown', 'submitting')) as unknown,
     count(*) filter (where k.state = 'pending') as pending, count(*) filter (where k.state = 'accepted') as accepted,
-    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected'))[1] as rejected,
-    (array_agg(k.reason order by k.leg) filter (where k.state in ('expired', 'canceled')))[1] as expired
-  into c from engine.commands k where k.delivery_id = p_delivery;
+    -- An adjustment that failed leaves what its entry was sent with.
+    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected' and not a.adjusts))[1] as rejected,
+    (array_agg(k.reason order by k.leg) filter (where k.state in ('expired', 'canceled') and not a.adjusts))[1] as expired
+  into c from engine.commands k
+  cross join lateral (select coalesce((k.request ->> 'adjusts')::boolean, false) as adjusts) a
+  where k.delivery_id = p_delivery;
   if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
     return '{}';
-  elsif c.pending > 0 or exists (select 1 from public.deliveries d where d.id = p_delivery and d.action = 'flatten') then
+  elsif c.pending > 0 or engine.is_unanchored(p_delivery)
+    or exists (select 1 from public.deliveries d where d.id = p_delivery and d.action = 'flatten') then
     -- It stands in its lane again, in front of what arrived later and is not claimed yet. A flatten looks again at
     -- what the account holds now: flat is never concluded from answers.
     update engine.queue q set state = 'waiting', held_since = null

@@ -8,11 +8,11 @@ from decimal import Decimal as D
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from tests.support.clusters import Database
 from tests.support.trading import Trader, new_trader, until, venue, worker
+from tests.support.venue_admin import book, fault, written
 
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.1, "ref_price": 1.1}
 SHORT = {"lease_ms": 1500, "heartbeat_ms": 300, "send_margin_ms": 300, "request_timeout_ms": 500}
@@ -26,20 +26,9 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await opened.close()
 
 
-def fault(url: str, kind: str, **more: Any) -> None:
-    """Order a fault for commands."""
-    httpx.post(f"{url}/faults", json={"kind": kind, "operation": "execute", **more})
-
-
-def log(url: str) -> list[dict[str, Any]]:
-    """Every write the venue has received."""
-    written: list[dict[str, Any]] = httpx.get(f"{url}/log").json()
-    return written
-
-
 def held(url: str, trader: Trader) -> tuple[int, int]:
     """Positions and working orders at the venue, whatever we believe."""
-    state = httpx.get(f"{url}/accounts/{trader.account}").json()
+    state = book(url, trader.account)
     return len(state["positions"]), len(state["orders"])
 
 
@@ -64,7 +53,7 @@ async def test_refused_close_is_tried_again_until_flat(
             opened = await trader.delivery(await trader.alert(**{**BUY, **more}))
             assert opened["outcome"] == "executed", opened
         assert held(url, trader) == (2, 1)
-        fault(url, "rate_limit_text", times=2)
+        fault(url, "rate_limit_text", 2)
         event = await flatten(trader)
 
         async def told() -> bool:
@@ -88,7 +77,7 @@ async def test_unknown_close_is_settled_then_looked_at(
     trader = await new_trader(database, connection, server="SIM")
     with venue() as (url, _), worker(database, paper_venue_url=url, **SHORT):
         await trader.delivery(await trader.alert(**BUY))
-        fault(url, "drop_after_accept", times=1)
+        fault(url, "drop_after_accept")
         done = await trader.delivery(await flatten(trader), timeout_s=20)
         assert held(url, trader) == (0, 0)
     assert (done["outcome"], done["numbers"]) == ("executed", {"flat": "yes"}), done
@@ -100,7 +89,7 @@ async def test_late_fill_is_closed_again(database: Database, connection: asyncpg
     """An entry that is done after the flatten has looked is closed by it: nothing is flat before it is answered."""
     trader = await new_trader(database, connection, server="SIM")
     with venue() as (url, _), worker(database, paper_venue_url=url):
-        fault(url, "hang_before", value="1.5", times=1)
+        fault(url, "hang_before", value="1.5")
         entry = await trader.alert(**BUY)
 
         async def sent() -> bool:
@@ -109,7 +98,7 @@ async def test_late_fill_is_closed_again(database: Database, connection: asyncpg
         await until(sent)
         done = await trader.delivery(await flatten(trader), timeout_s=20)
         assert (await trader.delivery(entry))["outcome"] == "executed"
-        assert [each["kind"] for each in log(url)] == ["place", "close"]
+        assert [each["kind"] for each in written(url)] == ["place", "close"]
         assert held(url, trader) == (0, 0)
     assert (done["outcome"], done["numbers"]) == ("executed", {"flat": "yes"}), done
     assert await trader.invariants() == {}

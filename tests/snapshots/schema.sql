@@ -1447,7 +1447,8 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', k.id, 'leg', k.leg, 'kind', k.kind, 'order_id', k.order_id, 'client_order_id', k.client_order_id,
       'state', k.state, 'request', k.request, 'after_fill', k.after_fill, 'submitted_at', k.submitted_at,
-      'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty
+      'order_status', o.status, 'order_filled_qty', o.filled_qty, 'order_qty', o.qty,
+      'order_avg_price', o.avg_price, 'order_venue_id', o.venue_order_id, 'order_position_id', o.position_id
     ) order by k.leg), '[]')
     from engine.commands k left join public.orders o on o.id = k.order_id and k.kind in ('place', 'close')
     -- A flatten may have had hundreds of rounds: of those only how far they counted.
@@ -1480,12 +1481,16 @@ declare
 begin
   select count(*) filter (where k.state in ('unknown', 'submitting')) as unknown,
     count(*) filter (where k.state = 'pending') as pending, count(*) filter (where k.state = 'accepted') as accepted,
-    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected'))[1] as rejected,
-    (array_agg(k.reason order by k.leg) filter (where k.state in ('expired', 'canceled')))[1] as expired
-  into c from engine.commands k where k.delivery_id = p_delivery;
+    -- An adjustment that failed leaves what its entry was sent with.
+    (array_agg(k.reason order by k.leg) filter (where k.state = 'rejected' and not a.adjusts))[1] as rejected,
+    (array_agg(k.reason order by k.leg) filter (where k.state in ('expired', 'canceled') and not a.adjusts))[1] as expired
+  into c from engine.commands k
+  cross join lateral (select coalesce((k.request ->> 'adjusts')::boolean, false) as adjusts) a
+  where k.delivery_id = p_delivery;
   if c.unknown > 0 or not exists (select 1 from engine.queue q where q.id = p_delivery and q.state = 'unsettled') then
     return '{}';
-  elsif c.pending > 0 or exists (select 1 from public.deliveries d where d.id = p_delivery and d.action = 'flatten') then
+  elsif c.pending > 0 or engine.is_unanchored(p_delivery)
+    or exists (select 1 from public.deliveries d where d.id = p_delivery and d.action = 'flatten') then
     -- It stands in its lane again, in front of what arrived later and is not claimed yet. A flatten looks again at
     -- what the account holds now: flat is never concluded from answers.
     update engine.queue q set state = 'waiting', held_since = null
@@ -2666,6 +2671,32 @@ ALTER FUNCTION engine.is_limited(l jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.is_limited(l jsonb) IS 'Whether locks and limits apply to a leg: an entry, or a change that adds risk (a stop widened or removed).';
+
+--
+-- Name: is_unanchored(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_unanchored(p_delivery bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select exists (
+    select 1 from engine.commands k join public.orders o on o.id = k.order_id
+    where k.delivery_id = p_delivery and k.kind = 'place' and k.is_entry and k.state = 'accepted' and o.filled_qty > 0 and (
+      k.request #>> '{sl,mode}' not in ('price', 'none') or k.request #>> '{tp,mode}' not in ('price', 'none')
+    )
+  ) and not exists (
+    select 1 from engine.commands c where c.delivery_id = p_delivery and c.kind in ('protect', 'modify')
+  )
+$$;
+
+ALTER FUNCTION engine.is_unanchored(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_unanchored(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_unanchored(p_delivery bigint) IS 'Whether a delivery has a filled entry whose stop or target is a distance, and nothing has measured it from the fill yet.';
 
 --
 -- Name: judge(engine.commands, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10861,6 +10892,12 @@ REVOKE ALL ON FUNCTION engine.is_exit(p_action public.action) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_unanchored(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_unanchored(p_delivery bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION judge(k engine.commands, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine

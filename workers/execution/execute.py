@@ -12,10 +12,10 @@ from shared.models.reasons import Reason
 from shared.store.port import StoreUnavailable
 from shared.store.rows import Execution, Finish
 from workers import metrics
-from workers.execution import results, trace
+from workers.execution import anchor, results, trace
 from workers.execution.desk import Desk
 from workers.execution.job import Ended, Job, Lost
-from workers.execution.write import Step, Written, numbers_text
+from workers.execution.write import Step, Written, numbers_text, write_more
 
 FILL_POLL_S = 0.25
 
@@ -38,7 +38,25 @@ async def send_all(job: Job, written: Written, broker: Broker, desk: Desk) -> En
         if step.go:
             await _send(job, step, broker)
     job.clocked("answered_ms")
+    if isinstance(lost := await _anchored(job, written, broker, desk), Lost):
+        return lost
     return _ending(job, written)
+
+
+async def _anchored(job: Job, written: Written, broker: Broker, desk: Desk) -> Lost | None:
+    """Relative stops and targets go where the average fill says, by commands of their own."""
+    legs = await anchor.legs_to_move(job, written.steps, broker)
+    if not legs:
+        return None
+    await _record_so_far(job, written.steps, desk)
+    more = await write_more(job, legs, written, desk)
+    if isinstance(more, Lost):
+        return more
+    for step in more:
+        if step.go:
+            await _send(job, step, broker)
+    written.steps += more
+    return None
 
 
 async def _begun(job: Job, step: Step, desk: Desk) -> bool:
@@ -139,6 +157,8 @@ def _finish(written: Written) -> Finish:
     steps = written.steps
     if any(_is_unknown(step) for step in steps):
         return Finish(DeliveryOutcome.UNKNOWN)
+    # An adjustment that failed leaves what its entry was sent with.
+    steps = [step for step in steps if not step.leg.adjusts]
     done = sum(1 for step in steps if _is_done(step))
     share = {} if done in (0, len(steps)) else {"legs_done": str(done), "legs": str(len(steps))}
     for step in steps:

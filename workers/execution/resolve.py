@@ -48,7 +48,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     unread: list[str] = []
     found = quote = snapshot = None
     if signal.symbol is not None:
-        found = await _read(_instrument(broker, signal.symbol, claimed.word), unread)
+        found = await _read(instrument_for(broker, signal.symbol, claimed.word), unread)
     must_read = _must_read(claimed, signal, account)
     if must_read:
         snapshot = await _read(broker.snapshot(), unread)
@@ -83,7 +83,9 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     return Resolved(context, snapshot, "; ".join(unread) or None)
 
 
-async def _instrument(broker: Broker, symbol: str, word: SymbolWord | None) -> Instrument | Ambiguous | None:
+async def instrument_for(
+    broker: Broker, symbol: str, word: SymbolWord | None
+) -> Instrument | Ambiguous | None:
     """What the symbol means here. The trader's own word decides before anything is guessed."""
     if word is None:
         return await broker.instrument(symbol)

@@ -28,7 +28,7 @@ PATIENCE = 20
 
 @dataclass(slots=True)
 class Step:
-    """One command on its way. `go` = we, and only we, may send it now."""
+    """One command on its way. `go` = we, and only we, may send it now. `known`: as the holder before us left it."""
 
     command_id: int
     client_order_id: str
@@ -41,6 +41,8 @@ class Step:
     outcome: Outcome | None = None
     filled: bool = False
     recorded: bool = False
+    order_id: int | None = None
+    known: Command | None = None
 
     def sent(self, send_by: float = float("inf")) -> Sent:
         """As the port takes it; `send_by` (monotonic) is the lease's deadline."""
@@ -90,10 +92,25 @@ def resumed(commands: Iterable[Command]) -> Written:
                 go=False,
                 filled=each.order_status is OrderStatus.FILLED,
                 recorded=each.state is not CommandState.PENDING,
+                order_id=each.order_id,
+                known=each,
             )
             for each in sorted(commands, key=lambda command: command.leg)
         ]
     )
+
+
+async def write_more(job: Job, legs: list[Leg], written: Written, desk: Desk) -> list[Step] | Lost:
+    """Legs behind those that are written: their steps, none of them when the database denies them."""
+    first = 1 + max(each.leg.leg for each in written.steps)
+    legs = [replace(leg, leg=first + index) for index, leg in enumerate(legs)]
+    opened = await _open(job, Plan(job.id, job.lease.token, [_as_json(leg) for leg in legs]), desk)
+    if isinstance(opened, Lost) or opened.verdict == "lost":
+        return Lost()
+    detail = {"reason": opened.reason} if opened.verdict == "denied" else {"legs": len(legs)}
+    job.step(Stage.WRITE, opened.verdict, detail)
+    by_leg = {leg.leg: leg for leg in legs}
+    return [_step(each, by_leg[each.leg], WrittenAhead()) for each in opened.commands if each.leg in by_leg]
 
 
 async def _open(job: Job, plan: Plan, desk: Desk) -> Opened | Lost:
@@ -153,7 +170,7 @@ def _as_json(leg: Leg) -> dict[str, Any]:
     }
 
 
-def _step(opened: OpenedCommand, leg: Leg, fitted: Fitted) -> Step:
+def _step(opened: OpenedCommand, leg: Leg, proof: Fitted | WrittenAhead) -> Step:
     denial = None
     if not opened.go and opened.reason is not None:
         denial = (opened.reason, numbers_text(opened.numbers))
@@ -161,11 +178,12 @@ def _step(opened: OpenedCommand, leg: Leg, fitted: Fitted) -> Step:
         command_id=opened.id,
         client_order_id=opened.client_order_id,
         leg=leg,
-        proof=fitted,
+        proof=proof,
         state=CommandState.SUBMITTING if opened.go else CommandState.PENDING,
         go=opened.go,
         submitted_at=opened.submitted_at,
         denial=denial,
+        order_id=opened.order_id,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -304,3 +305,42 @@ async def test_twenty_lost_leases_are_a_bug(road: Road) -> None:
     assert await road.claim() == []
     assert await road.value("select n from engine.counters where name = 'lease_expired'") == 21
     assert await road.broken() == {}
+
+
+async def test_entry_found_filled_is_measured_again(road: Road) -> None:
+    """A found entry whose stop is a distance is claimed once more, with its fill; an adjustment's failure ends nothing."""
+    trader = await road.trader()
+    stop = {"request": {**ENTRY, "sl": {"mode": "pips", "value": 50}}}
+    claimed = await died(road, trader, {**ENTRY, **stop})
+    await road.rescue()
+    one = await asked(road)
+    await road.settle(one, "found", filled(one["command"]["id"], 1, [fill("f1")]))
+    (again,) = await road.claim()
+    (known,) = again["commands"]
+    assert (known["order_avg_price"], known["order_position_id"]) == (Decimal("1.1"), "p1")
+    assert (known["order_filled_qty"], known["order_venue_id"]) == (1, f"v{known['id']}")
+    adjusting = {
+        "leg": 1,
+        "kind": "protect",
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "request": {"adjusts": True},
+    }
+    opened = await road.open_one(again, adjusting)
+    (command,) = opened["commands"]
+    await road.record(again, [outcome(command["id"], "unknown")], "unknown")
+    two = await asked(road)
+    await road.settle(two, "found", outcome(command["id"], "rejected", "invalid_stops"))
+    assert (await road.delivery(claimed))["outcome"] == "executed"
+    assert await road.broken() == {}
+
+
+async def test_entry_with_a_fixed_stop_ends_when_found(road: Road) -> None:
+    """A stop that was given as a price needs no second look."""
+    claimed = await died(
+        road, await road.trader(), {**ENTRY, "request": {**ENTRY, "sl": {"mode": "price", "value": 1}}}
+    )
+    await road.rescue()
+    one = await asked(road)
+    await road.settle(one, "found", filled(one["command"]["id"], 1, [fill("f1")]))
+    assert (await road.delivery(claimed))["outcome"] == "executed"

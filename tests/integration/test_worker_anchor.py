@@ -1,0 +1,90 @@
+"""Stops and targets given as distances count from the fill, not from the price that was expected."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal as D
+
+import asyncpg
+import pytest
+
+from tests.support.clusters import Database
+from tests.support.trading import new_trader, venue, worker
+from tests.support.venue_admin import book, fault
+
+BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.2, "ref_price": 1.1}
+PIPS_AND_RR = {"sl": {"mode": "pips", "value": 50}, "tp": [{"mode": "rr", "value": 2}]}
+TWO = [{"mode": "rr", "value": 1, "portion": 0.5}, {"mode": "rr", "value": 2, "portion": 0.5}]
+SLIPPED = ("--slippage", "20")
+"""Every market order fills 2 pips worse."""
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """The operator's connection to the test's own database."""
+    opened = await database.connect("supabase_admin")
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_protection_follows_the_fill(
+    database: Database, connection: asyncpg.Connection, lost: bool
+) -> None:
+    """2 pips of slippage: stop and target stand 2 pips higher, also when the answer was lost and settled."""
+    trader = await new_trader(database, connection, server="SIM", mode="hedging")
+    with venue(*SLIPPED) as (url, _), worker(database, paper_venue_url=url):
+        if lost:
+            fault(url, "drop_after_accept")
+        done = await trader.delivery(await trader.alert(**BUY, **PIPS_AND_RR))
+        (held,) = book(url, trader.account)["positions"]
+    assert done["outcome"] == "executed", done
+    assert (D(str(held["stop_loss"])), D(str(held["take_profit"]))) == (D("1.0952"), D("1.1102"))
+    (position,) = await trader.rows("positions")
+    assert (position["entry_price"], position["stop_loss"]) == (D("1.1002"), D("1.0952"))
+    assert [row["kind"] for row in await trader.rows("orders")] == ["place"]
+    assert await trader.invariants() == {}
+
+
+async def test_resting_targets_follow_the_fill(database: Database, connection: asyncpg.Connection) -> None:
+    """Netting: the limit orders of two targets are moved, and our rows say so."""
+    trader = await new_trader(database, connection, server="SIM")
+    with venue(*SLIPPED) as (url, _), worker(database, paper_venue_url=url):
+        done = await trader.delivery(await trader.alert(**{**BUY, **PIPS_AND_RR, "tp": TWO}))
+        orders = book(url, trader.account)["orders"]
+    assert done["outcome"] == "executed", done
+    assert [D(str(each["price"])) for each in orders] == [D("1.1052"), D("1.1102")]
+    assert [row["price"] for row in await trader.rows("orders", reduce_only=True)] == [
+        D("1.1052"),
+        D("1.1102"),
+    ]
+    assert await trader.invariants() == {}
+
+
+async def test_refused_adjustment_leaves_what_was_set(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """The broker refuses the change: the entry is executed with the stop it was sent with, and the trace tells."""
+    trader = await new_trader(database, connection, server="SIM", mode="hedging")
+    with venue(*SLIPPED) as (url, _), worker(database, paper_venue_url=url):
+        fault(url, "late", value="0.01")  # strikes the entry, so that the next one strikes what follows it
+        fault(url, "rate_limit_text")
+        done = await trader.delivery(await trader.alert(**BUY, **PIPS_AND_RR))
+        (held,) = book(url, trader.account)["positions"]
+    assert (done["outcome"], done["reason"]) == ("executed", None), done
+    assert D(str(held["stop_loss"])) == D("1.0950")
+    told = [step["detail"] for step in done["trace"] if step["stage"] == "execute"]
+    assert [(each["kind"], each.get("reason")) for each in told] == [
+        ("place", None),
+        ("protect", "broker_busy"),
+    ]
+    assert await trader.invariants() == {}
+
+
+async def test_nothing_is_sent_when_nothing_moves(database: Database, connection: asyncpg.Connection) -> None:
+    """Filled where it was expected: one command, no second one."""
+    trader = await new_trader(database, connection)
+    with worker(database):
+        done = await trader.delivery(await trader.alert(**BUY, **PIPS_AND_RR))
+    assert done["outcome"] == "executed", done
+    assert await connection.fetchval("select count(*) from engine.commands") == 1

@@ -1,0 +1,30 @@
+"""What a test asks of a paper venue beside trading: faults, its log, and what an account really holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+
+def fault(url: str, kind: str, times: int = 1, **more: Any) -> None:
+    """Order a fault for the next commands (local/venues/faults.py)."""
+    asked = {"kind": kind, "operation": "execute", "times": times, **more}
+    httpx.post(f"{url}/faults", json=asked).raise_for_status()
+
+
+def written(url: str) -> list[dict[str, Any]]:
+    """Every write the venue has received, in order."""
+    log: list[dict[str, Any]] = httpx.get(f"{url}/log").json()
+    return log
+
+
+def book(url: str, account: str) -> dict[str, Any]:
+    """An account as the venue has it, whatever we believe: positions, orders, prices as text."""
+    state: dict[str, Any] = httpx.get(f"{url}/accounts/{account}").json()
+    return state
+
+
+def price(url: str, symbol: str, at: float) -> None:
+    """The market moves: every book of the venue meets this price."""
+    httpx.post(f"{url}/prices", json={"symbol": symbol, "price": at}).raise_for_status()
