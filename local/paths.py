@@ -46,6 +46,11 @@ class Paths:
         return self.home / "login.json"
 
     @property
+    def keys(self) -> Path:
+        """The root's and the fleet's keys."""
+        return self.home / "keys"
+
+    @property
     def lock(self) -> Path:
         """Held by the one supervisor of this folder for as long as it lives."""
         return self.home / "lock"

@@ -1,4 +1,4 @@
-"""Five loopback ports in a row for one stack, chosen so that two stacks never pick the same."""
+"""A block of ten loopback ports for one stack, chosen so that two stacks never pick the same."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _BLOCKS = 150
 WIDTH = _STRIDE * _BLOCKS
 """Where a free block is looked for: from the base so far upwards."""
 _RESERVATION = 9
+SIMULATED = ("tradelocker", "topstepx", "metatrader")
+"""Brokers whose simulators have a port in the block."""
 
 
 class PortsTaken(Exception):
@@ -52,6 +54,11 @@ class Ports:
     def paper_venue(self) -> int:
         """The paper venue, when somebody starts one (the demo, a load)."""
         return self.base + 4
+
+    @property
+    def venues(self) -> dict[str, int]:
+        """The simulated brokers, when somebody starts one (`empire venue`)."""
+        return {name: self.base + 5 + nth for nth, name in enumerate(SIMULATED)}
 
     @property
     def all(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from local import deno
 from local.child import HOME_MARK, Program
+from local.keys.fleet import KeyFiles
 from local.paths import PROJECT, Paths, base_environment
 from local.ports import Ports
 from local.postgres import SUPERUSER, Cluster
@@ -94,6 +95,12 @@ def worker(boot: Boot, kind: str, settings: Mapping[str, str]) -> Program:
     values = {
         "EMPIRE_WORKER_DATABASE_URL": boot.url("empire_worker"),
         "EMPIRE_PAPER_VENUE_URL": f"http://127.0.0.1:{boot.ports.paper_venue}",
+        "EMPIRE_FLEET_KEYS_FILE": str(KeyFiles.of(boot.paths).fleet),
+        # On this machine brokers may be simulated: their addresses are the stack's own ports.
+        "EMPIRE_ENV": "development",
+        "EMPIRE_VENUES": json.dumps(
+            {name: {"simulated": f"http://127.0.0.1:{port}"} for name, port in boot.ports.venues.items()}
+        ),
         **settings,
     }
     return Program(

@@ -10,10 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import asyncpg
+
 from local import database, orphans
 from local.account import AccountError, server_account
 from local.binaries import VERSIONS, place
 from local.deno import DenoError
+from local.keys import fleet
+from local.keys.fleet import KeyFiles
 from local.paths import Paths
 from local.ports import PortsTaken, Reservation, reserve
 from local.postgres import Cluster, PostgresError
@@ -22,6 +26,7 @@ from local.secrets import UnsafeStart, load_or_create, refuse_open_bind
 from local.state import ChildState, StackState, lock, read_state, write_state
 from local.supabase_cli import SupabaseCli, SupabaseCliError
 from local.supervisor import StartFailed, Supervisor
+from shared.crypto.fleet_keys import FleetKeyError
 
 HOUSEKEEPING_S = 30.0
 _LOG_LIMIT = 10_000_000
@@ -45,7 +50,7 @@ class Stack:
         self.boot = boot
         self._ready = False
         cli = SupabaseCli(boot.paths.home / "cli")
-        table = programs(boot, workers, lambda: database.prepare(boot.cluster, cli))
+        table = programs(boot, workers, lambda: _prepare(boot, cli))
         self.supervisor = Supervisor(table, self._write_state)
 
     async def run(self) -> None:
@@ -81,6 +86,21 @@ class Stack:
             children=children,
         )
         write_state(boot.paths, state)
+
+
+def _prepare(boot: Boot, cli: SupabaseCli) -> None:
+    database.prepare(boot.cluster, cli)
+    asyncio.run(_serve_fleet_key(boot))
+
+
+async def _serve_fleet_key(boot: Boot) -> None:
+    files = KeyFiles.of(boot.paths)
+    fleet.ensure(files)
+    opened = await asyncpg.connect(boot.url("postgres"))
+    try:
+        await fleet.publish_if_new(opened, files)
+    finally:
+        await opened.close()
 
 
 def boot(paths: Paths, port: int | None, version: int) -> tuple[Boot, Reservation]:
@@ -137,6 +157,7 @@ _EXPECTED = (
     SupabaseCliError,
     UnsafeStart,
     DenoError,
+    FleetKeyError,
     OSError,
 )
 """What a user can cause; everything else is a bug and shows its traceback."""

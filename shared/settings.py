@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +34,16 @@ class WorkerSettings(BaseSettings):
     paper_venue_url: str | None = Field(
         default=None, pattern=r"^https?://[^\s]+$", description="of paper accounts that name a server (SIM)"
     )
+    env: Literal["production", "staging", "development"] = Field(
+        default="production", description="simulated brokers are reached only where this is not production"
+    )
+    venues: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description='addresses of brokers, over the built-in ones: {"<broker>": {"live|demo|simulated": "https://..."}}',
+    )
+    fleet_keys_file: Path | None = Field(
+        default=None, description="the private keys credentials are sealed to"
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
     worker_batch: int = Field(default=64, ge=1, le=1000, description="deliveries of one claim, at most")
@@ -56,6 +68,16 @@ class WorkerSettings(BaseSettings):
         except ValidationError:
             # The address holds a password: never repeat it in an error.
             raise ValueError("must look like postgresql://role:password@host:port/database") from None
+        return value
+
+    @field_validator("venues")
+    @classmethod
+    def _are_addresses(cls, value: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for broker, addresses in value.items():
+            for environment, address in addresses.items():
+                allowed = r"https?" if environment == "simulated" else "https"
+                if not re.fullmatch(allowed + r"://[^\s/?#@]+(/[^\s?#]*)?", address):
+                    raise ValueError(f"{broker} {environment} must look like https://host, without a login")
         return value
 
     @model_validator(mode="after")

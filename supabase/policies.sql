@@ -214,6 +214,10 @@ create policy "Everyone signed in reads exchange rates"
 on public.fx_rates for select to authenticated
 using (true);
 
+create policy "Everyone signed in reads the keys to seal to"
+on public.fleet_keys for select to authenticated
+using (true);
+
 create policy "Traders listen to their own topics and to broker health"
 on realtime.messages for select to authenticated
 using (

@@ -14,14 +14,19 @@ import typer
 import uvloop
 
 from shared import log
-from shared.brokers.registry import Registry
+from shared.brokers.registry import ADDRESSES, Registry, with_logins
+from shared.brokers.venues import Venues
 from shared.settings import SettingsError, WorkerSettings, read_worker_settings
 from shared.store.postgres import PostgresStore
 from workers import metrics
+from workers.connections.verify import Office, verify_due
+from workers.credentials import Credentials, KeyFile
 from workers.execution.desk import Desk, desk_for
 from workers.execution.pipeline import run_batch
 from workers.execution.settler import settle_due
+from workers.leases import Leases
 from workers.runtime import Loop, Runtime
+from workers.sessions import SealedSessions
 
 app = typer.Typer(name="empire", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 RESCUE_LIMIT = 200
@@ -61,16 +66,18 @@ def worker(
 async def _serve(kind: Kind, settings: WorkerSettings) -> None:
     name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
     store = PostgresStore(settings.worker_database_url.get_secret_value(), settings.statement_cache_size)
-    brokers = Registry(store, settings.paper_venue_url)
+    leases = Leases(settings.lease_ms, settings.send_margin_ms)
+    brokers = _brokers(store, name, leases, settings)
     stopping = asyncio.Event()
-    desk = desk_for(store, brokers, settings, stopping)
+    desk = desk_for(store, brokers, settings, stopping, leases)
     runtime = Runtime(
         worker=name,
         store=store,
         settings=settings,
         stopping=stopping,
         start_batch=lambda batch: run_batch(batch, desk),
-        loops=_execution_loops(desk, name, kind),
+        loops=[*_execution_loops(desk, name, kind), _logins_loop(Office(store, brokers, leases, name))],
+        leases=leases,
     )
     # What is loaded now stays: the collector need not look at it again with every few hundred orders.
     gc.collect()
@@ -81,6 +88,21 @@ async def _serve(kind: Kind, settings: WorkerSettings) -> None:
     finally:
         await brokers.close()
         await store.close()
+
+
+def _brokers(store: PostgresStore, worker: str, leases: Leases, settings: WorkerSettings) -> Registry:
+    venues = Venues(ADDRESSES, settings.venues, production=settings.env == "production")
+    keys = KeyFile(settings.fleet_keys_file)
+    credentials = Credentials(store, worker, leases, venues, keys)
+    logins = with_logins(credentials.open_login, SealedSessions(store, worker, keys))
+    return Registry(store, settings.paper_venue_url, logins)
+
+
+def _logins_loop(office: Office) -> Loop:
+    async def verify() -> bool:
+        return await verify_due(office) > 0
+
+    return Loop("logins", 1.0, verify)
 
 
 def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shared import clock
@@ -27,6 +29,7 @@ class Leases:
     def __init__(self, lease_ms: int, margin_ms: int) -> None:
         self._length_s = (lease_ms - margin_ms) / 1000
         self._held: dict[int, Lease] = {}
+        self._others: Counter[int] = Counter()
 
     def taken(self, token: int, asked_at: float) -> Lease:
         """A claim, counted from when it was asked for (monotonic): that is on the safe side."""
@@ -45,6 +48,20 @@ class Leases:
     def tokens(self) -> list[int]:
         """Tokens to keep alive."""
         return sorted(self._held)
+
+    @contextmanager
+    def held(self, tokens: Iterable[int]) -> Iterator[None]:
+        """Claims of another kind (unknown orders, logins to check), while they are worked on: no heartbeat."""
+        mine = list(tokens)
+        self._others.update(mine)
+        try:
+            yield
+        finally:
+            self._others -= Counter(mine)
+
+    def proofs(self) -> list[int]:
+        """Every token of ours: what shows the database that we have work for a connection."""
+        return sorted({*self._held, *self._others})
 
     def kept(self, tokens: Iterable[int], alive: frozenset[int], asked_at: float) -> None:
         """What a heartbeat said: extend the living, end the others at once."""

@@ -84,6 +84,7 @@ class Runtime:
         stopping: asyncio.Event,
         start_batch: Callable[[Batch], list[asyncio.Task[None]]] | None,
         loops: Sequence[Loop],
+        leases: Leases | None = None,
     ) -> None:
         self._worker = worker
         self._store = store
@@ -91,7 +92,7 @@ class Runtime:
         self._stopping = stopping
         self._start_batch = start_batch
         self._loops = loops
-        self._leases = Leases(settings.lease_ms, settings.send_margin_ms)
+        self._leases = leases or Leases(settings.lease_ms, settings.send_margin_ms)
         self._lanes = (
             _Lane(URGENT, settings.worker_urgent_room, URGENT_EVERY_S),
             _Lane(NORMAL, settings.worker_in_flight, 0),

@@ -17,13 +17,17 @@ class NotSignedIn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """An installation's address and publishable key, the user's own login, and where his alerts go."""
+    """An installation's address and publishable key, the user's own login, and where his alerts go.
+
+    `root` is the public key that signs what credentials are sealed to; it never comes from the installation's API.
+    """
 
     url: str
     key: str
     email: str
     password: str
     endpoint_url: str = ""
+    root: str = ""
 
     def __repr__(self) -> str:
         return f"Login({self.email} at {self.url})"

@@ -10,6 +10,7 @@ import httpx
 
 from local.console import session
 from local.console.session import Login
+from local.keys.fleet import KeyFiles
 from local.status import Installation
 from supabase import AsyncClient
 
@@ -33,7 +34,10 @@ async def keep_demo_login(found: Installation) -> Login:
     try:
         kept = session.saved(path)
         login = replace(
-            kept, url=found.boot.api_url, endpoint_url=_moved(kept.endpoint_url, found.boot.api_url)
+            kept,
+            url=found.boot.api_url,
+            endpoint_url=_moved(kept.endpoint_url, found.boot.api_url),
+            root=KeyFiles.of(found.boot.paths).root_text(),
         )
     except session.NotSignedIn:
         trader = await new_trader(found, EMAIL, "Paper")
@@ -70,7 +74,13 @@ async def with_account(
 
 async def new_login(found: Installation, email: str) -> Login:
     """A confirmed user made by the operator (the admin API), with a password of his own."""
-    login = Login(found.boot.api_url, found.boot.secrets.publishable_key, email, random.token_urlsafe(12))
+    login = Login(
+        found.boot.api_url,
+        found.boot.secrets.publishable_key,
+        email,
+        random.token_urlsafe(12),
+        root=KeyFiles.of(found.boot.paths).root_text(),
+    )
     key = found.boot.secrets.secret_key
     body = {"email": email, "password": login.password, "email_confirm": True}
     async with httpx.AsyncClient(timeout=30) as http:

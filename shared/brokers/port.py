@@ -13,12 +13,16 @@ from typing import Protocol
 from shared.models.command import Leg
 from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.outcome import Lookup, Outcome
-from shared.models.trading import Account, AccountSnapshot, Fill
+from shared.models.trading import Account, AccountSnapshot, Fill, FoundAccount
 from shared.risk.fit import Fitted
 
 
 class ReadFailed(Exception):
     """A read could not be done (network, login, throttled). The value stays unknown, never flat."""
+
+
+class LoginRefused(ReadFailed):
+    """This login will not do as it stands: trying again without a new credential is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +120,19 @@ class Connect(Protocol):
 
     async def __call__(self, account: Account) -> Broker:
         """Log in and assert login and server of the account. Raises ReadFailed when that cannot be done."""
+
+
+class ConnectLogin(Connect, Protocol):
+    """Makes Brokers of accounts that share a login; opened once however many of them ask."""
+
+    async def accounts(self, connection: Account) -> list[FoundAccount]:
+        """Log in and tell which accounts there are; only the connection's fields are looked at.
+
+        Raises LoginRefused when the broker says no to the login, ReadFailed when it cannot be asked.
+        """
+
+    async def forget(self, connection_id: str) -> None:
+        """The credential was replaced or taken away: whoever asks next logs in anew."""
+
+    async def close(self) -> None:
+        """Release every connection. Nothing is sent to the broker."""

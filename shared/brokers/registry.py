@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
@@ -12,57 +14,112 @@ from shared.brokers.paper.broker import CAPABILITIES as PAPER
 from shared.brokers.paper.broker import PaperBroker
 from shared.brokers.paper.http_book import HttpBook
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
-from shared.brokers.port import Broker, Connect, ReadFailed
+from shared.brokers.port import Broker, ConnectLogin, LoginRefused, ReadFailed
+from shared.brokers.session import OpenLogin, Sessions
+from shared.brokers.tradelocker.connect import TradeLocker
 from shared.brokers.transport import open_http
+from shared.brokers.venues import Addresses
 from shared.models import enums
-from shared.models.trading import Account
+from shared.models.trading import Account, FoundAccount
 
 KEPT = 10_000
 """Brokers (one per account) that stay connected; the one unused for longest makes room."""
+
+ADDRESSES: Addresses = {
+    enums.Broker.TRADELOCKER.value: {
+        "live": "https://live.tradelocker.com",
+        "demo": "https://demo.tradelocker.com",
+    },
+}
+"""Where the brokers are unless the settings say otherwise."""
+
+
+def with_logins(open_login: OpenLogin, sessions: Sessions) -> Mapping[enums.Broker, ConnectLogin]:
+    """The brokers that one logs in at, by name."""
+    return {enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An account's broker, and the version of the credential it was opened with."""
+
+    seal_version: int
+    task: asyncio.Task[Broker]
 
 
 class Registry:
     """Connected brokers by account.
 
-    `paper_rows` keeps the paper books; those of accounts that name a server are at `paper_venue_url`.
+    `paper_rows` keeps the paper books; those of accounts that name a server are at `paper_venue_url`. `logins`
+    connects all others.
     """
 
-    def __init__(self, paper_rows: PaperRows, paper_venue_url: str | None = None) -> None:
+    def __init__(
+        self,
+        paper_rows: PaperRows,
+        paper_venue_url: str | None = None,
+        logins: Mapping[enums.Broker, ConnectLogin] | None = None,
+    ) -> None:
         self._rows = paper_rows
         self._venue_url = paper_venue_url
         self._venue: httpx.AsyncClient | None = None
-        self._connect: dict[enums.Broker, Connect] = {enums.Broker.PAPER: self._paper}
-        self._brokers: OrderedDict[str, asyncio.Task[Broker]] = OrderedDict()
+        self._logins = logins or {}
+        self._seal_versions: dict[str, int] = {}
+        self._brokers: OrderedDict[str, _Kept] = OrderedDict()
 
     async def broker(self, account: Account) -> Broker:
         """The broker of an account, connected once however many ask. Raises ReadFailed."""
-        task = self._brokers.get(account.id)
-        if task is None or (task.done() and task.exception() is not None):
-            connect = self._connect.get(account.broker)
-            if connect is None:
-                raise ReadFailed(f"there is no adapter for {account.broker} yet")
-            task = asyncio.ensure_future(connect(account))
-            self._brokers[account.id] = task
+        kept = self._brokers.get(account.id)
+        if kept is not None and kept.seal_version < account.seal_version:
+            kept = None
+        task = None if kept is None else kept.task
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.ensure_future(self._connect(account))
+            self._brokers[account.id] = _Kept(account.seal_version, task)
             await self._make_room()
         self._brokers.move_to_end(account.id)
         # Shielded: one caller that gives up must not cancel the login for the others.
         return task.result() if task.done() else await asyncio.shield(task)
 
+    async def accounts(self, connection: Account) -> list[FoundAccount]:
+        """Log in and tell which accounts a connection has. Raises LoginRefused, ReadFailed."""
+        logins = self._logins.get(connection.broker)
+        if logins is None:
+            raise LoginRefused(f"There is no adapter for {connection.broker.value} yet.")
+        await self._renew(connection, logins)
+        return await logins.accounts(connection)
+
     async def close(self) -> None:
         """Release every connection."""
         while self._brokers:
-            _, task = self._brokers.popitem()
-            await _release(task)
+            _, kept = self._brokers.popitem()
+            await _release(kept.task)
+        for logins in self._logins.values():
+            await logins.close()
         if self._venue is not None:
             await self._venue.aclose()
 
+    async def _connect(self, account: Account) -> Broker:
+        if account.broker is enums.Broker.PAPER:
+            return PaperBroker(account, self._paper_book(account))
+        logins = self._logins.get(account.broker)
+        if logins is None:
+            raise ReadFailed(f"there is no adapter for {account.broker} yet")
+        await self._renew(account, logins)
+        return await logins(account)
+
+    async def _renew(self, account: Account, logins: ConnectLogin) -> None:
+        """Forget what an older credential of this connection has opened; a row read before that is late."""
+        known = self._seal_versions.get(account.connection_id)
+        if known is None or known < account.seal_version:
+            self._seal_versions[account.connection_id] = account.seal_version
+            if known is not None:
+                await logins.forget(account.connection_id)
+
     async def _make_room(self) -> None:
         if len(self._brokers) > KEPT:
-            _, task = self._brokers.popitem(last=False)
-            await _release(task)
-
-    async def _paper(self, account: Account) -> Broker:
-        return PaperBroker(account, self._paper_book(account))
+            _, kept = self._brokers.popitem(last=False)
+            await _release(kept.task)
 
     def _paper_book(self, account: Account) -> Book:
         if account.server is None:
@@ -77,5 +134,5 @@ class Registry:
 async def _release(task: asyncio.Task[Broker]) -> None:
     if not task.done():
         task.cancel()
-    elif task.exception() is None:
+    elif not task.cancelled() and task.exception() is None:
         await task.result().close()

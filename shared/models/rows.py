@@ -166,6 +166,7 @@ class PublicBrokerAccounts(BaseModel):
     created_at: datetime.datetime = Field(alias="created_at")
     currency: str = Field(alias="currency")
     equity: Optional[decimal.Decimal] = Field(alias="equity")
+    executor: Optional[PublicExecutor] = Field(alias="executor")
     freshness: PublicFreshness = Field(alias="freshness")
     halt_epoch: int = Field(alias="halt_epoch")
     id: uuid.UUID = Field(alias="id")
@@ -179,6 +180,7 @@ class PublicBrokerAccounts(BaseModel):
     trading_enabled: bool = Field(alias="trading_enabled")
     updated_at: datetime.datetime = Field(alias="updated_at")
     user_id: uuid.UUID = Field(alias="user_id")
+    venue_name: Optional[str] = Field(alias="venue_name")
     version: int = Field(alias="version")
 
 class PublicBrokerAccountsInsert(TypedDict):
@@ -192,6 +194,7 @@ class PublicBrokerAccountsInsert(TypedDict):
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     currency: NotRequired[Annotated[str, Field(alias="currency")]]
     equity: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="equity")]]
+    executor: NotRequired[Annotated[Optional[PublicExecutor], Field(alias="executor")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     halt_epoch: NotRequired[Annotated[int, Field(alias="halt_epoch")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
@@ -205,6 +208,7 @@ class PublicBrokerAccountsInsert(TypedDict):
     trading_enabled: NotRequired[Annotated[bool, Field(alias="trading_enabled")]]
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+    venue_name: NotRequired[Annotated[Optional[str], Field(alias="venue_name")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
 
 class PublicBrokerAccountsUpdate(TypedDict):
@@ -218,6 +222,7 @@ class PublicBrokerAccountsUpdate(TypedDict):
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     currency: NotRequired[Annotated[str, Field(alias="currency")]]
     equity: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="equity")]]
+    executor: NotRequired[Annotated[Optional[PublicExecutor], Field(alias="executor")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     halt_epoch: NotRequired[Annotated[int, Field(alias="halt_epoch")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
@@ -231,51 +236,61 @@ class PublicBrokerAccountsUpdate(TypedDict):
     trading_enabled: NotRequired[Annotated[bool, Field(alias="trading_enabled")]]
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    venue_name: NotRequired[Annotated[Optional[str], Field(alias="venue_name")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
 
 class PublicBrokerConnections(BaseModel):
     base_url: Optional[str] = Field(alias="base_url")
     broker: PublicBroker = Field(alias="broker")
     created_at: datetime.datetime = Field(alias="created_at")
+    credential_hint: Optional[str] = Field(alias="credential_hint")
     environment: PublicEnvironment = Field(alias="environment")
     executor: PublicExecutor = Field(alias="executor")
     id: uuid.UUID = Field(alias="id")
     last_error: Optional[str] = Field(alias="last_error")
     login_label: Optional[str] = Field(alias="login_label")
+    seal_version: int = Field(alias="seal_version")
     server: Optional[str] = Field(alias="server")
     status: str = Field(alias="status")
     updated_at: datetime.datetime = Field(alias="updated_at")
     user_id: uuid.UUID = Field(alias="user_id")
+    verified_at: Optional[datetime.datetime] = Field(alias="verified_at")
     version: int = Field(alias="version")
 
 class PublicBrokerConnectionsInsert(TypedDict):
     base_url: NotRequired[Annotated[Optional[str], Field(alias="base_url")]]
     broker: Annotated[PublicBroker, Field(alias="broker")]
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    credential_hint: NotRequired[Annotated[Optional[str], Field(alias="credential_hint")]]
     environment: Annotated[PublicEnvironment, Field(alias="environment")]
     executor: NotRequired[Annotated[PublicExecutor, Field(alias="executor")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     last_error: NotRequired[Annotated[Optional[str], Field(alias="last_error")]]
     login_label: NotRequired[Annotated[Optional[str], Field(alias="login_label")]]
+    seal_version: NotRequired[Annotated[int, Field(alias="seal_version")]]
     server: NotRequired[Annotated[Optional[str], Field(alias="server")]]
     status: NotRequired[Annotated[str, Field(alias="status")]]
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+    verified_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="verified_at")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
 
 class PublicBrokerConnectionsUpdate(TypedDict):
     base_url: NotRequired[Annotated[Optional[str], Field(alias="base_url")]]
     broker: NotRequired[Annotated[PublicBroker, Field(alias="broker")]]
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    credential_hint: NotRequired[Annotated[Optional[str], Field(alias="credential_hint")]]
     environment: NotRequired[Annotated[PublicEnvironment, Field(alias="environment")]]
     executor: NotRequired[Annotated[PublicExecutor, Field(alias="executor")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     last_error: NotRequired[Annotated[Optional[str], Field(alias="last_error")]]
     login_label: NotRequired[Annotated[Optional[str], Field(alias="login_label")]]
+    seal_version: NotRequired[Annotated[int, Field(alias="seal_version")]]
     server: NotRequired[Annotated[Optional[str], Field(alias="server")]]
     status: NotRequired[Annotated[str, Field(alias="status")]]
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    verified_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="verified_at")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
 
 class PublicCredentialSeals(BaseModel):
@@ -496,6 +511,30 @@ class PublicFillsUpdate(TypedDict):
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
     venue_fill_id: NotRequired[Annotated[str, Field(alias="venue_fill_id")]]
     venue_order_id: NotRequired[Annotated[Optional[str], Field(alias="venue_order_id")]]
+
+class PublicFleetKeys(BaseModel):
+    created_at: datetime.datetime = Field(alias="created_at")
+    expires_on: datetime.date = Field(alias="expires_on")
+    key_id: str = Field(alias="key_id")
+    public_key: str = Field(alias="public_key")
+    retired_at: Optional[datetime.datetime] = Field(alias="retired_at")
+    signature: str = Field(alias="signature")
+
+class PublicFleetKeysInsert(TypedDict):
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    expires_on: Annotated[datetime.date, Field(alias="expires_on")]
+    key_id: Annotated[str, Field(alias="key_id")]
+    public_key: Annotated[str, Field(alias="public_key")]
+    retired_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="retired_at")]]
+    signature: Annotated[str, Field(alias="signature")]
+
+class PublicFleetKeysUpdate(TypedDict):
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    expires_on: NotRequired[Annotated[datetime.date, Field(alias="expires_on")]]
+    key_id: NotRequired[Annotated[str, Field(alias="key_id")]]
+    public_key: NotRequired[Annotated[str, Field(alias="public_key")]]
+    retired_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="retired_at")]]
+    signature: NotRequired[Annotated[str, Field(alias="signature")]]
 
 class PublicFxRates(BaseModel):
     as_of: datetime.datetime = Field(alias="as_of")

@@ -23,6 +23,7 @@ class Account:
     Money is in `currency`. `balance` and `equity` are None until read once; `as_of` is when they were read.
     `halt_epoch` is the epoch read at the claim: nothing older than the account's current one may be sent.
     `server` is the name under which the operator knows the broker's host (None where there is only one).
+    `seal_version` rises when the connection's credential is replaced or it is disconnected.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Account:
     freshness: Freshness
     timezone: str = "UTC"
     server: str | None = None
+    seal_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,17 @@ class OrderState:
     avg_price: Decimal | None = None
     fills: tuple[Fill, ...] = ()
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAccount:
+    """An account that a login has. `number` and `name` are the broker's own; `balance` None = it does not say."""
+
+    number: str
+    name: str
+    currency: str
+    margin_mode: MarginMode
+    balance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from shared.store.rows import (
     Begun,
+    CheckedConnection,
     Claimed,
+    ConnectionCheck,
     Deferral,
     Execution,
     Opened,
@@ -22,6 +24,8 @@ from shared.store.rows import (
     Plan,
     Recorded,
     Rescued,
+    SealedCredential,
+    SealedSession,
     Settlement,
     Trace,
     Unsettled,
@@ -87,6 +91,31 @@ class Store(Protocol):
 
     async def paper_fills_since(self, *, account: str, since: datetime) -> list[bytes]:
         """Fills as JSON texts, oldest first."""
+
+    async def claim_connections(self, *, worker: str, limit: int, lease_ms: int) -> list[ConnectionCheck]: ...
+
+    async def record_connection(self, *, connection: str, token: int, result: CheckedConnection) -> bool: ...
+
+    async def open_credential(
+        self, *, connection: str, worker: str, tokens: Sequence[int]
+    ) -> SealedCredential:
+        """Counted, so asked once only. tokens: leases held, one of them on something of the connection."""
+
+    async def load_session(self, *, connection: str) -> SealedSession | None: ...
+
+    async def take_session_turn(self, *, connection: str, worker: str, ms: int) -> bool: ...
+
+    async def save_session(
+        self,
+        *,
+        connection: str,
+        worker: str,
+        version: int,
+        key_id: str,
+        sealed: bytes,
+        expires_at: datetime,
+    ) -> bool:
+        """Compare-and-set. Not repeated: a save of ours whose answer was lost would look like somebody else's."""
 
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None: ...
 

@@ -21,7 +21,9 @@ from shared.store.line import LOST, Line, open_connection
 from shared.store.port import StoreUnavailable
 from shared.store.rows import (
     Begun,
+    CheckedConnection,
     Claimed,
+    ConnectionCheck,
     Deferral,
     Execution,
     Opened,
@@ -30,6 +32,8 @@ from shared.store.rows import (
     Plan,
     Recorded,
     Rescued,
+    SealedCredential,
+    SealedSession,
     Settlement,
     Trace,
     Unsettled,
@@ -54,6 +58,7 @@ class PostgresStore:
         self._claiming = {lane: line(f"claim {lane}") for lane in Lane}
         self._writing, self._recording = line("write"), line("record")
         self._pulse, self._upkeep = line("pulse"), line("upkeep")
+        self._logins = line("logins")
         self._books: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for _ in range(BOOK_LINES):
             self._books.put_nowait(line("book"))
@@ -188,6 +193,64 @@ class PostgresStore:
                 "select engine.paper_fills_since(p_account => $1, p_since => $2)", account, since, repeat=True
             )
 
+    async def claim_connections(self, *, worker: str, limit: int, lease_ms: int) -> list[ConnectionCheck]:
+        rows = await self._logins.call(
+            "select engine.claim_connections(p_worker => $1, p_limit => $2, p_lease_ms => $3)",
+            *(worker, limit, lease_ms),
+            repeat=True,
+        )
+        return [codec.decode_as(ConnectionCheck, row) for row in rows]
+
+    async def record_connection(self, *, connection: str, token: int, result: CheckedConnection) -> bool:
+        (answer,) = await self._logins.call(
+            "select engine.record_connection(p_connection => $1, p_token => $2, p_result => $3)",
+            *(connection, token, codec.encode(result)),
+            repeat=True,
+        )
+        return bool(answer)
+
+    async def open_credential(
+        self, *, connection: str, worker: str, tokens: Sequence[int]
+    ) -> SealedCredential:
+        (answer,) = await self._logins.call(
+            "select engine.open_credential(p_connection => $1, p_worker => $2, p_tokens => $3)",
+            *(connection, worker, list(tokens)),
+            repeat=False,
+        )
+        return codec.decode_as(SealedCredential, answer)
+
+    async def load_session(self, *, connection: str) -> SealedSession | None:
+        (answer,) = await self._logins.call(
+            "select engine.load_session(p_connection => $1)", connection, repeat=True
+        )
+        return None if answer is None else codec.decode_as(SealedSession, answer)
+
+    async def take_session_turn(self, *, connection: str, worker: str, ms: int) -> bool:
+        (answer,) = await self._logins.call(
+            "select engine.take_session_turn(p_connection => $1, p_worker => $2, p_ms => $3)",
+            *(connection, worker, ms),
+            repeat=True,
+        )
+        return bool(answer)
+
+    async def save_session(
+        self,
+        *,
+        connection: str,
+        worker: str,
+        version: int,
+        key_id: str,
+        sealed: bytes,
+        expires_at: datetime,
+    ) -> bool:
+        (answer,) = await self._logins.call(
+            "select engine.save_session(p_connection => $1, p_worker => $2, p_version => $3, "
+            "p_key_id => $4, p_sealed => $5, p_expires_at => $6)",
+            *(connection, worker, version, key_id, sealed, expires_at),
+            repeat=False,
+        )
+        return bool(answer)
+
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None:
         await self._upkeep.call(
             "select engine.worker_seen(p_worker => $1, p_kind => $2, p_details => $3)",
@@ -230,7 +293,14 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close every connection; calls that are under way end with StoreUnavailable."""
-        lines = [*self._claiming.values(), self._writing, self._recording, self._pulse, self._upkeep]
+        lines = [
+            *self._claiming.values(),
+            self._writing,
+            self._recording,
+            self._pulse,
+            self._upkeep,
+            self._logins,
+        ]
         while not self._books.empty():
             lines.append(self._books.get_nowait())
         await asyncio.gather(*(line.close() for line in lines))

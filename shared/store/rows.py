@@ -24,7 +24,7 @@ from shared.models.enums import (
     QtyMode,
 )
 from shared.models.reasons import Reason
-from shared.models.trading import Account, Position, WorkingOrder
+from shared.models.trading import Account, FoundAccount, Position, WorkingOrder
 
 Numbers = dict[str, str]
 Trace = list[dict[str, Any]]
@@ -85,6 +85,7 @@ class AccountRow:
     equity: Decimal | None = None
     as_of: datetime | None = None
     timezone: str = "UTC"
+    seal_version: int = 0
 
     def account(self) -> Account:
         """The same as the model the decisions and the brokers use."""
@@ -108,6 +109,7 @@ class AccountRow:
             freshness=self.freshness,
             timezone=self.timezone,
             server=self.server,
+            seal_version=self.seal_version,
         )
 
 
@@ -314,3 +316,59 @@ class PaperSaved:
 class Rescued:
     rearmed: int = 0
     unsettled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCheck:
+    """A login to be checked, ours until the lease of `token` ends. `attempts` counts this one."""
+
+    token: int
+    attempts: int
+    id: str
+    user_id: str
+    broker: Broker
+    environment: str
+    executor: str
+    seal_version: int
+    server: str | None = None
+    base_url: str | None = None
+    login: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedConnection:
+    """outcome: connected (with its accounts) | failed (a new credential is needed) | later (after `retry_ms`)."""
+
+    outcome: str
+    error: str | None = None
+    retry_ms: int = 0
+    accounts: tuple[FoundAccount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """The sealed credential in force and the row it belongs to; or `refusal`, and nothing else.
+
+    refusal: no_lease | disconnected | stopped (ten times the usual number were opened) | missing.
+    """
+
+    refusal: str | None = None
+    key_id: str = ""
+    version: int = 0
+    sealed: str = field(default="", repr=False)
+    user_id: str = ""
+    broker: str = ""
+    environment: str = ""
+    base_url: str | None = None
+    server: str | None = None
+    login: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSession:
+    """A broker's session tokens as stored; `sealed` in hexadecimal."""
+
+    version: int
+    key_id: str
+    expires_at: datetime
+    sealed: str = field(repr=False)

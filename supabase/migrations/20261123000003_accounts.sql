@@ -5,16 +5,34 @@ create table public.broker_connections (
   environment public.environment not null,
   server text check (server ~ '^[A-Za-z0-9._ -]{1,64}$'),
   base_url text check (char_length(base_url) <= 200),
-  login_label text check (char_length(login_label) <= 80),
+  login_label text check (char_length(login_label) <= 254),
   executor public.executor not null default 'fleet',
   status text not null default 'new' check (status in ('new', 'connected', 'failed', 'disabled')),
   last_error text check (char_length(last_error) <= 500),
+  seal_version integer not null default 0 check (seal_version >= 0),
+  credential_hint text check (char_length(credential_hint) <= 4),
+  verified_at timestamptz,
   version integer not null default 1,
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  -- Topstep allows orders from the trader's own device only.
+  constraint topstep_trades_from_the_traders_device check (
+    broker <> 'topstepx' or executor = 'edge' or environment = 'simulated'
+  )
 );
 comment on table public.broker_connections is 'One login at one broker.';
+comment on column public.broker_connections.login_label is
+'The login itself (user name, e-mail, account number); what it is sealed for, so it never changes.';
+comment on column public.broker_connections.base_url is
+'Null: addresses are the operator''s settings. A row that names another one than they do is not used.';
+comment on column public.broker_connections.seal_version is
+'The version of the sealed credential in force; raised by each new one and by disconnecting.';
+comment on column public.broker_connections.credential_hint is 'The last characters of what was sealed, for the eye.';
 create index broker_connections_user on public.broker_connections (user_id);
+-- Locks and counters belong to a login: connected again it is the same row.
+create unique index one_connection_per_login
+on public.broker_connections (user_id, broker, environment, server, login_label) nulls not distinct
+where broker <> 'paper' and login_label is not null;
 
 create table public.broker_accounts (
   id uuid primary key default gen_random_uuid(),
@@ -23,6 +41,8 @@ create table public.broker_accounts (
   broker public.broker not null,
   account_id text not null check (char_length(account_id) between 1 and 64),
   label text check (char_length(label) <= 80),
+  venue_name text check (char_length(venue_name) <= 120),
+  executor public.executor,
   currency text not null default 'USD' check (currency ~ '^[A-Z]{3,5}$'),
   margin_mode public.margin_mode not null,
   timezone text not null default 'UTC',
@@ -41,10 +61,15 @@ create table public.broker_accounts (
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint one_row_per_account_of_a_connection unique (connection_id, account_id)
+  constraint one_row_per_account_of_a_connection unique (connection_id, account_id),
+  constraint topstep_practice_accounts_are_named_so check (
+    broker <> 'topstepx' or executor is distinct from 'fleet' or venue_name like 'PRAC-%'
+  )
 );
 comment on table public.broker_accounts is 'One trading account. Its row is the lock under which everything of the account is ordered.';
 comment on column public.broker_accounts.account_id is 'The broker''s own account number, as text.';
+comment on column public.broker_accounts.venue_name is 'What the broker calls it. Not the trader''s to change: Topstep''s practice accounts are known by it.';
+comment on column public.broker_accounts.executor is 'Who trades it; null = who trades its connection.';
 comment on column public.broker_accounts.halt_epoch is 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
 create index broker_accounts_user on public.broker_accounts (user_id);
 

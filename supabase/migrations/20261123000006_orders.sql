@@ -256,6 +256,7 @@ comment on table engine.counters is 'Failures that must not undo a write are cou
 create table engine.sessions (
   connection_id uuid primary key,
   version bigint not null default 1,
+  key_id text not null,
   sealed bytea not null,
   expires_at timestamptz,
   updated_at timestamptz not null default clock_timestamp()

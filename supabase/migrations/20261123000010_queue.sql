@@ -238,7 +238,7 @@ begin
   with line as materialized (
     select nextval('public.deliveries_id_seq') as id, a.*, not engine.is_exit(p_action) and a.waiting >= 200 as is_full
     from (
-      select b.id as account_id, b.user_id, b.halt_epoch, c.executor,
+      select b.id as account_id, b.user_id, b.halt_epoch, coalesce(b.executor, c.executor) as executor,
         (
           select count(*) from (
             select 1 from engine.queue q where q.account_id = b.id and q.lane = p_lane limit 200

@@ -72,7 +72,8 @@ begin
     'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
-    'base_url', c.base_url, 'executor', c.executor
+    'base_url', c.base_url, 'executor', coalesce(a.executor, c.executor), 'login', c.login_label,
+    'seal_version', c.seal_version
   );
 end
 $$;

@@ -193,7 +193,7 @@ begin
     with due as (
       select c.id from engine.commands c
       join public.broker_accounts b on b.id = c.account_id join public.broker_connections n on n.id = b.connection_id
-      where c.state = 'unknown' and c.check_at <= clock_timestamp() and n.executor = p_executor::public.executor
+      where c.state = 'unknown' and c.check_at <= clock_timestamp() and coalesce(b.executor, n.executor) = p_executor::public.executor
       order by c.id limit p_limit for update of c skip locked
     ), taken as (
       update engine.commands c

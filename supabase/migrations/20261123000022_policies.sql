@@ -60,7 +60,8 @@ using (
 
 alter table public.broker_accounts enable row level security;
 grant select (
-  id, connection_id, user_id, broker, account_id, label, currency, margin_mode, timezone, reset_time, trading_enabled,
+  id, connection_id, user_id, broker, account_id, label, venue_name, executor, currency, margin_mode, timezone,
+  reset_time, trading_enabled,
   halt_epoch, locked_until, lock_reason, balance, equity, as_of, freshness, last_sync, api_key, version, created_at,
   updated_at
 ), update (label) on public.broker_accounts to authenticated;

@@ -66,7 +66,7 @@ class TradeLockerVenue:
     async def connect(self) -> Broker:
         connect = self._connector()
         if not self.number:
-            self.number = (await connect.accounts(account("0")))[0].id
+            self.number = (await connect.accounts(account("0")))[0].number
         return await connect(account(self.number))
 
     async def connect_elsewhere(self) -> Broker:

@@ -18,6 +18,7 @@ OWNER = "00000000-0000-4000-8000-000000000001"
 GUARDED = "00000000-0000-4000-8000-000000000002"
 OTHER = "00000000-0000-4000-8000-000000000003"
 ADMIN = "00000000-0000-4000-8000-000000000009"
+FLEET_KEY = "f0000000000000000"
 PEOPLE = (OWNER, GUARDED, OTHER, ADMIN)
 
 
@@ -95,6 +96,8 @@ def seed(database: Database) -> None:
         insert into private.admins (user_id) values ('{ADMIN}');
         insert into public.brands (id, name) values ('{OWNER}', 'White'), ('{OTHER}', 'Label');
         update public.profiles set brand_id = '{OWNER}' where id in ('{OWNER}', '{GUARDED}');
+        insert into public.fleet_keys (key_id, public_key, expires_on, signature)
+        values ('{FLEET_KEY}', repeat('A', 43), '2099-01-01', repeat('A', 86));
         insert into public.fx_rates (currency, usd, as_of) values ('EUR', 1.1, now());
         """
     )
@@ -113,6 +116,7 @@ def _rows_of(user: str) -> str:
       ('{live}', '{live}', '{user}', 'tradelocker', 'L1', 'hedging', true);
     insert into credential_seals (connection_id, recipient, key_id, version, sealed)
       values ('{live}', 'fleet', 'k1', 1, decode(repeat('00', 64), 'hex'));
+    update broker_connections set seal_version = 1 where id = '{live}';
     insert into devices (user_id, name, public_key) values ('{user}', 'pc', decode(repeat('00', 32), 'hex'));
     insert into webhook_endpoints (id, user_id, broker, name) values
       ('{endpoint(user)}', '{user}', 'paper', 'Paper'),

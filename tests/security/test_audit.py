@@ -36,6 +36,7 @@ STUDIO_WRITES = {
     "credential_seals": f"""insert into public.credential_seals
           (connection_id, recipient, key_id, version, sealed)
         values ('{_PAPER}', 'fleet', 'k1', 2, convert_to(repeat('planted', 20), 'utf8'))""",
+    "fleet_keys": "update public.fleet_keys set retired_at = now()",
     "devices": f"update public.devices set name = 'x' where user_id = '{OWNER}'",
     "webhook_endpoints": f"update public.webhook_endpoints set max_age_s = 99 where id = '{_DOOR}'",
     "webhook_endpoint_accounts": f"delete from public.webhook_endpoint_accounts where user_id = '{OWNER}'",

@@ -14,6 +14,7 @@ from tests.security.people import (
     ANON,
     CLAIM_WITHOUT_ROW,
     EVERYBODY,
+    FLEET_KEY,
     GUARDED,
     OTHER,
     OWNER,
@@ -31,14 +32,18 @@ from tests.security.people import (
 )
 from tests.support.clusters import Database
 
+SEALED = "A" * 100
 VERBS = {
     "admin_disable_account(uuid,text)",
     "admin_flatten(uuid,text)",
     "cancel_order(bigint)",
+    "check_connection(uuid)",
     "close_position(bigint)",
+    "connect_broker(uuid,broker,environment,text,text,text,text,text)",
     "connect_paper(text,text,numeric,margin_mode,text)",
     "create_endpoint(broker,text,uuid[],jsonb)",
     "disable_account(uuid)",
+    "disconnect_broker(uuid)",
     "disable_endpoint(uuid)",
     "enable_account(uuid)",
     "enable_endpoint(uuid)",
@@ -46,6 +51,7 @@ VERBS = {
     "kill_switch(boolean,text)",
     "lock_account(uuid,timestamp with time zone,text)",
     "replay_event(bigint)",
+    "reseal_connection(uuid,integer,text,text,text)",
     "reveal_endpoint(uuid)",
     "revoke_endpoint(uuid)",
     "rotate_endpoint(uuid)",
@@ -71,21 +77,27 @@ RIGHTS = {
     "empire_worker": {
         "engine.begin_send(jsonb,integer)",
         "engine.claim(text,text,text,integer,integer)",
+        "engine.claim_connections(text,integer,integer)",
         "engine.claim_unsettled(text,text,integer,integer)",
         "engine.dead_letter(bigint,bigint,text,jsonb)",
         "engine.defer(jsonb)",
         "engine.heartbeat(text,bigint[],integer)",
         "engine.invariant_rows()",
+        "engine.load_session(uuid)",
+        "engine.open_credential(uuid,text,bigint[])",
         "engine.open_orders(jsonb,boolean,integer)",
         "engine.paper_answer(uuid,text)",
         "engine.paper_fills_since(uuid,timestamp with time zone)",
         "engine.paper_load(uuid)",
         "engine.paper_save(uuid,bigint,numeric,jsonb,jsonb,jsonb)",
+        "engine.record_connection(uuid,bigint,jsonb)",
         "engine.record_executions(jsonb)",
         "engine.release(jsonb)",
         "engine.rescue(integer)",
+        "engine.save_session(uuid,text,bigint,text,bytea,timestamp with time zone)",
         "engine.settle(jsonb)",
         "engine.stats()",
+        "engine.take_session_turn(uuid,text,integer)",
         "engine.worker_seen(text,text,jsonb)",
     },
 }
@@ -159,6 +171,9 @@ def calls(victim: str) -> dict[str, str]:
         "close_position": f"close_position({row.format('positions')})",
         "cancel_order": f"cancel_order({row.format('orders')})",
         "replay_event": f"replay_event({row.format('webhook_events')})",
+        "check_connection": f"check_connection('{account(victim, 'live')}')",
+        "disconnect_broker": f"disconnect_broker('{account(victim, 'live')}')",
+        "reseal_connection": f"reseal_connection('{account(victim, 'live')}', 2, '{FLEET_KEY}', '{SEALED}')",
     }
 
 
@@ -186,7 +201,7 @@ async def test_a_foreign_id_does_not_exist(peopled: Database, verb: str) -> None
         await call(connection, statement)
 
 
-@pytest.mark.parametrize("verb", sorted(set(calls(OWNER)) - {"replay_event"}))
+@pytest.mark.parametrize("verb", sorted(set(calls(OWNER)) - {"replay_event", "reseal_connection"}))
 async def test_ones_own_paper_things_ask_for_nothing(peopled: Database, verb: str) -> None:
     """On paper accounts every verb works at aal1; only tokens are not shown below an enrolled factor."""
     for actor in (OWNER_WITHOUT_FACTOR, OWNER_AT_AAL1):
@@ -214,6 +229,8 @@ def live(victim: str) -> dict[str, str]:
         "set_risk more": """set_risk('{}', '{"max_trades_per_day": 11}')""",
         "set_risk no limit": """set_risk('{}', '{"max_trades_per_day": null}')""",
         "kill_switch off": "kill_switch(false)",
+        "reseal_connection": f"reseal_connection('{real}', 2, '{FLEET_KEY}', '{SEALED}')",
+        "connect_broker": f"connect_broker(gen_random_uuid(), 'tradelocker', 'live', 'x', '{FLEET_KEY}', '{SEALED}')",
     }
 
 

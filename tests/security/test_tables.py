@@ -53,7 +53,7 @@ OWNER_COLUMN = {
     "logs": "user_id",
 }
 """Tables with personal rows, and the column that says whose they are."""
-SHARED = {"brands", "plan_limits", "order_transitions", "health", "fx_rates"}
+SHARED = {"brands", "plan_limits", "order_transitions", "health", "fx_rates", "fleet_keys"}
 """Tables without personal rows that signed-in users may read (of brands, their own)."""
 CLOSED = {"credential_seals"}
 """Tables that nobody reads through the API."""

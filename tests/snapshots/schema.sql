@@ -796,6 +796,8 @@ CREATE TABLE public.broker_accounts (
     broker public.broker NOT NULL,
     account_id text NOT NULL,
     label text,
+    venue_name text,
+    executor public.executor,
     currency text DEFAULT 'USD'::text NOT NULL,
     margin_mode public.margin_mode NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
@@ -818,7 +820,9 @@ CREATE TABLE public.broker_accounts (
     CONSTRAINT broker_accounts_api_key_check CHECK ((char_length(api_key) <= 4)),
     CONSTRAINT broker_accounts_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
     CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
-    CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200))
+    CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200)),
+    CONSTRAINT broker_accounts_venue_name_check CHECK ((char_length(venue_name) <= 120)),
+    CONSTRAINT topstep_practice_accounts_are_named_so CHECK (((broker <> 'topstepx'::public.broker) OR (executor IS DISTINCT FROM 'fleet'::public.executor) OR (venue_name ~~ 'PRAC-%'::text)))
 );
 
 ALTER TABLE public.broker_accounts OWNER TO postgres;
@@ -834,6 +838,18 @@ COMMENT ON TABLE public.broker_accounts IS 'One trading account. Its row is the 
 --
 
 COMMENT ON COLUMN public.broker_accounts.account_id IS 'The broker''s own account number, as text.';
+
+--
+-- Name: COLUMN broker_accounts.venue_name; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.venue_name IS 'What the broker calls it. Not the trader''s to change: Topstep''s practice accounts are known by it.';
+
+--
+-- Name: COLUMN broker_accounts.executor; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.executor IS 'Who trades it; null = who trades its connection.';
 
 --
 -- Name: COLUMN broker_accounts.halt_epoch; Type: COMMENT; Schema: public; Owner: postgres
@@ -856,14 +872,20 @@ CREATE TABLE public.broker_connections (
     executor public.executor DEFAULT 'fleet'::public.executor NOT NULL,
     status text DEFAULT 'new'::text NOT NULL,
     last_error text,
+    seal_version integer DEFAULT 0 NOT NULL,
+    credential_hint text,
+    verified_at timestamp with time zone,
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT broker_connections_base_url_check CHECK ((char_length(base_url) <= 200)),
+    CONSTRAINT broker_connections_credential_hint_check CHECK ((char_length(credential_hint) <= 4)),
     CONSTRAINT broker_connections_last_error_check CHECK ((char_length(last_error) <= 500)),
-    CONSTRAINT broker_connections_login_label_check CHECK ((char_length(login_label) <= 80)),
+    CONSTRAINT broker_connections_login_label_check CHECK ((char_length(login_label) <= 254)),
+    CONSTRAINT broker_connections_seal_version_check CHECK ((seal_version >= 0)),
     CONSTRAINT broker_connections_server_check CHECK ((server ~ '^[A-Za-z0-9._ -]{1,64}$'::text)),
-    CONSTRAINT broker_connections_status_check CHECK ((status = ANY (ARRAY['new'::text, 'connected'::text, 'failed'::text, 'disabled'::text])))
+    CONSTRAINT broker_connections_status_check CHECK ((status = ANY (ARRAY['new'::text, 'connected'::text, 'failed'::text, 'disabled'::text]))),
+    CONSTRAINT topstep_trades_from_the_traders_device CHECK (((broker <> 'topstepx'::public.broker) OR (executor = 'edge'::public.executor) OR (environment = 'simulated'::public.environment)))
 );
 
 ALTER TABLE public.broker_connections OWNER TO postgres;
@@ -873,6 +895,30 @@ ALTER TABLE public.broker_connections OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.broker_connections IS 'One login at one broker.';
+
+--
+-- Name: COLUMN broker_connections.base_url; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_connections.base_url IS 'Null: addresses are the operator''s settings. A row that names another one than they do is not used.';
+
+--
+-- Name: COLUMN broker_connections.login_label; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_connections.login_label IS 'The login itself (user name, e-mail, account number); what it is sealed for, so it never changes.';
+
+--
+-- Name: COLUMN broker_connections.seal_version; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_connections.seal_version IS 'The version of the sealed credential in force; raised by each new one and by disconnecting.';
+
+--
+-- Name: COLUMN broker_connections.credential_hint; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_connections.credential_hint IS 'The last characters of what was sealed, for the eye.';
 
 --
 -- Name: account_json(public.broker_accounts, public.broker_connections); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -888,7 +934,8 @@ begin
     'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
-    'base_url', c.base_url, 'executor', c.executor
+    'base_url', c.base_url, 'executor', coalesce(a.executor, c.executor), 'login', c.login_label,
+    'seal_version', c.seal_version
   );
 end
 $$;
@@ -1293,6 +1340,46 @@ ALTER FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit
 COMMENT ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) IS 'Takes up to n heads of a lane for a worker, with one fencing token and a lease, and returns each with its context.';
 
 --
+-- Name: claim_connections(text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_token constant bigint := engine.new_token();
+begin
+  return query
+    with due as (
+      select k.connection_id from engine.connection_checks k
+      where k.run_at <= clock_timestamp() and (k.lease_until is null or k.lease_until < clock_timestamp())
+      order by k.run_at limit p_limit for update skip locked
+    ), taken as (
+      update engine.connection_checks k
+      set token = v_token, worker = p_worker, attempts = k.attempts + 1,
+        lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+      from due where k.connection_id = due.connection_id
+      returning k.connection_id, k.attempts
+    )
+    select jsonb_build_object(
+      'token', v_token, 'attempts', t.attempts, 'id', c.id, 'user_id', c.user_id, 'broker', c.broker,
+      'environment', c.environment, 'server', c.server, 'base_url', c.base_url, 'login', c.login_label,
+      'executor', c.executor, 'seal_version', c.seal_version
+    )
+    from taken t join public.broker_connections c on c.id = t.connection_id;
+end
+$$;
+
+ALTER FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim_connections(p_worker text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) IS 'Logins that are due to be checked, each for one worker at a time.';
+
+--
 -- Name: claim_unsettled(text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1310,7 +1397,7 @@ begin
     with due as (
       select c.id from engine.commands c
       join public.broker_accounts b on b.id = c.account_id join public.broker_connections n on n.id = b.connection_id
-      where c.state = 'unknown' and c.check_at <= clock_timestamp() and n.executor = p_executor::public.executor
+      where c.state = 'unknown' and c.check_at <= clock_timestamp() and coalesce(b.executor, n.executor) = p_executor::public.executor
       order by c.id limit p_limit for update of c skip locked
     ), taken as (
       update engine.commands c
@@ -1629,6 +1716,47 @@ ALTER FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, O
 --
 
 COMMENT ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) IS 'Counts an alert against the endpoint''s limits a minute and a day (UTC).';
+
+--
+-- Name: count_open(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.count_open(p_connection uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_times constant integer := 10;
+  v_hour constant timestamptz := date_trunc('hour', clock_timestamp());
+  v_one integer;
+  v_all bigint;
+  v_usual numeric;
+begin
+  insert into engine.credential_opens as o (hour, connection_id, n) values (v_hour, p_connection, 1)
+  on conflict (hour, connection_id) do update set n = o.n + 1
+  returning n into v_one;
+  select coalesce(sum(o.n) filter (where o.hour = v_hour), 0), coalesce(sum(o.n) filter (where o.hour < v_hour), 0) / 168.0
+  into v_all, v_usual from engine.credential_opens o where o.hour > v_hour - interval '7 days';
+  -- Usual: each login once for each worker that starts, or what the last week was like.
+  v_usual := greatest(20, v_usual, (select count(*) from public.broker_connections b where b.status = 'connected'));
+  if v_all <= c_times * v_usual
+    and v_one <= c_times * greatest(3, (select count(*) from engine.workers w where w.seen_at > clock_timestamp() - interval '1 minute'))
+  then
+    return true;
+  end if;
+  insert into engine.counters as k (name, n) values ('credential_alarm', 1)
+  on conflict (name) do update set n = k.n + 1;
+  return false;
+end
+$$;
+
+ALTER FUNCTION engine.count_open(p_connection uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION count_open(p_connection uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.count_open(p_connection uuid) IS 'Counts an opening. False = ten times the usual number this hour, of all logins or of this one: nothing more is handed out.';
 
 --
 -- Name: counters_json(public.broker_accounts, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2214,6 +2342,25 @@ ALTER FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) OWNER TO empire_e
 COMMENT ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) IS 'The accounts on which plans would open something.';
 
 --
+-- Name: executor_of(public.broker_connections, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.executor_of(c public.broker_connections, p_name text) RETURNS public.executor
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case when c.executor = 'edge' and c.broker = 'topstepx' and p_name like 'PRAC-%' then 'fleet' end::public.executor
+$$;
+
+ALTER FUNCTION engine.executor_of(c public.broker_connections, p_name text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION executor_of(c public.broker_connections, p_name text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.executor_of(c public.broker_connections, p_name text) IS 'Who trades an account of a login: null = who trades the login; Topstep''s practice accounts need no device.';
+
+--
 -- Name: exits_in_flight(uuid, text, public.side, text, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2356,6 +2503,39 @@ ALTER FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_be
 --
 
 COMMENT ON FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) IS 'Raises the halt epoch: nothing older may be sent, except exits it does not cover (it covers all, or those of a symbol, or with null none). Returns events to be closed. The caller holds the accounts.';
+
+--
+-- Name: has_work_for(uuid, text, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select 1 from engine.queue q join public.broker_accounts a on a.id = q.account_id
+    where a.connection_id = p_connection and q.state = 'claimed' and q.worker = p_worker
+      and q.token = any (p_tokens) and q.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from engine.commands c join public.broker_accounts a on a.id = c.account_id
+    where a.connection_id = p_connection and c.state = 'unknown' and c.checker = any (p_tokens)
+      and c.check_at > clock_timestamp()
+  ) or exists (
+    select 1 from engine.connection_checks k
+    where k.connection_id = p_connection and k.worker = p_worker and k.token = any (p_tokens)
+      and k.lease_until > clock_timestamp()
+  );
+end
+$$;
+
+ALTER FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check.';
 
 --
 -- Name: heartbeat(text, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2837,6 +3017,28 @@ ALTER FUNCTION engine.limits_json(p_account uuid) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.limits_json(p_account uuid) IS 'The limits in force for an account, as workers read them.';
+
+--
+-- Name: load_session(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.load_session(p_connection uuid) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'version', s.version, 'key_id', s.key_id, 'sealed', encode(s.sealed, 'hex'), 'expires_at', s.expires_at
+  )
+  from engine.sessions s where s.connection_id = p_connection
+$$;
+
+ALTER FUNCTION engine.load_session(p_connection uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION load_session(p_connection uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.load_session(p_connection uuid) IS 'The newest session of a connection, sealed; null = none.';
 
 --
 -- Name: lock_accounts(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3370,6 +3572,46 @@ ALTER FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_t
 COMMENT ON FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) IS 'Asked again after a lost answer, or by the next holder: what was written the first time is the answer.';
 
 --
+-- Name: open_credential(uuid, text, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c public.broker_connections;
+  s public.credential_seals;
+begin
+  select b.* into c from public.broker_connections b where b.id = p_connection;
+  if not found or not engine.has_work_for(p_connection, p_worker, p_tokens) then
+    return '{"refusal": "no_lease"}';
+  elsif c.status = 'disabled' then
+    return '{"refusal": "disconnected"}';
+  elsif not engine.count_open(p_connection) then
+    return '{"refusal": "stopped"}';
+  end if;
+  select t.* into s from public.credential_seals t
+  where t.connection_id = p_connection and t.recipient = 'fleet' order by t.version desc limit 1;
+  if not found or s.version <> c.seal_version then
+    return '{"refusal": "missing"}';
+  end if;
+  return jsonb_build_object(
+    'key_id', s.key_id, 'version', s.version, 'sealed', encode(s.sealed, 'hex'), 'user_id', c.user_id, 'broker', c.broker,
+    'environment', c.environment, 'base_url', c.base_url, 'server', c.server, 'login', c.login_label
+  );
+end
+$$;
+
+ALTER FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_credential(p_connection uuid, p_worker text, p_tokens bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'The sealed credential of one connection, for a worker that holds a lease on something of it; counted. Else why not.';
+
+--
 -- Name: open_held(jsonb, bigint[], boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3706,6 +3948,44 @@ ALTER FUNCTION engine.protect_positions(p_results jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.protect_positions(p_results jsonb) IS 'Stop, target and value of positions as answers told them.';
 
 --
+-- Name: put_accounts(public.broker_connections, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_n integer;
+begin
+  perform 1 from public.broker_accounts a where a.connection_id = c.id order by a.id for no key update;
+  insert into public.broker_accounts as a (
+    connection_id, user_id, broker, account_id, label, venue_name, executor, currency, margin_mode, balance, as_of,
+    api_key
+  )
+  select c.id, c.user_id, c.broker, f ->> 'number', left(f ->> 'name', 80), left(f ->> 'name', 120),
+    engine.executor_of(c, f ->> 'name'), f ->> 'currency', (f ->> 'margin_mode')::public.margin_mode,
+    (f ->> 'balance')::numeric, case when f ->> 'balance' is not null then clock_timestamp() end, c.credential_hint
+  from jsonb_array_elements(p_accounts) f order by f ->> 'number'
+  on conflict (connection_id, account_id) do update
+  set venue_name = excluded.venue_name, executor = excluded.executor, currency = excluded.currency,
+    margin_mode = excluded.margin_mode, api_key = excluded.api_key,
+    -- What was read while trading is newer and whole; a balance from a list is only better than nothing.
+    balance = case when a.freshness = 'fresh' then a.balance else coalesce(excluded.balance, a.balance) end;
+  get diagnostics v_n = row_count;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION put_accounts(c public.broker_connections, p_accounts jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) IS 'The accounts that a login was found to have; new ones do not trade before their owner says so.';
+
+--
 -- Name: read_alert(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3755,6 +4035,57 @@ ALTER FUNCTION engine.read_alert(p jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.read_alert(p jsonb) IS 'The argument of ingest, typed. Never fails: no input may cause more than a 4xx.';
+
+--
+-- Name: record_connection(uuid, bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c public.broker_connections;
+  v_outcome constant text := p_result ->> 'outcome';
+  v_error constant text := left(p_result ->> 'error', 500);
+  v_n integer;
+begin
+  select b.* into c from public.broker_connections b where b.id = p_connection for no key update;
+  -- A new credential or a disconnect in the meantime has taken the check away.
+  perform 1 from engine.connection_checks k
+  where k.connection_id = p_connection and k.token = p_token and k.lease_until > clock_timestamp() for update;
+  if not found or c.status = 'disabled' then
+    return false;
+  elsif v_outcome = 'later' then
+    update engine.connection_checks
+    set token = null, worker = null, lease_until = null,
+      run_at = clock_timestamp() + make_interval(secs => (p_result ->> 'retry_ms')::integer / 1000.0)
+    where connection_id = p_connection;
+    update public.broker_connections set last_error = v_error where id = c.id and last_error is distinct from v_error;
+    return true;
+  end if;
+  delete from engine.connection_checks where connection_id = p_connection;
+  if v_outcome = 'failed' then
+    update public.broker_connections set status = 'failed', last_error = v_error where id = c.id;
+    perform engine.tell_connection(c, 'error', 'connection_failed', v_error);
+    return true;
+  end if;
+  v_n := engine.put_accounts(c, p_result -> 'accounts');
+  update public.broker_connections
+  set status = 'connected', last_error = null, verified_at = clock_timestamp() where id = c.id;
+  perform engine.tell_connection(c, 'info', 'connection_verified', format(
+    'Connected to %s as %s: %s account%s.', c.broker, coalesce(c.login_label, '?'), v_n, case v_n when 1 then '' else 's' end));
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_connection(p_connection uuid, p_token bigint, p_result jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) IS 'What a check of a login came to: connected with its accounts, failed with a sentence, or to be tried later. False = the check was taken away.';
 
 --
 -- Name: record_executions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4233,6 +4564,43 @@ ALTER FUNCTION engine.room_of(p_accounts uuid[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.room_of(p_accounts uuid[]) IS 'Per account its scopes: counter, trades and open trades now, and the limits set there. Final under the users'' locks only.';
 
 --
+-- Name: save_session(uuid, text, bigint, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_saved boolean;
+begin
+  -- The row of the connection: a disconnect or a new credential in the meantime ends its sessions.
+  perform 1 from public.broker_connections c where c.id = p_connection and c.status <> 'disabled' for share;
+  if not found then
+    return false;
+  end if;
+  insert into engine.sessions as s (connection_id, version, key_id, sealed, expires_at)
+  select p_connection, p_version, p_key_id, p_sealed, p_expires_at
+  where p_version = 1 or exists (select 1 from engine.sessions o where o.connection_id = p_connection)
+  on conflict (connection_id) do update
+  set version = excluded.version, key_id = excluded.key_id, sealed = excluded.sealed, expires_at = excluded.expires_at,
+    updated_at = clock_timestamp()
+  where s.version = excluded.version - 1;
+  v_saved := found;
+  delete from engine.session_turns t where t.connection_id = p_connection and t.worker = p_worker;
+  return v_saved;
+end
+$$;
+
+ALTER FUNCTION engine.save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone) IS 'Keeps a session if the stored version is one less (none counts as 0), and ends the turn. False = somebody was faster.';
+
+--
 -- Name: send_again(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4390,7 +4758,7 @@ begin
   with line as materialized (
     select nextval('public.deliveries_id_seq') as id, a.*, not engine.is_exit(p_action) and a.waiting >= 200 as is_full
     from (
-      select b.id as account_id, b.user_id, b.halt_epoch, c.executor,
+      select b.id as account_id, b.user_id, b.halt_epoch, coalesce(b.executor, c.executor) as executor,
         (
           select count(*) from (
             select 1 from engine.queue q where q.account_id = b.id and q.lane = p_lane limit 200
@@ -4652,6 +5020,31 @@ ALTER FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha25
 COMMENT ON FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) IS 'Takes a dedupe key for an event; false = taken. Another copy under way is waited for.';
 
 --
+-- Name: take_session_turn(uuid, text, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.session_turns as t (connection_id, worker, until)
+  values (p_connection, p_worker, clock_timestamp() + make_interval(secs => p_ms / 1000.0))
+  on conflict (connection_id) do update set worker = excluded.worker, until = excluded.until
+  where t.until < clock_timestamp() or t.worker = excluded.worker;
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION take_session_turn(p_connection uuid, p_worker text, p_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) IS 'True = this worker, and nobody else for the time, asks the broker for a newer session.';
+
+--
 -- Name: targets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4708,6 +5101,27 @@ ALTER FUNCTION engine.tell(p_deliveries bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.tell(p_deliveries bigint[]) IS 'A row for the outside per delivery. The caller holds the accounts, so ids rise in the order of what happened.';
+
+--
+-- Name: tell_connection(public.broker_connections, public.log_level, text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.logs (user_id, level, type, message, details)
+  values (c.user_id, p_level, p_type, left(p_message, 1000),
+    jsonb_build_object('connection_id', c.id, 'broker', c.broker, 'environment', c.environment))
+$$;
+
+ALTER FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) IS 'A line about a login in its owner''s log.';
 
 --
 -- Name: trace_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5230,6 +5644,27 @@ ALTER FUNCTION private.any_live(p_account_ids uuid[]) OWNER TO postgres;
 COMMENT ON FUNCTION private.any_live(p_account_ids uuid[]) IS 'Whether real money is behind one of these accounts.';
 
 --
+-- Name: arm_check(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.arm_check(p_connection_id uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  insert into engine.connection_checks (connection_id) values (p_connection_id)
+  on conflict (connection_id) do update
+  set run_at = clock_timestamp(), attempts = 0, token = null, worker = null, lease_until = null
+$$;
+
+ALTER FUNCTION private.arm_check(p_connection_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION arm_check(p_connection_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.arm_check(p_connection_id uuid) IS 'A worker is to log in now and say what it found; a check under way counts no more.';
+
+--
 -- Name: as_admin(text, uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -5389,6 +5824,72 @@ ALTER FUNCTION private.cancel_waiting_entries(p_user_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) IS 'Asks the brokers to cancel every entry of the user that has not filled yet.';
 
 --
+-- Name: check_broker_room(uuid, public.broker); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant integer := 100;
+  v_limit constant integer := (
+    select l.brokers from public.plan_limits l where l.plan = private.effective_plan(p_user_id)
+  );
+  v_used constant public.broker [] := array(
+    select distinct c.broker from public.broker_connections c
+    where c.user_id = p_user_id and c.broker <> 'paper' and c.status <> 'disabled'
+  );
+begin
+  if p_broker <> all (v_used) and cardinality(v_used) >= v_limit then
+    perform private.refuse(403, 'plan_limit', format(
+      'Your plan includes %s broker%s and you use %s: disconnect one, or change the plan.', v_limit,
+      case v_limit when 1 then '' else 's' end, array_to_string(v_used, ', ')));
+  elsif (select count(*) from public.broker_connections c where c.user_id = p_user_id and c.broker <> 'paper') >= c_most then
+    perform private.refuse(409, 'too_many', format('You have %s broker logins, which is the most we keep.', c_most));
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_broker_room(p_user_id uuid, p_broker public.broker); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) IS 'Refuses a broker that the plan has no room for; paper is not counted.';
+
+--
+-- Name: check_connection(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_connection(p_connection_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c constant public.broker_connections := private.my_connection(p_connection_id);
+begin
+  if c.broker = 'paper' or c.status = 'disabled' then
+    perform private.refuse(409, 'nothing_to_check', 'There is no login to check: connect it first.');
+  elsif exists (
+    select 1 from engine.connection_checks k where k.connection_id = c.id and k.lease_until > clock_timestamp()
+  ) then
+    return;
+  end if;
+  perform private.arm_check(c.id);
+end
+$$;
+
+ALTER FUNCTION private.check_connection(p_connection_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_connection(p_connection_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_connection(p_connection_id uuid) IS 'public.check_connection, checked.';
+
+--
 -- Name: check_endpoint_accounts(public.broker, uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -5417,6 +5918,37 @@ ALTER FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account
 --
 
 COMMENT ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) IS 'Refuses accounts that are not the user''s own or are at another broker.';
+
+--
+-- Name: check_login(uuid, public.broker, text, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  if p_connection_id is null or p_broker is null then
+    perform private.refuse(422, 'invalid', 'Name the broker, and an id (uuid) that you have chosen for the connection.');
+  elsif p_broker = 'paper' then
+    perform private.refuse(422, 'invalid', 'A paper account needs no login: use connect_paper.');
+  elsif coalesce(char_length(btrim(p_login)), 0) not between 1 and 254 or p_login <> btrim(p_login) or p_login ~ '[[:cntrl:]]' then
+    perform private.refuse(422, 'invalid', 'A login has 1 to 254 characters, without spaces around it.');
+  elsif p_server !~ '^[A-Za-z0-9._ -]{1,64}$' then
+    perform private.refuse(422, 'invalid', 'A server is a name such as OSP-DEMO: letters, digits, dots, hyphens; never an address.');
+  elsif char_length(p_hint) > 4 then
+    perform private.refuse(422, 'invalid', 'The hint is at most the last four characters.');
+  end if;
+end
+$_$;
+
+ALTER FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text) IS 'Refuses what is no login at a broker.';
 
 --
 -- Name: check_trading_session(uuid[], boolean); Type: FUNCTION; Schema: private; Owner: postgres
@@ -5477,6 +6009,53 @@ ALTER FUNCTION private.close_position(p_position_id bigint) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.close_position(p_position_id bigint) IS 'public.close_position, checked.';
+
+--
+-- Name: connect_broker(uuid, public.broker, public.environment, text, text, text, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_me constant uuid := private.me();
+begin
+  perform private.check_login(p_connection_id, p_broker, p_server, p_login, p_hint);
+  if p_environment is distinct from 'demo' and p_environment is distinct from 'simulated' then
+    perform private.require_step_up();
+  end if;
+  -- Two connects at the same moment are made one after the other.
+  perform 1 from public.profiles p where p.id = v_me for no key update;
+  if exists (
+    select 1 from public.broker_connections c
+    where c.user_id = v_me and c.broker = p_broker and c.environment = p_environment
+      and c.server is not distinct from p_server and c.login_label = p_login
+  ) then
+    perform private.refuse(409, 'already_connected',
+      'This login is connected already, or was: seal for its connection (reseal_connection); its limits and locks go on.');
+  end if;
+  perform private.check_broker_room(v_me, p_broker);
+  insert into public.broker_connections (id, user_id, broker, environment, server, login_label, executor, credential_hint)
+  values (p_connection_id, v_me, p_broker, p_environment, p_server, p_login,
+    case when p_broker = 'topstepx' and p_environment <> 'simulated' then 'edge' else 'fleet' end::public.executor, p_hint);
+  perform private.put_seal(p_connection_id, 1, p_key_id, p_sealed);
+  perform private.note(v_me, 'warning', 'connection_added', format('A %s login at %s was connected: %s.', p_environment, p_broker, p_login),
+    jsonb_build_object('connection_id', p_connection_id));
+  return p_connection_id;
+exception when unique_violation then
+  perform private.refuse(409, 'id_taken', 'That connection id is taken: choose another and seal anew.');
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text) IS 'public.connect_broker, checked.';
 
 --
 -- Name: connect_paper(text, text, numeric, public.margin_mode, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -5674,6 +6253,45 @@ ALTER FUNCTION private.disable_account(p_account_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.disable_account(p_account_id uuid) IS 'public.disable_account, checked.';
+
+--
+-- Name: disconnect_broker(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.disconnect_broker(p_connection_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c constant public.broker_connections := private.my_connection(p_connection_id);
+  v_accounts constant uuid [] := array(select a.id from public.broker_accounts a where a.connection_id = c.id);
+begin
+  if c.broker = 'paper' then
+    perform private.refuse(422, 'invalid', 'A paper account has no login: disable it instead.');
+  elsif c.status = 'disabled' then
+    return;
+  end if;
+  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
+  update public.broker_accounts set trading_enabled = false where id = any (v_accounts) and trading_enabled;
+  -- No seal of before fits the version that comes next.
+  update public.broker_connections
+  set status = 'disabled', last_error = null, credential_hint = null, seal_version = seal_version + 1 where id = c.id;
+  delete from public.credential_seals where connection_id = c.id;
+  delete from engine.sessions where connection_id = c.id;
+  delete from engine.connection_checks where connection_id = c.id;
+  perform private.note(c.user_id, 'warning', 'connection_removed', format(
+    '%s at %s is disconnected: its credential is deleted, positions that are open there stay open and are yours to watch.',
+    c.login_label, c.broker), jsonb_build_object('connection_id', c.id));
+end
+$$;
+
+ALTER FUNCTION private.disconnect_broker(p_connection_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION disconnect_broker(p_connection_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.disconnect_broker(p_connection_id uuid) IS 'public.disconnect_broker, checked.';
 
 --
 -- Name: effective_plan(uuid); Type: FUNCTION; Schema: private; Owner: postgres
@@ -5924,6 +6542,32 @@ ALTER FUNCTION private.follow_login() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.follow_login() IS 'Sign-up makes the profile and starts the trial; a deleted login leaves a tombstone that trades no more.';
+
+--
+-- Name: guard_seal(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.guard_seal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if tg_op <> 'INSERT' then
+    raise exception 'credential_seals is insert only' using errcode = '42501';
+  elsif new.version <= (select c.seal_version from public.broker_connections c where c.id = new.connection_id) then
+    raise exception 'version % of a sealed credential was there before', new.version using errcode = '42501';
+  end if;
+  return new;
+end
+$$;
+
+ALTER FUNCTION private.guard_seal() OWNER TO postgres;
+
+--
+-- Name: FUNCTION guard_seal(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.guard_seal() IS 'A seal is never changed, and its version only rises: an old row cannot be put back.';
 
 --
 -- Name: higher(numeric, numeric); Type: FUNCTION; Schema: private; Owner: postgres
@@ -6248,6 +6892,34 @@ ALTER FUNCTION private.my_account(p_account_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION private.my_account(p_account_id uuid) IS 'The user''s own account, locked; anybody else''s does not exist for him.';
 
 --
+-- Name: my_connection(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.my_connection(p_connection_id uuid) RETURNS public.broker_connections
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c public.broker_connections;
+begin
+  select b.* into c from public.broker_connections b
+  where b.id = p_connection_id and b.user_id = private.me() for no key update;
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such connection.');
+  end if;
+  return c;
+end
+$$;
+
+ALTER FUNCTION private.my_connection(p_connection_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION my_connection(p_connection_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.my_connection(p_connection_id uuid) IS 'The user''s own connection, locked; anybody else''s does not exist for him.';
+
+--
 -- Name: my_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -6414,6 +7086,35 @@ ALTER FUNCTION private.put_limits(r public.risk_settings) OWNER TO postgres;
 COMMENT ON FUNCTION private.put_limits(r public.risk_settings) IS 'Puts limits in force; those they replace stay as history.';
 
 --
+-- Name: put_seal(uuid, integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not exists (select 1 from public.fleet_keys k where k.key_id = p_key_id and k.retired_at is null) then
+    perform private.refuse(422, 'unknown_key', 'Sealed to a key that is not in use here: load the key again and seal anew.');
+  end if;
+  insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)
+  values (p_connection_id, 'fleet', p_key_id, p_version, private.seal_bytes(p_sealed));
+  update public.broker_connections set seal_version = p_version where id = p_connection_id;
+  -- What an earlier credential opened is not used any more.
+  delete from engine.sessions where connection_id = p_connection_id;
+  perform private.arm_check(p_connection_id);
+end
+$$;
+
+ALTER FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'A credential comes into force and is to be checked.';
+
+--
 -- Name: refuse(integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -6508,6 +7209,45 @@ ALTER FUNCTION private.require_step_up() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.require_step_up() IS 'Refuses unless the second factor was used in the last 15 minutes.';
+
+--
+-- Name: reseal_connection(uuid, integer, text, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c constant public.broker_connections := private.my_connection(p_connection_id);
+begin
+  if c.broker = 'paper' then
+    perform private.refuse(422, 'invalid', 'A paper account has no credential.');
+  elsif c.environment = 'live' then
+    perform private.require_step_up();
+  end if;
+  perform private.check_login(c.id, c.broker, c.server, coalesce(c.login_label, '-'), p_hint);
+  if p_version is distinct from c.seal_version + 1 then
+    perform private.refuse(409, 'version_conflict',
+      format('The next version of this credential is %s, not %s: read the connection again.', c.seal_version + 1, p_version));
+  elsif c.status = 'disabled' then
+    perform private.check_broker_room(c.user_id, c.broker);
+  end if;
+  update public.broker_connections
+  set status = 'new', last_error = null, credential_hint = p_hint where id = c.id;
+  perform private.put_seal(c.id, p_version, p_key_id, p_sealed);
+  perform private.note(c.user_id, 'warning', 'connection_resealed', format('The credential of %s at %s was replaced.', c.login_label, c.broker),
+    jsonb_build_object('connection_id', c.id));
+end
+$$;
+
+ALTER FUNCTION private.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) IS 'public.reseal_connection, checked.';
 
 --
 -- Name: reveal_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
@@ -6625,6 +7365,38 @@ ALTER FUNCTION private.save_endpoint(e public.webhook_endpoints) OWNER TO postgr
 --
 
 COMMENT ON FUNCTION private.save_endpoint(e public.webhook_endpoints) IS 'Writes the settings of an endpoint.';
+
+--
+-- Name: seal_bytes(text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.seal_bytes(p_sealed text) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  v bytea;
+begin
+  if char_length(p_sealed) <= 21846 and p_sealed ~ '^[A-Za-z0-9_-]+$' then
+    v := decode(translate(p_sealed, '-_', '+/') || repeat('=', (4 - char_length(p_sealed) % 4) % 4), 'base64');
+  end if;
+  if v is null or octet_length(v) not between 48 and 16384 then
+    perform private.refuse(422, 'invalid', 'The sealed credential is base64url text of 48 to 16384 bytes.');
+  end if;
+  return v;
+exception when invalid_parameter_value then
+  perform private.refuse(422, 'invalid', 'The sealed credential is base64url text of 48 to 16384 bytes.');
+  return null;
+end
+$_$;
+
+ALTER FUNCTION private.seal_bytes(p_sealed text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION seal_bytes(p_sealed text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.seal_bytes(p_sealed text) IS 'The bytes of a sealed credential as clients send it.';
 
 --
 -- Name: session_is_strong_enough(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -7312,6 +8084,23 @@ ALTER FUNCTION public.cancel_order(p_order_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION public.cancel_order(p_order_id bigint) IS 'Cancels an entry that has not filled.';
 
 --
+-- Name: check_connection(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.check_connection(p_connection_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.check_connection(p_connection_id) $$;
+
+ALTER FUNCTION public.check_connection(p_connection_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_connection(p_connection_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.check_connection(p_connection_id uuid) IS 'Has a worker log in again and look for accounts.';
+
+--
 -- Name: close_position(bigint); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -7327,6 +8116,25 @@ ALTER FUNCTION public.close_position(p_position_id bigint) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION public.close_position(p_position_id bigint) IS 'Closes the position''s side of its symbol on its account, before anything else that waits.';
+
+--
+-- Name: connect_broker(uuid, public.broker, public.environment, text, text, text, text, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text DEFAULT NULL::text, p_hint text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.connect_broker(p_connection_id, p_broker, p_environment, p_server, p_login, p_key_id, p_sealed, p_hint)
+$$;
+
+ALTER FUNCTION public.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text) IS 'Adds a broker login under an id the client chose, with its credential as the client sealed it (version 1). Live: step-up.';
 
 --
 -- Name: connect_paper(text, text, numeric, public.margin_mode, text); Type: FUNCTION; Schema: public; Owner: postgres
@@ -7399,6 +8207,23 @@ ALTER FUNCTION public.disable_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION public.disable_endpoint(p_endpoint_id uuid) IS 'Alerts are refused until it is enabled again. Always possible.';
+
+--
+-- Name: disconnect_broker(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.disconnect_broker(p_connection_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.disconnect_broker(p_connection_id) $$;
+
+ALTER FUNCTION public.disconnect_broker(p_connection_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION disconnect_broker(p_connection_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.disconnect_broker(p_connection_id uuid) IS 'Ends all access to a broker login and deletes its credential. Always possible. Open positions stay open.';
 
 --
 -- Name: enable_account(uuid); Type: FUNCTION; Schema: public; Owner: postgres
@@ -7503,6 +8328,25 @@ ALTER FUNCTION public.replay_event(p_event_id bigint) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION public.replay_event(p_event_id bigint) IS 'The same alert through today''s rules as a dry run: nothing is sent. Returns event_id, status, deliveries.';
+
+--
+-- Name: reseal_connection(uuid, integer, text, text, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text DEFAULT NULL::text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.reseal_connection(p_connection_id, p_version, p_key_id, p_sealed, p_hint)
+$$;
+
+ALTER FUNCTION public.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) IS 'Replaces a connection''s credential (a new password, a new fleet key, connecting again). Live: step-up.';
 
 --
 -- Name: reveal_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
@@ -7821,6 +8665,27 @@ ALTER TABLE engine.commands ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
+-- Name: connection_checks; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.connection_checks (
+    connection_id uuid NOT NULL,
+    run_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    token bigint,
+    worker text,
+    lease_until timestamp with time zone
+);
+
+ALTER TABLE engine.connection_checks OWNER TO postgres;
+
+--
+-- Name: TABLE connection_checks; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.connection_checks IS 'Logins to be checked: a row while a check is due, under way or to be tried again; none when its result stands.';
+
+--
 -- Name: counters; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -7836,6 +8701,24 @@ ALTER TABLE engine.counters OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.counters IS 'Failures that must not undo a write are counted here (realtime_failures ...).';
+
+--
+-- Name: credential_opens; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.credential_opens (
+    hour timestamp with time zone NOT NULL,
+    connection_id uuid NOT NULL,
+    n integer NOT NULL
+);
+
+ALTER TABLE engine.credential_opens OWNER TO postgres;
+
+--
+-- Name: TABLE credential_opens; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.credential_opens IS 'How often sealed credentials were handed out, per hour and connection.';
 
 --
 -- Name: dead_letters; Type: TABLE; Schema: engine; Owner: postgres
@@ -8297,12 +9180,31 @@ ALTER TABLE engine.scope_counters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
 );
 
 --
+-- Name: session_turns; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.session_turns (
+    connection_id uuid NOT NULL,
+    worker text NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+ALTER TABLE engine.session_turns OWNER TO postgres;
+
+--
+-- Name: TABLE session_turns; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.session_turns IS 'Who refreshes a connection''s session now: one at a time, for some seconds.';
+
+--
 -- Name: sessions; Type: TABLE; Schema: engine; Owner: postgres
 --
 
 CREATE TABLE engine.sessions (
     connection_id uuid NOT NULL,
     version bigint DEFAULT 1 NOT NULL,
+    key_id text NOT NULL,
     sealed bytea NOT NULL,
     expires_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
@@ -8561,6 +9463,30 @@ ALTER TABLE public.fills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: fleet_keys; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.fleet_keys (
+    key_id text NOT NULL,
+    public_key text NOT NULL,
+    expires_on date NOT NULL,
+    signature text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT fleet_keys_key_id_check CHECK ((key_id ~ '^f[0-9a-f]{16}$'::text)),
+    CONSTRAINT fleet_keys_public_key_check CHECK ((public_key ~ '^[A-Za-z0-9_-]{43}$'::text)),
+    CONSTRAINT fleet_keys_signature_check CHECK ((signature ~ '^[A-Za-z0-9_-]{86}$'::text))
+);
+
+ALTER TABLE public.fleet_keys OWNER TO postgres;
+
+--
+-- Name: TABLE fleet_keys; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.fleet_keys IS 'Public keys that credentials are sealed to, each signed by the offline root. Clients check the signature: this table is not trusted.';
 
 --
 -- Name: fx_rates; Type: TABLE; Schema: public; Owner: postgres
@@ -8887,11 +9813,25 @@ ALTER TABLE ONLY engine.commands
     ADD CONSTRAINT commands_pkey PRIMARY KEY (id);
 
 --
+-- Name: connection_checks connection_checks_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.connection_checks
+    ADD CONSTRAINT connection_checks_pkey PRIMARY KEY (connection_id);
+
+--
 -- Name: counters counters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
 ALTER TABLE ONLY engine.counters
     ADD CONSTRAINT counters_pkey PRIMARY KEY (name);
+
+--
+-- Name: credential_opens credential_opens_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.credential_opens
+    ADD CONSTRAINT credential_opens_pkey PRIMARY KEY (hour, connection_id);
 
 --
 -- Name: dead_letters dead_letters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -8976,6 +9916,13 @@ ALTER TABLE ONLY engine.queue
 
 ALTER TABLE ONLY engine.scope_counters
     ADD CONSTRAINT scope_counters_pkey PRIMARY KEY (id);
+
+--
+-- Name: session_turns session_turns_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.session_turns
+    ADD CONSTRAINT session_turns_pkey PRIMARY KEY (connection_id);
 
 --
 -- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -9081,6 +10028,13 @@ ALTER TABLE ONLY public.equity_history
 
 ALTER TABLE ONLY public.fills
     ADD CONSTRAINT fills_pkey PRIMARY KEY (id);
+
+--
+-- Name: fleet_keys fleet_keys_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.fleet_keys
+    ADD CONSTRAINT fleet_keys_pkey PRIMARY KEY (key_id);
 
 --
 -- Name: fx_rates fx_rates_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
@@ -9262,6 +10216,12 @@ CREATE INDEX commands_open ON engine.commands USING btree (account_id, root) WHE
 CREATE INDEX commands_submitting ON engine.commands USING btree (send_deadline) WHERE (state = 'submitting'::public.command_state);
 
 --
+-- Name: connection_checks_due; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX connection_checks_due ON engine.connection_checks USING btree (run_at);
+
+--
 -- Name: dedupe_expires; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -9374,6 +10334,12 @@ CREATE INDEX logs_created ON public.logs USING btree (created_at);
 --
 
 CREATE INDEX logs_user ON public.logs USING btree (user_id, id);
+
+--
+-- Name: one_connection_per_login; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE UNIQUE INDEX one_connection_per_login ON public.broker_connections USING btree (user_id, broker, environment, server, login_label) NULLS NOT DISTINCT WHERE ((broker <> 'paper'::public.broker) AND (login_label IS NOT NULL));
 
 --
 -- Name: one_limit_row_in_force; Type: INDEX; Schema: public; Owner: postgres
@@ -9540,6 +10506,14 @@ CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.devices FOR EACH
 ALTER TABLE public.devices ENABLE ALWAYS TRIGGER audit;
 
 --
+-- Name: fleet_keys audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.fleet_keys FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.fleet_keys ENABLE ALWAYS TRIGGER audit;
+
+--
 -- Name: plan_limits audit; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
@@ -9604,6 +10578,14 @@ CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.webhook_endpoint
 ALTER TABLE public.webhook_endpoints ENABLE ALWAYS TRIGGER audit;
 
 --
+-- Name: credential_seals guard_seal; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER guard_seal BEFORE INSERT OR UPDATE ON public.credential_seals FOR EACH ROW EXECUTE FUNCTION private.guard_seal();
+
+ALTER TABLE public.credential_seals ENABLE ALWAYS TRIGGER guard_seal;
+
+--
 -- Name: admin_actions insert_only; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
@@ -9624,6 +10606,14 @@ CREATE TRIGGER mirror_plan AFTER INSERT OR UPDATE ON public.subscriptions FOR EA
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.admin_actions FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_tampering();
 
 ALTER TABLE public.admin_actions ENABLE ALWAYS TRIGGER never_emptied;
+
+--
+-- Name: credential_seals never_emptied; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.credential_seals FOR EACH STATEMENT EXECUTE FUNCTION private.guard_seal();
+
+ALTER TABLE public.credential_seals ENABLE ALWAYS TRIGGER never_emptied;
 
 --
 -- Name: orders order_status_follows_the_table; Type: TRIGGER; Schema: public; Owner: postgres
@@ -10028,6 +11018,12 @@ CREATE POLICY "Everyone signed in reads exchange rates" ON public.fx_rates FOR S
 CREATE POLICY "Everyone signed in reads how an order may proceed" ON public.order_transitions FOR SELECT TO authenticated USING (true);
 
 --
+-- Name: fleet_keys Everyone signed in reads the keys to seal to; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Everyone signed in reads the keys to seal to" ON public.fleet_keys FOR SELECT TO authenticated USING (true);
+
+--
 -- Name: plan_limits Everyone signed in reads what each plan includes; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -10278,6 +11274,12 @@ ALTER TABLE public.equity_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.fills ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: fleet_keys; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.fleet_keys ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: fx_rates; Type: ROW SECURITY; Schema: public; Owner: postgres
 --
 
@@ -10417,7 +11419,7 @@ GRANT ALL ON FUNCTION engine.accept_intent(p jsonb) TO postgres;
 -- Name: TABLE broker_accounts; Type: ACL; Schema: public; Owner: postgres
 --
 
-GRANT SELECT,UPDATE ON TABLE public.broker_accounts TO empire_engine;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.broker_accounts TO empire_engine;
 
 --
 -- Name: COLUMN broker_accounts.id; Type: ACL; Schema: public; Owner: postgres
@@ -10454,6 +11456,18 @@ GRANT SELECT(account_id) ON TABLE public.broker_accounts TO authenticated;
 --
 
 GRANT SELECT(label),UPDATE(label) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.venue_name; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(venue_name) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.executor; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(executor) ON TABLE public.broker_accounts TO authenticated;
 
 --
 -- Name: COLUMN broker_accounts.currency; Type: ACL; Schema: public; Owner: postgres
@@ -10561,7 +11575,7 @@ GRANT SELECT(updated_at) ON TABLE public.broker_accounts TO authenticated;
 -- Name: TABLE broker_connections; Type: ACL; Schema: public; Owner: postgres
 --
 
-GRANT SELECT ON TABLE public.broker_connections TO empire_engine;
+GRANT SELECT,UPDATE ON TABLE public.broker_connections TO empire_engine;
 GRANT SELECT ON TABLE public.broker_connections TO authenticated;
 
 --
@@ -10645,6 +11659,13 @@ REVOKE ALL ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text,
 GRANT ALL ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) TO empire_worker;
 
 --
+-- Name: FUNCTION claim_connections(p_worker text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) TO empire_worker;
+
+--
 -- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10693,6 +11714,12 @@ REVOKE ALL ON FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) FR
 --
 
 REVOKE ALL ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION count_open(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.count_open(p_connection uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION counters_json(a public.broker_accounts, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -10799,6 +11826,12 @@ REVOKE ALL ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_sourc
 REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION executor_of(c public.broker_connections, p_name text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.executor_of(c public.broker_connections, p_name text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -10821,6 +11854,12 @@ REVOKE ALL ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) FROM PU
 --
 
 REVOKE ALL ON FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -10924,6 +11963,13 @@ REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) FROM PUB
 REVOKE ALL ON FUNCTION engine.limits_json(p_account uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION load_session(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.load_session(p_connection uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.load_session(p_connection uuid) TO empire_worker;
+
+--
 -- Name: FUNCTION lock_accounts(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11017,6 +12063,13 @@ REVOKE ALL ON FUNCTION engine.next_position(p public.positions, f public.fills, 
 REVOKE ALL ON FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
 
 --
+-- Name: FUNCTION open_credential(p_connection uuid, p_worker text, p_tokens bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) TO empire_worker;
+
+--
 -- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11082,10 +12135,23 @@ REVOKE ALL ON FUNCTION engine.promote_exits(p_deliveries bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION put_accounts(c public.broker_connections, p_accounts jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION read_alert(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.read_alert(p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION record_connection(p_connection uuid, p_token bigint, p_result jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) TO empire_worker;
 
 --
 -- Name: FUNCTION record_executions(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -11164,6 +12230,13 @@ REVOKE ALL ON FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) FROM
 REVOKE ALL ON FUNCTION engine.room_of(p_accounts uuid[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone) TO empire_worker;
+
+--
 -- Name: FUNCTION send_again(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11232,6 +12305,13 @@ REVOKE ALL ON FUNCTION engine.take_heads(p_worker text, p_executor public.execut
 REVOKE ALL ON FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) FROM PUBLIC;
 
 --
+-- Name: FUNCTION take_session_turn(p_connection uuid, p_worker text, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) TO empire_worker;
+
+--
 -- Name: FUNCTION targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11242,6 +12322,12 @@ REVOKE ALL ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT acc
 --
 
 REVOKE ALL ON FUNCTION engine.tell(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION trace_of(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -11356,6 +12442,12 @@ GRANT ALL ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) TO
 REVOKE ALL ON FUNCTION private.any_live(p_account_ids uuid[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION arm_check(p_connection_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.arm_check(p_connection_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION as_admin(p_action text, p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -11381,10 +12473,29 @@ GRANT ALL ON FUNCTION private.cancel_order(p_order_id bigint) TO authenticated;
 REVOKE ALL ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_broker_room(p_user_id uuid, p_broker public.broker); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_connection(p_connection_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_connection(p_connection_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_connection(p_connection_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION check_trading_session(p_account_ids uuid[], p_exit boolean); Type: ACL; Schema: private; Owner: postgres
@@ -11398,6 +12509,13 @@ REVOKE ALL ON FUNCTION private.check_trading_session(p_account_ids uuid[], p_exi
 
 REVOKE ALL ON FUNCTION private.close_position(p_position_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.close_position(p_position_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text) TO authenticated;
 
 --
 -- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text); Type: ACL; Schema: private; Owner: postgres
@@ -11438,6 +12556,13 @@ REVOKE ALL ON FUNCTION private.delivery_message(n public.deliveries) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION private.disable_account(p_account_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.disable_account(p_account_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION disconnect_broker(p_connection_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.disconnect_broker(p_connection_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.disconnect_broker(p_connection_id uuid) TO authenticated;
 
 --
 -- Name: FUNCTION effective_plan(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
@@ -11497,6 +12622,12 @@ GRANT ALL ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) TO au
 --
 
 REVOKE ALL ON FUNCTION private.follow_login() FROM PUBLIC;
+
+--
+-- Name: FUNCTION guard_seal(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.guard_seal() FROM PUBLIC;
 
 --
 -- Name: FUNCTION higher(p_old numeric, p_new numeric); Type: ACL; Schema: private; Owner: postgres
@@ -11569,6 +12700,12 @@ REVOKE ALL ON FUNCTION private.mirror_plan() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.my_account(p_account_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION my_connection(p_connection_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.my_connection(p_connection_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION my_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -11605,6 +12742,12 @@ REVOKE ALL ON FUNCTION private.position_message(n public.positions) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.put_limits(r public.risk_settings) FROM PUBLIC;
 
 --
+-- Name: FUNCTION put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION refuse(p_status integer, p_code text, p_message text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -11628,6 +12771,13 @@ GRANT ALL ON FUNCTION private.replay_event(p_event_id bigint) TO authenticated;
 --
 
 REVOKE ALL ON FUNCTION private.require_step_up() FROM PUBLIC;
+
+--
+-- Name: FUNCTION reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) TO authenticated;
 
 --
 -- Name: FUNCTION reveal_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
@@ -11655,6 +12805,12 @@ GRANT ALL ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) TO authenticat
 --
 
 REVOKE ALL ON FUNCTION private.save_endpoint(e public.webhook_endpoints) FROM PUBLIC;
+
+--
+-- Name: FUNCTION seal_bytes(p_sealed text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.seal_bytes(p_sealed text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION session_is_strong_enough(); Type: ACL; Schema: private; Owner: postgres
@@ -11792,11 +12948,25 @@ REVOKE ALL ON FUNCTION public.cancel_order(p_order_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_order(p_order_id bigint) TO authenticated;
 
 --
+-- Name: FUNCTION check_connection(p_connection_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.check_connection(p_connection_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_connection(p_connection_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION close_position(p_position_id bigint); Type: ACL; Schema: public; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION public.close_position(p_position_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_position(p_position_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text) TO authenticated;
 
 --
 -- Name: FUNCTION connect_paper(p_label text, p_currency text, p_balance numeric, p_margin_mode public.margin_mode, p_server text); Type: ACL; Schema: public; Owner: postgres
@@ -11825,6 +12995,13 @@ GRANT ALL ON FUNCTION public.disable_account(p_account_id uuid) TO authenticated
 
 REVOKE ALL ON FUNCTION public.disable_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.disable_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION disconnect_broker(p_connection_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.disconnect_broker(p_connection_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.disconnect_broker(p_connection_id uuid) TO authenticated;
 
 --
 -- Name: FUNCTION enable_account(p_account_id uuid); Type: ACL; Schema: public; Owner: postgres
@@ -11867,6 +13044,13 @@ GRANT ALL ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp w
 
 REVOKE ALL ON FUNCTION public.replay_event(p_event_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.replay_event(p_event_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text) TO authenticated;
 
 --
 -- Name: FUNCTION reveal_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
@@ -12016,10 +13200,22 @@ GRANT SELECT ON TABLE engine.account_scopes TO empire_engine;
 GRANT USAGE ON SEQUENCE engine.commands_id_seq TO empire_engine;
 
 --
+-- Name: TABLE connection_checks; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.connection_checks TO empire_engine;
+
+--
 -- Name: TABLE counters; Type: ACL; Schema: engine; Owner: postgres
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.counters TO empire_engine;
+
+--
+-- Name: TABLE credential_opens; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.credential_opens TO empire_engine;
 
 --
 -- Name: TABLE dead_letters; Type: ACL; Schema: engine; Owner: postgres
@@ -12152,6 +13348,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.scope_counters TO empire_engin
 --
 
 GRANT USAGE ON SEQUENCE engine.scope_counters_id_seq TO empire_engine;
+
+--
+-- Name: TABLE session_turns; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.session_turns TO empire_engine;
 
 --
 -- Name: TABLE sessions; Type: ACL; Schema: engine; Owner: postgres
@@ -12335,6 +13537,12 @@ GRANT USAGE ON SEQUENCE public.equity_history_id_seq TO empire_engine;
 --
 
 GRANT USAGE ON SEQUENCE public.fills_id_seq TO empire_engine;
+
+--
+-- Name: TABLE fleet_keys; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.fleet_keys TO authenticated;
 
 --
 -- Name: TABLE fx_rates; Type: ACL; Schema: public; Owner: postgres

@@ -10,6 +10,7 @@ from shared.settings import WorkerSettings
 from shared.store.port import Store
 from shared.store.rows import Begun, Deferral, Execution, Opened, Plan, Recorded
 from workers.gather import Gather
+from workers.leases import Leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,12 @@ class Desk:
     recording: Gather[Execution, Recorded]
     deferring: Gather[Deferral, None]
     stopping: asyncio.Event
+    leases: Leases
 
 
-def desk_for(store: Store, brokers: Registry, settings: WorkerSettings, stopping: asyncio.Event) -> Desk:
+def desk_for(
+    store: Store, brokers: Registry, settings: WorkerSettings, stopping: asyncio.Event, leases: Leases
+) -> Desk:
     """The desk over a store."""
     limit, timeout_ms = settings.worker_batch, settings.request_timeout_ms
 
@@ -58,4 +62,5 @@ def desk_for(store: Store, brokers: Registry, settings: WorkerSettings, stopping
         recording=Gather(record, lambda result: result.delivery_id, limit),
         deferring=Gather(defer, lambda deferral: deferral.delivery_id, limit),
         stopping=stopping,
+        leases=leases,
     )

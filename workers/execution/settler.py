@@ -26,7 +26,8 @@ async def settle_due(desk: Desk, worker: str) -> int:
         worker=worker, executor="fleet", limit=BATCH, lease_ms=CHECK_LEASE_MS
     )
     if due:
-        settlements = await asyncio.gather(*(_ask(each, desk) for each in due))
+        with desk.leases.held(each.checker for each in due):
+            settlements = await asyncio.gather(*(_ask(each, desk) for each in due))
         await desk.store.settle(results=sorted(settlements, key=lambda each: each.command_id))
     return len(due)
 

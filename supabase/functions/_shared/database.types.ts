@@ -120,6 +120,7 @@ export type Database = {
           "created_at": string;
           "currency": string;
           "equity": number | null;
+          "executor": Database["public"]["Enums"]["executor"] | null;
           "freshness": Database["public"]["Enums"]["freshness"];
           "halt_epoch": number;
           "id": string;
@@ -133,6 +134,7 @@ export type Database = {
           "trading_enabled": boolean;
           "updated_at": string;
           "user_id": string;
+          "venue_name": string | null;
           "version": number;
         };
         ComputedFields: never;
@@ -147,6 +149,7 @@ export type Database = {
           "created_at"?: string;
           "currency"?: string;
           "equity"?: number | null;
+          "executor"?: Database["public"]["Enums"]["executor"] | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "halt_epoch"?: number;
           "id"?: string;
@@ -160,6 +163,7 @@ export type Database = {
           "trading_enabled"?: boolean;
           "updated_at"?: string;
           "user_id": string;
+          "venue_name"?: string | null;
           "version"?: number;
         };
         Update: {
@@ -173,6 +177,7 @@ export type Database = {
           "created_at"?: string;
           "currency"?: string;
           "equity"?: number | null;
+          "executor"?: Database["public"]["Enums"]["executor"] | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "halt_epoch"?: number;
           "id"?: string;
@@ -186,6 +191,7 @@ export type Database = {
           "trading_enabled"?: boolean;
           "updated_at"?: string;
           "user_id"?: string;
+          "venue_name"?: string | null;
           "version"?: number;
         };
         Relationships: [
@@ -210,15 +216,18 @@ export type Database = {
           "base_url": string | null;
           "broker": Database["public"]["Enums"]["broker"];
           "created_at": string;
+          "credential_hint": string | null;
           "environment": Database["public"]["Enums"]["environment"];
           "executor": Database["public"]["Enums"]["executor"];
           "id": string;
           "last_error": string | null;
           "login_label": string | null;
+          "seal_version": number;
           "server": string | null;
           "status": string;
           "updated_at": string;
           "user_id": string;
+          "verified_at": string | null;
           "version": number;
         };
         ComputedFields: never;
@@ -226,30 +235,36 @@ export type Database = {
           "base_url"?: string | null;
           "broker": Database["public"]["Enums"]["broker"];
           "created_at"?: string;
+          "credential_hint"?: string | null;
           "environment": Database["public"]["Enums"]["environment"];
           "executor"?: Database["public"]["Enums"]["executor"];
           "id"?: string;
           "last_error"?: string | null;
           "login_label"?: string | null;
+          "seal_version"?: number;
           "server"?: string | null;
           "status"?: string;
           "updated_at"?: string;
           "user_id": string;
+          "verified_at"?: string | null;
           "version"?: number;
         };
         Update: {
           "base_url"?: string | null;
           "broker"?: Database["public"]["Enums"]["broker"];
           "created_at"?: string;
+          "credential_hint"?: string | null;
           "environment"?: Database["public"]["Enums"]["environment"];
           "executor"?: Database["public"]["Enums"]["executor"];
           "id"?: string;
           "last_error"?: string | null;
           "login_label"?: string | null;
+          "seal_version"?: number;
           "server"?: string | null;
           "status"?: string;
           "updated_at"?: string;
           "user_id"?: string;
+          "verified_at"?: string | null;
           "version"?: number;
         };
         Relationships: [
@@ -575,6 +590,34 @@ export type Database = {
             referencedColumns: ["id"];
           },
         ];
+      };
+      "fleet_keys": {
+        Row: {
+          "created_at": string;
+          "expires_on": string;
+          "key_id": string;
+          "public_key": string;
+          "retired_at": string | null;
+          "signature": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "expires_on": string;
+          "key_id": string;
+          "public_key": string;
+          "retired_at"?: string | null;
+          "signature": string;
+        };
+        Update: {
+          "created_at"?: string;
+          "expires_on"?: string;
+          "key_id"?: string;
+          "public_key"?: string;
+          "retired_at"?: string | null;
+          "signature"?: string;
+        };
+        Relationships: [];
       };
       "fx_rates": {
         Row: {
@@ -1481,7 +1524,21 @@ export type Database = {
       "admin_disable_account": { Args: { "p_account_id": string; "p_reason": string }; Returns: undefined };
       "admin_flatten": { Args: { "p_account_id": string; "p_reason": string }; Returns: Json };
       "cancel_order": { Args: { "p_order_id": number }; Returns: Json };
+      "check_connection": { Args: { "p_connection_id": string }; Returns: undefined };
       "close_position": { Args: { "p_position_id": number }; Returns: Json };
+      "connect_broker": {
+        Args: {
+          "p_broker": Database["public"]["Enums"]["broker"];
+          "p_connection_id": string;
+          "p_environment": Database["public"]["Enums"]["environment"];
+          "p_hint"?: string;
+          "p_key_id": string;
+          "p_login": string;
+          "p_sealed": string;
+          "p_server"?: string;
+        };
+        Returns: string;
+      };
       "connect_paper": {
         Args: {
           "p_balance"?: number;
@@ -1503,6 +1560,7 @@ export type Database = {
       };
       "disable_account": { Args: { "p_account_id": string }; Returns: undefined };
       "disable_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
+      "disconnect_broker": { Args: { "p_connection_id": string }; Returns: undefined };
       "enable_account": { Args: { "p_account_id": string }; Returns: undefined };
       "enable_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "flatten": { Args: { "p_account_ids"?: (string)[]; "p_source"?: string }; Returns: Json };
@@ -1512,6 +1570,16 @@ export type Database = {
         Returns: undefined;
       };
       "replay_event": { Args: { "p_event_id": number }; Returns: Json };
+      "reseal_connection": {
+        Args: {
+          "p_connection_id": string;
+          "p_hint"?: string;
+          "p_key_id": string;
+          "p_sealed": string;
+          "p_version": number;
+        };
+        Returns: undefined;
+      };
       "reveal_endpoint": { Args: { "p_endpoint_id": string }; Returns: Json };
       "revoke_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "rotate_endpoint": { Args: { "p_endpoint_id": string }; Returns: number };

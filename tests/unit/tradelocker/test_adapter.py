@@ -51,7 +51,7 @@ class Connected:
 
     async def numbers(self) -> list[str]:
         """The account numbers of the login."""
-        return [each.id for each in await self._connect.accounts(account("0"))]
+        return [each.number for each in await self._connect.accounts(account("0"))]
 
     async def broker(self, index: int = 0) -> Broker:
         """The broker of one of the user's accounts."""

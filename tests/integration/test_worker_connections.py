@@ -1,0 +1,222 @@
+"""From a login typed into a client to exactly one order at the broker: SDK, database, worker, simulated broker."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal as D
+from typing import Any
+
+import httpx
+import pytest
+from postgrest.exceptions import APIError
+
+from local.console import events
+from local.demo.people import endpoint_url
+from local.keys import fleet
+from local.keys.fleet import KeyFiles
+from local.ports import SCRATCH_BASE, reserve
+from tests.conformance.simulators import Operator, running_simulator
+from tests.support.connections import (
+    PASSWORD,
+    SIM,
+    USER,
+    Customer,
+    customer,
+    fleet_worker,
+    key_folder,
+    publish,
+)
+from tests.support.stacks import RunningStack
+
+INTENT = {"action": "open", "side": "buy", "symbol": "OANDA:EURUSD", "qty_mode": "lots", "qty": 0.1}
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[KeyFiles]:
+    """The keys of the module's fleet."""
+    with key_folder() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Operator]:
+    """A simulated TradeLocker."""
+    with running_simulator("tradelocker", "--no-limits") as running:
+        yield running
+
+
+@pytest.fixture
+async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
+    """A user of a stack of the test's own."""
+    await publish(stack.database, files)
+    async with customer(stack, files) as made:
+        yield made
+
+
+async def send(trader: Customer, url: str, **intent: Any) -> events.Road:
+    """The alert, posted twice as TradingView resends, and what became of it."""
+    body = {"version": "unify.v1", "source": "tradingview", "id": uuid.uuid4().hex, "intent": intent}
+    async with httpx.AsyncClient(timeout=5) as http:
+        answers = [await http.post(url, json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202], answers[0].text
+    assert [answer.json()["status"] for answer in answers] == ["accepted", "duplicate"]
+    road = await events.wait_finished(trader.client, answers[0].json()["event_id"], 20)
+    assert road.finished, road
+    return road
+
+
+async def test_a_login_becomes_accounts_and_an_alert_one_order(
+    stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
+) -> None:
+    """Sealed by the client, opened by the worker, verified by a login: accounts with currency, mode and balance;
+    an alert is one order at the broker, a second worker goes on with the stored session, a close leaves it flat."""
+    with fleet_worker(stack.database, files, {"tradelocker": venue.url}) as running:
+        connection = await trader.connect()
+        assert (await trader.checked(connection))["status"] == "connected"
+        first, second = await trader.accounts(connection)
+        assert (first["currency"], first["margin_mode"], first["trading_enabled"]) == (
+            "USD",
+            "hedging",
+            False,
+        )
+        assert D(first["balance"]) > 0
+        await trader.call("enable_account", p_account_id=first["id"])
+        endpoint = await trader.call(
+            "create_endpoint", p_broker="tradelocker", p_name="TL", p_account_ids=[first["id"]]
+        )
+        url = await endpoint_url(trader.login, trader.client, endpoint)
+        opened = await send(trader, url, **INTENT)
+        assert [each["outcome"] for each in opened.deliveries] == ["executed"], opened.deliveries
+        shown = running.output
+    with fleet_worker(stack.database, files, {"tradelocker": venue.url}) as running:
+        closed = await send(trader, url, action="close", symbol="OANDA:EURUSD")
+        assert [each["outcome"] for each in closed.deliveries] == ["executed"], closed.deliveries
+        shown += running.output
+    traded, untouched = (venue.state()[each["account_id"]] for each in (first, second))
+    assert [each["role"] for each in traded["ended"]].count("entry") == 1
+    assert (traded["working"], traded["positions"]) == ([], [])
+    assert untouched["ended"] == []
+    # The second worker needed no login of its own.
+    assert stack.database.sql("select version from engine.sessions") == "1"
+    assert PASSWORD not in shown
+    assert PASSWORD not in stack.database.sql("select * from engine.sessions, public.credential_seals")
+
+
+async def test_a_refused_login_is_a_sentence_and_a_new_seal_another_try(
+    stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
+) -> None:
+    """The broker says no: failed, why, as whom and where, and no second try; the right password connects."""
+    with fleet_worker(stack.database, files, {"tradelocker": venue.url}) as running:
+        connection = await trader.connect(secret="short")
+        row = await trader.checked(connection)
+        assert (row["status"], row["last_error"]) == (
+            "failed",
+            f"Login refused: Invalid credentials. Tried as {USER} at SIM.",
+        )
+        assert stack.database.sql("select count(*) from engine.connection_checks") == "0"
+        assert await trader.connect() == connection
+        row = await trader.checked(connection)
+        assert (row["status"], row["last_error"], row["seal_version"]) == ("connected", None, 2)
+        assert "short" not in running.output
+
+
+async def test_a_broker_that_is_away_is_tried_again(
+    stack: RunningStack, trader: Customer, files: KeyFiles
+) -> None:
+    """Nobody listens: the trader reads so and when it is tried again; once the broker is back it connects."""
+    reservation = reserve(None, first=SCRATCH_BASE)
+    port = reservation.ports.base
+    with fleet_worker(stack.database, files, {"tradelocker": f"http://127.0.0.1:{port}"}):
+        connection = await trader.connect()
+        row = await trader.until(connection, status="new", last_error="The broker could not be asked (")
+        assert row["last_error"].endswith("Trying again in 2 s (try 1)."), row
+        with running_simulator("tradelocker", "--port", str(port)):
+            assert (await trader.checked(connection))["status"] == "connected"
+    reservation.release()
+
+
+async def test_a_disconnected_login_is_not_used_again(
+    stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
+) -> None:
+    """Disconnected: seal and session are gone, alerts are denied, nothing reaches the broker; the same login
+    connected again is the same connection with the same accounts, which do not trade before they are enabled."""
+    with fleet_worker(stack.database, files, {"tradelocker": venue.url}):
+        connection = await trader.connect()
+        await trader.checked(connection)
+        account = (await trader.accounts(connection))[0]
+        await trader.call("enable_account", p_account_id=account["id"])
+        endpoint = await trader.call(
+            "create_endpoint", p_broker="tradelocker", p_name="TL", p_account_ids=[account["id"]]
+        )
+        url = await endpoint_url(trader.login, trader.client, endpoint)
+        assert (await send(trader, url, **INTENT)).deliveries[0]["outcome"] == "executed"
+        before = len(venue.log())
+        await trader.call("disconnect_broker", p_connection_id=connection)
+        denied = (await send(trader, url, **INTENT)).deliveries[0]
+        assert (denied["outcome"], denied["reason"]) == ("denied", "account_disconnected")
+        assert len(venue.log()) == before
+        left = (
+            "select (select count(*) from public.credential_seals) + (select count(*) from engine.sessions)"
+        )
+        assert stack.database.sql(left) == "0"
+        assert await trader.connect() == connection
+        assert (await trader.checked(connection))["status"] == "connected"
+        again = (await trader.accounts(connection))[0]
+        assert (again["id"], again["trading_enabled"]) == (account["id"], False)
+
+
+async def test_keys_are_rotated_without_a_restart(
+    stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
+) -> None:
+    """After a rotation clients seal to the new key, a running worker opens both, and the old key is kept while
+    a credential in force needs it."""
+    with fleet_worker(stack.database, files, {"tradelocker": venue.url}):
+        first = await trader.connect()
+        assert (await trader.checked(first))["status"] == "connected"
+        database = await stack.database.connect("postgres")
+        old = fleet.Keyring.load(files.fleet).current
+        today = await database.fetchval("select current_date")
+        new = await fleet.rotate(database, files, today)
+        second = await trader.connect(user="second@example.com")
+        assert (await trader.checked(second))["status"] == "connected"
+        sealed_to = "select string_agg(key_id, ' ' order by id) from public.credential_seals"
+        assert stack.database.sql(sealed_to) == f"{old} {new.key_id}"
+        await trader.call("check_connection", p_connection_id=first)
+        stack.database.sql("delete from engine.sessions")
+        with pytest.raises(fleet.FleetKeyError, match="1 credentials in force"):
+            await fleet.forget(database, files, old, even_if_needed=False)
+        assert await trader.connect() == first
+        assert (await trader.checked(first))["status"] == "connected"
+        assert await fleet.forget(database, files, old, even_if_needed=False) == 0
+        await database.close()
+
+
+async def test_a_client_seals_to_no_key_that_the_root_has_not_signed(
+    stack: RunningStack, trader: Customer
+) -> None:
+    """Whoever can write the table of keys puts his own there: the client refuses, and nothing is handed in."""
+    with key_folder() as attacker:
+        database = await stack.database.connect("postgres")
+        await fleet.publish(database, fleet.signed(attacker, await database.fetchval("select current_date")))
+        await database.close()
+        with pytest.raises(fleet.FleetKeyError, match="not signed by this installation's root"):
+            await trader.connect()
+    assert stack.database.sql("select count(*) from public.credential_seals") == "0"
+
+
+async def test_a_login_is_connected_once(trader: Customer) -> None:
+    """Handed in a second time under another id it is refused with the way that is right."""
+    await trader.connect()
+    row = {"p_broker": "tradelocker", "p_environment": SIM.environment, "p_server": SIM.server}
+    key = (await trader.client.table("fleet_keys").select("key_id").execute()).data[0]["key_id"]
+    with pytest.raises(APIError) as caught:
+        await trader.call(
+            "connect_broker",
+            **row,
+            p_connection_id=str(uuid.uuid4()),
+            p_login=USER,
+            p_key_id=key,
+            p_sealed="A" * 100,
+        )
+    assert caught.value.hint == "already_connected"
