@@ -80,6 +80,7 @@ class SymbolWord:
 
     venue_symbol: str
     pip_size: Decimal | None = None
+    tv_symbol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

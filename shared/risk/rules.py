@@ -10,6 +10,7 @@ from shared.models.command import Leg
 from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, MarginMode, OrderStatus, OrderType
 from shared.models.reasons import Reason
+from shared.models.symbol_key import symbol_key
 from shared.risk.decision import Denied
 from shared.risk.grid import shown
 from shared.risk.money import account_per_usd, conversion_unknown, known_base, usable_quote
@@ -60,9 +61,9 @@ def symbol_allowed(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[str, str] |
         ("account", ctx.limits.allowed_symbols),
         ("endpoint", ctx.endpoint.allowed_symbols),
     ):
-        names = None if allowed is None else {each.upper() for each in allowed}
+        names = None if allowed is None else {symbol_key(each) for each in allowed}
         for leg in _limited(legs):
-            if names is not None and not names & {leg.symbol.upper(), leg.root.upper()}:
+            if names is not None and not names & _names(leg, ctx):
                 numbers = {"symbol": leg.symbol, "allowed": ", ".join(allowed or ()), "where": where}
                 return Denied(Reason.SYMBOL_NOT_ALLOWED, numbers)
     return {}
@@ -198,6 +199,12 @@ RULES: tuple[Rule, ...] = (
     risk_per_trade,
     daily_loss,
 )
+
+
+def _names(leg: Leg, ctx: RiskContext) -> set[str]:
+    """What a leg's instrument may be called in a list: by itself, by its root, by the trader's own word."""
+    word = ctx.word.tv_symbol if ctx.word is not None else None
+    return {symbol_key(leg.symbol), leg.root.upper()} | ({symbol_key(word)} if word else set())
 
 
 def _limited(legs: Iterable[Leg]) -> tuple[Leg, ...]:

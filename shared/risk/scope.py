@@ -5,7 +5,6 @@ still hold. Hedging: the positions opened through this endpoint, with the alert'
 `scope: symbol` means every position of the symbol. A request that came through no endpoint means the
 symbol, narrowed by its tag."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,9 +12,9 @@ from decimal import Decimal
 from shared.models.context import RiskContext
 from shared.models.enums import Freshness, MarginMode, OrderStatus, OrderType, Scope, Side
 from shared.models.signal import Signal
+from shared.models.symbol_key import symbol_key
 from shared.models.trading import Position, WorkingOrder
 
-_CONTINUOUS = re.compile(r"[1-9]!$")
 LIVE = frozenset(
     {
         OrderStatus.PENDING,
@@ -127,8 +126,7 @@ def _same_symbol(symbol: str, root: str, signal: Signal, ctx: RiskContext) -> bo
         return True
     # The instrument could not be resolved. An exit still finds its position by the name.
     said = ctx.word.venue_symbol if ctx.word is not None else signal.symbol
-    ticker = _CONTINUOUS.sub("", said.rsplit(":", 1)[-1].upper())
-    return ticker in (symbol.upper(), root.upper())
+    return symbol_key(said) in (symbol_key(symbol), root.upper())
 
 
 def _netting(positions: tuple[Position, ...], signal: Signal, ctx: RiskContext) -> tuple[Holding, ...]:

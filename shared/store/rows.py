@@ -168,6 +168,7 @@ class Claimed:
     unresolved: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     word: SymbolWord | None = None
+    tag_held: dict[str, Decimal] | None = None
 
 
 @dataclass(frozen=True, slots=True)

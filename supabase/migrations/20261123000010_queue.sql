@@ -11,12 +11,21 @@ grant usage on all sequences in schema public to empire_engine;
 
 create function engine.symbol_key(p_symbol text) returns text
 language plpgsql immutable set search_path = '' as $$
+declare
+  v_ticker constant text := pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^.*:', ''));
 begin
-  return pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''));
+  if v_ticker !~ '[0-9]!?$' then
+    return v_ticker;
+  end if;
+  -- Two digits are a year of the twenties or thirties: ESX50 and HK50 are indices.
+  return pg_catalog.regexp_replace(
+    pg_catalog.regexp_replace(v_ticker, '[1-9]!$', ''), '^([A-Z0-9]{2,5})[FGHJKMNQUVXZ](20\d\d|[23]\d|\d)$', '\1'
+  );
 end
 $$;
 comment on function engine.symbol_key(text) is
-'A TradingView symbol without its exchange, upper case: what two alerts must share to mean the same thing.';
+'A TradingView symbol without its exchange, upper case, and of a future its root: what two alerts must share to mean '
+'the same thing. Equal to shared/models/symbol_key.py.';
 alter function engine.symbol_key(text) owner to empire_engine;
 
 create function engine.trading_day(p_timezone text, p_reset time, p_at timestamptz) returns date

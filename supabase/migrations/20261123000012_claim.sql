@@ -4,12 +4,12 @@
 create function engine.in_every_list(p_lists jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
   select coalesce(jsonb_agg(s.symbol), '[]') from (
-    select upper(m.symbol) as symbol
+    select engine.symbol_key(m.symbol) as symbol
     from jsonb_array_elements(p_lists) with ordinality as l (list, nth), jsonb_array_elements_text(l.list) as m (symbol)
-    group by upper(m.symbol) having count(distinct l.nth) = jsonb_array_length(p_lists)
+    group by 1 having count(distinct l.nth) = jsonb_array_length(p_lists)
   ) s
 $$;
-comment on function engine.in_every_list(jsonb) is 'The symbols that each of several lists holds, upper case.';
+comment on function engine.in_every_list(jsonb) is 'The symbols that each of several lists holds, by their keys.';
 alter function engine.in_every_list(jsonb) owner to empire_engine;
 
 create view engine.account_limits as
@@ -62,7 +62,7 @@ comment on view engine.account_scopes is
 'trading day.';
 grant select on engine.account_limits, engine.account_defaults, engine.account_scopes to empire_engine;
 -- The first of the three reads through a view: its function is called as the view's owner.
-grant execute on function engine.in_every_list(jsonb), engine.trading_day(text, time, timestamptz) to postgres;
+grant execute on function engine.in_every_list(jsonb), engine.symbol_key(text), engine.trading_day(text, time, timestamptz) to postgres;
 
 create function engine.account_json(a public.broker_accounts, c public.broker_connections) returns jsonb
 language plpgsql immutable set search_path = '' as $$
@@ -83,25 +83,6 @@ alter function engine.account_json(public.broker_accounts, public.broker_connect
 
 -- What few deliveries have is asked by functions of its own: a plan is set up in full at every call, used or not, and
 -- for an alert alone that cost more than everything else in the claim.
-create function engine.word_for(d public.deliveries) returns jsonb
-language plpgsql stable set search_path = '' as $$
-begin
-  return (
-    select jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) from public.symbol_map m
-    where m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id) and (
-      upper(m.tv_symbol) = upper(d.symbol)
-      -- A word without an exchange is meant for all of them.
-      or upper(m.tv_symbol) = upper(substr(d.symbol, strpos(d.symbol, ':') + 1))
-    )
-    order by m.account_id nulls last, strpos(m.tv_symbol, ':') desc limit 1
-  );
-end
-$$;
-comment on function engine.word_for(public.deliveries) is
-'The trader''s own word for a delivery''s symbol, where symbol_map has one: the account''s before the user''s, one with '
-'the exchange before one without. Null = there is none.';
-alter function engine.word_for(public.deliveries) owner to empire_engine;
-
 create function engine.limits_json(p_account uuid) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
@@ -217,6 +198,7 @@ begin
       -- `limit 1`, not `exists`: the planner may answer an `exists` by hashing the whole table.
       'word', case when (select true from public.symbol_map m where m.user_id = d.user_id limit 1)
         then engine.word_for(d) end,
+      'tag_held', case when d.tag is not null and a.margin_mode = 'netting' then engine.held_by_tag(d) end,
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)

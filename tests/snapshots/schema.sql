@@ -1636,6 +1636,7 @@ begin
       -- `limit 1`, not `exists`: the planner may answer an `exists` by hashing the whole table.
       'word', case when (select true from public.symbol_map m where m.user_id = d.user_id limit 1)
         then engine.word_for(d) end,
+      'tag_held', case when d.tag is not null and a.margin_mode = 'netting' then engine.held_by_tag(d) end,
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
@@ -2602,6 +2603,32 @@ ALTER FUNCTION engine.held(p jsonb, p_alive boolean) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.held(p jsonb, p_alive boolean) IS 'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out), their queue rows locked.';
 
 --
+-- Name: held_by_tag(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.held_by_tag(d public.deliveries) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(r.root, r.qty), '{}') from (
+      select p.root, sum(case p.side when 'buy' then 1 else -1 end * engine.lots_of(p, d.tag)) as qty
+      from public.positions p where p.account_id = d.account_id and p.closed_at is null group by p.root
+    ) r
+  );
+end
+$$;
+
+ALTER FUNCTION engine.held_by_tag(d public.deliveries) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION held_by_tag(d public.deliveries); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.held_by_tag(d public.deliveries) IS 'Per root the signed quantity that fills with the delivery''s tag still hold of its account''s net positions.';
+
+--
 -- Name: housekeeping(); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2677,9 +2704,9 @@ CREATE FUNCTION engine.in_every_list(p_lists jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
   select coalesce(jsonb_agg(s.symbol), '[]') from (
-    select upper(m.symbol) as symbol
+    select engine.symbol_key(m.symbol) as symbol
     from jsonb_array_elements(p_lists) with ordinality as l (list, nth), jsonb_array_elements_text(l.list) as m (symbol)
-    group by upper(m.symbol) having count(distinct l.nth) = jsonb_array_length(p_lists)
+    group by 1 having count(distinct l.nth) = jsonb_array_length(p_lists)
   ) s
 $$;
 
@@ -2689,7 +2716,7 @@ ALTER FUNCTION engine.in_every_list(p_lists jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION in_every_list(p_lists jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.in_every_list(p_lists jsonb) IS 'The symbols that each of several lists holds, upper case.';
+COMMENT ON FUNCTION engine.in_every_list(p_lists jsonb) IS 'The symbols that each of several lists holds, by their keys.';
 
 --
 -- Name: ingest(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3095,6 +3122,94 @@ ALTER FUNCTION engine.lock_users(p_accounts uuid[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.lock_users(p_accounts uuid[]) IS 'Entries of one user are admitted one batch at a time; their counters exist. Before any account is locked.';
 
 --
+-- Name: positions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.positions (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    venue_position_id text NOT NULL,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    entry_price numeric NOT NULL,
+    unrealized_pnl numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    endpoint_id uuid,
+    tag text,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    closed_at timestamp with time zone,
+    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
+    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
+);
+
+ALTER TABLE public.positions OWNER TO postgres;
+
+--
+-- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
+
+--
+-- Name: lots_of(public.positions, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lots_of(p public.positions, p_tag text) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  f record;
+  v_lots numeric [] := '{}';
+  v_mine boolean [] := '{}';
+  v_left numeric;
+  v_take numeric;
+begin
+  -- Since it was last flat: every opening fill is a lot, an exit takes its own tag's lots first, then the oldest.
+  for f in
+    select x.effect, x.qty, coalesce(o.tag = p_tag, false) as is_mine, o.tag is not null as is_tagged
+    from public.fills x left join public.orders o on o.id = x.order_id
+    where x.account_id = p.account_id and x.position_id = p.venue_position_id and x.filled_at >= p.opened_at
+    order by x.filled_at, x.id
+  loop
+    if f.effect = 'open' then
+      v_lots := array_append(v_lots, f.qty);
+      v_mine := array_append(v_mine, f.is_mine);
+      continue;
+    end if;
+    v_left := f.qty;
+    for v_round in 1..2 loop
+      for i in 1..cardinality(v_lots) loop
+        continue when v_round = 1 and (not f.is_tagged or v_mine[i] <> f.is_mine);
+        v_take := least(v_lots[i], v_left);
+        v_lots[i] := v_lots[i] - v_take;
+        v_left := v_left - v_take;
+      end loop;
+    end loop;
+  end loop;
+  return least(p.qty, (
+    select coalesce(sum(l.qty), 0) from unnest(v_lots, v_mine) as l (qty, is_mine) where l.is_mine
+  ));
+end
+$$;
+
+ALTER FUNCTION engine.lots_of(p public.positions, p_tag text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lots_of(p public.positions, p_tag text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lots_of(p public.positions, p_tag text) IS 'How much of a net position the fills of a tag still hold. What other tags and nobody closed takes the oldest lots.';
+
+--
 -- Name: make_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3450,43 +3565,6 @@ ALTER TABLE public.orders OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
-
---
--- Name: positions; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.positions (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    account_id uuid NOT NULL,
-    venue_position_id text NOT NULL,
-    symbol text NOT NULL,
-    root text NOT NULL,
-    side public.side NOT NULL,
-    qty numeric NOT NULL,
-    entry_price numeric NOT NULL,
-    unrealized_pnl numeric,
-    stop_loss numeric,
-    take_profit numeric,
-    endpoint_id uuid,
-    tag text,
-    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    closed_at timestamp with time zone,
-    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
-    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
-);
-
-ALTER TABLE public.positions OWNER TO postgres;
-
---
--- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
 
 --
 -- Name: next_position(public.positions, public.fills, public.orders, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4903,11 +4981,19 @@ COMMENT ON FUNCTION engine.supersede(p_accounts uuid[], p_actions public.action[
 CREATE FUNCTION engine.symbol_key(p_symbol text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
-    AS $$
+    AS $_$
+declare
+  v_ticker constant text := pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^.*:', ''));
 begin
-  return pg_catalog.upper(pg_catalog.regexp_replace(p_symbol, '^[^:]*:', ''));
+  if v_ticker !~ '[0-9]!?$' then
+    return v_ticker;
+  end if;
+  -- Two digits are a year of the twenties or thirties: ESX50 and HK50 are indices.
+  return pg_catalog.regexp_replace(
+    pg_catalog.regexp_replace(v_ticker, '[1-9]!$', ''), '^([A-Z0-9]{2,5})[FGHJKMNQUVXZ](20\d\d|[23]\d|\d)$', '\1'
+  );
 end
-$$;
+$_$;
 
 ALTER FUNCTION engine.symbol_key(p_symbol text) OWNER TO empire_engine;
 
@@ -4915,7 +5001,7 @@ ALTER FUNCTION engine.symbol_key(p_symbol text) OWNER TO empire_engine;
 -- Name: FUNCTION symbol_key(p_symbol text); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.symbol_key(p_symbol text) IS 'A TradingView symbol without its exchange, upper case: what two alerts must share to mean the same thing.';
+COMMENT ON FUNCTION engine.symbol_key(p_symbol text) IS 'A TradingView symbol without its exchange, upper case, and of a future its root: what two alerts must share to mean the same thing. Equal to shared/models/symbol_key.py.';
 
 --
 -- Name: take_heads(text, public.executor, public.lane, integer, interval, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5363,7 +5449,7 @@ CREATE FUNCTION engine.word_for(d public.deliveries) RETURNS jsonb
     AS $$
 begin
   return (
-    select jsonb_build_object('venue_symbol', m.venue_symbol, 'pip_size', m.pip_size) from public.symbol_map m
+    select to_jsonb(m) - array['id', 'user_id', 'account_id', 'created_at'] from public.symbol_map m
     where m.user_id = d.user_id and (m.account_id is null or m.account_id = d.account_id) and (
       upper(m.tv_symbol) = upper(d.symbol)
       -- A word without an exchange is meant for all of them.
@@ -11875,6 +11961,12 @@ GRANT ALL ON FUNCTION engine.heartbeat(p_worker text, p_tokens bigint[], p_lease
 REVOKE ALL ON FUNCTION engine.held(p jsonb, p_alive boolean) FROM PUBLIC;
 
 --
+-- Name: FUNCTION held_by_tag(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.held_by_tag(d public.deliveries) FROM PUBLIC;
+
+--
 -- Name: FUNCTION housekeeping(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11982,6 +12074,19 @@ REVOKE ALL ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.lock_users(p_accounts uuid[]) FROM PUBLIC;
 
 --
+-- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
+GRANT SELECT ON TABLE public.positions TO authenticated;
+
+--
+-- Name: FUNCTION lots_of(p public.positions, p_tag text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.lots_of(p public.positions, p_tag text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION make_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12042,13 +12147,6 @@ GRANT SELECT ON TABLE public.fills TO authenticated;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
 GRANT SELECT ON TABLE public.orders TO authenticated;
-
---
--- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
-GRANT SELECT ON TABLE public.positions TO authenticated;
 
 --
 -- Name: FUNCTION next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12291,6 +12389,7 @@ REVOKE ALL ON FUNCTION engine.supersede(p_accounts uuid[], p_actions public.acti
 --
 
 REVOKE ALL ON FUNCTION engine.symbol_key(p_symbol text) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.symbol_key(p_symbol text) TO postgres;
 
 --
 -- Name: FUNCTION take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine

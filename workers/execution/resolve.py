@@ -78,6 +78,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         rates=rates,
         usd_rate=rates.get("USD"),
         word=claimed.word,
+        tag_qty=_held_by_tag(claimed, instrument),
         ambiguous=found if isinstance(found, Ambiguous) else None,
     )
     return Resolved(context, snapshot, "; ".join(unread) or None)
@@ -94,6 +95,13 @@ async def instrument_for(
         return found
     why = f"{symbol} is {word.venue_symbol}: the symbol map says so"
     return replace(found, why=why, pip_size=found.pip_size if word.pip_size is None else word.pip_size)
+
+
+def _held_by_tag(claimed: Claimed, instrument: Instrument | None) -> Decimal | None:
+    """What the tag's fills still hold of this root; None where nobody counts (hedging, no tag)."""
+    if claimed.tag_held is None or instrument is None:
+        return None
+    return claimed.tag_held.get(instrument.root, Decimal(0))
 
 
 async def _held(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.engine.road import ENTRY, EXIT, Json, Road, Trader
+from tests.unit.test_symbol_key import VECTORS
 
 HANG = "update engine.queue set held_since = now() - interval '6 s' where state = 'claimed'"
 AGE = "update public.deliveries set created_at = now() - interval '6 s'"
@@ -32,6 +33,10 @@ CASES: list[tuple[str, Json, Json, bool]] = [
     ("netting", {}, {"action": "close"}, True),
     ("netting", {"symbol": "XAUUSD"}, {"action": "close"}, False),
     ("netting", {"symbol": "OANDA:eurusd"}, {"action": "close"}, True),
+    ("netting", {"symbol": "CME_MINI:MES1!"}, {"action": "close", "symbol": "MESZ2026"}, True),
+    ("netting", {"symbol": "MESZ6"}, {"action": "close", "symbol": "MES1!"}, True),
+    ("netting", {"symbol": "MES1!"}, {"action": "close", "symbol": "ES1!"}, False),
+    ("netting", {"symbol": "MESH7"}, {"action": "flatten", "symbol": "MES1!"}, True),
     ("netting", {"action": "reverse"}, {"action": "close"}, True),
     ("netting", {"action": "close"}, {"action": "close"}, True),
     ("netting", {"action": "reduce"}, {"action": "close"}, True),
@@ -258,3 +263,19 @@ async def test_busy_is_not_hung(road: Road) -> None:
     await road.admin.execute(AGE)
     await road.claim()
     assert (await road.rescue())["promoted"] == 0
+
+
+async def test_halt_of_a_root_covers_its_months(road: Road) -> None:
+    """A close by hand of MES1! lets no exit of MESZ6 that waited go on, and leaves those of other roots."""
+    trader = await road.trader()
+    await busy(road, trader)
+    same = await road.accept(trader, action="reduce", symbol="MESZ6")
+    other = await road.accept(trader, action="reduce", symbol="NQ1!")
+    await road.intend(trader, action="close", symbol="CME_MINI:MES1!")
+    assert await ended(road, same, other) == [True, False]
+
+
+async def test_symbols_are_keyed_as_in_python(road: Road) -> None:
+    """engine.symbol_key answers every vector as shared.models.symbol_key does."""
+    keys = {symbol: await road.value("select engine.symbol_key($1)", symbol) for symbol in VECTORS}
+    assert keys == VECTORS

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.models.context import Counters, DayLoss, Limits, RiskContext
-from shared.models.enums import Action, OnOpposite, OrderType, StopMode
+from shared.models.context import Counters, DayLoss, Limits, RiskContext, SymbolWord
+from shared.models.enums import Action, OnOpposite, OrderType, QtyMode, StopMode
+from shared.models.market import Quote
 from shared.models.reasons import Reason
 from shared.models.signal import TrailSpec
 from shared.risk.actions import plan
@@ -17,6 +18,7 @@ from shared.risk.rules import RULES
 from tests.unit.risk.builders import (
     BUY,
     HEDGING,
+    MNQ,
     NETTING,
     NOW,
     SELL,
@@ -35,6 +37,7 @@ from tests.unit.risk.builders import (
 
 ENTRY = signal(Action.OPEN, BUY, "0.5", sl=stop(StopMode.PIPS, "20"), ref_price=D("1.09900"))
 NAKED = signal(Action.OPEN, BUY, "0.5")
+NAKED_FUTURE = signal(Action.OPEN, BUY, "1", mode=QtyMode.CONTRACTS)
 DAY = DayLoss(loss=D(300), open_risk=D(100), reference=D(10000))
 
 
@@ -287,3 +290,26 @@ def test_what_nobody_would_keep_is_refused() -> None:
     assert isinstance(denied, Denied)
     assert denied.reason is Reason.NOT_SUPPORTED
     assert denied.numbers["what"].startswith("trail")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "passes"),
+    [
+        ("MES", False), ("MNQ", True), ("MNQ1!", True), ("CME_MINI:MNQH7", True), ("mnqz6", True), ("NQ1!", False),
+    ],
+)  # fmt: skip
+def test_lists_name_the_root(allowed: str, passes: bool) -> None:
+    """A future on a list is allowed in any month, under any exchange."""
+    ctx = context(NETTING, instrument=MNQ, limits=Limits(allowed_symbols=(allowed,)))
+    assert isinstance(verdict(ctx, NAKED_FUTURE), Approved) is passes
+
+
+def test_lists_know_the_traders_own_word() -> None:
+    """What the trader calls XAUUSD is allowed where XAUUSD is, whatever the broker calls it."""
+    gold = replace(XAUUSD, symbol="GOLD", root="GOLD")
+    word = SymbolWord("GOLD", tv_symbol="TVC:XAUUSD")
+    price = Quote("GOLD", D("2399.80"), D("2400"), NOW)
+    plain = context(instrument=XAUUSD, limits=Limits(allowed_symbols=("XAUUSD",)))
+    ctx = replace(plain, instrument=gold, quote=price, word=word)
+    assert isinstance(verdict(ctx, NAKED), Approved)
+    assert isinstance(verdict(replace(ctx, word=None), NAKED), Denied)

@@ -1,4 +1,4 @@
-"""Symbols on the road: what an alert calls something, and what is traded for it."""
+"""Scopes on the road: which instrument an alert means, and how much of a position."""
 
 from __future__ import annotations
 
@@ -55,4 +55,31 @@ async def test_own_word_and_pip_are_traded(database: Database, connection: async
         D(2395),
     )
     assert closed["outcome"] == "executed", closed
+    assert await trader.invariants() == {}
+
+
+async def test_tag_limits_an_exit_on_netting(database: Database, connection: asyncpg.Connection) -> None:
+    """Two strategies on one net position: each closes what its own fills hold, and only once."""
+    trader = await new_trader(database, connection)
+    buy = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "ref_price": 1.1}
+    close = {"action": "close", "symbol": "EURUSD", "ref_price": 1.1}
+    seen = []
+    with worker(database):
+        for intent in (
+            {**buy, "qty": 0.2, "tag": "trend"},
+            {**buy, "qty": 0.1, "tag": "swing"},
+            {**close, "tag": "trend"},
+            {**close, "tag": "trend"},
+            {**close, "tag": "swing"},
+        ):
+            done = await trader.delivery(await trader.alert(**intent))
+            left = sum(row["qty"] for row in await trader.rows("positions"))
+            seen.append((done["outcome"], done["reason"], left))
+    assert seen == [
+        ("executed", None, D("0.2")),
+        ("executed", None, D("0.3")),
+        ("executed", None, D("0.1")),
+        ("skipped", "nothing_to_close", D("0.1")),
+        ("executed", None, D(0)),
+    ]
     assert await trader.invariants() == {}
