@@ -47,7 +47,7 @@ async def broker(operator: Operator) -> AsyncIterator[Broker]:
         return Login(operator.url, "SIM", user, "correct horse")
 
     connect = TradeLocker(open_http, login, timing=TIMING, patience=PATIENCE)
-    number = (await connect.accounts(account("0")))[0].id
+    number = (await connect.accounts(account("0")))[0].number
     yield await connect(account(number))
     await connect.close()
 
