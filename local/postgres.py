@@ -151,6 +151,14 @@ class Cluster:
         command = [self.binaries / "pg_dump", "--schema-only", *(f"--schema={schema}" for schema in schemas)]
         return self._run([*command, database], login=SUPERUSER)
 
+    def dump(self, database: str) -> str:
+        """pg_dump of everything, with data: what a backup holds."""
+        return self._run([self.binaries / "pg_dump", database], login=SUPERUSER)
+
+    def dump_roles(self) -> str:
+        """pg_dumpall of what is not in any one database: roles with their hashes, and settings."""
+        return self._run([self.binaries / "pg_dumpall", "--globals-only"], login=SUPERUSER)
+
     def _psql(
         self, source: list[str], database: str, role: str, stdin: str = "", timeout_s: float | None = None
     ) -> str:

@@ -10,6 +10,7 @@ import socket
 from enum import StrEnum
 from typing import Annotated
 
+import asyncpg
 import typer
 import uvloop
 
@@ -28,7 +29,13 @@ from workers.leases import Leases
 from workers.runtime import Loop, Runtime
 from workers.sessions import SealedSessions
 
-app = typer.Typer(name="empire", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    name="empire",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # they hold passwords and alerts
+)
 RESCUE_LIMIT = 200
 
 
@@ -60,7 +67,12 @@ def worker(
     log.setup(settings.log_level)
     if metrics_port is not None:
         metrics.serve(metrics_port)
-    uvloop.run(_serve(kind, settings))
+    try:
+        uvloop.run(_serve(kind, settings))
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        # Nothing to wait for: somebody has to correct the address, the password or the database.
+        typer.echo(f"The database refuses this worker (EMPIRE_WORKER_DATABASE_URL): {error}.", err=True)
+        raise typer.Exit(2) from None
 
 
 async def _serve(kind: Kind, settings: WorkerSettings) -> None:

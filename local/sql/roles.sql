@@ -37,6 +37,8 @@ grant supabase_realtime_admin to postgres with inherit true, set false;
 alter role authenticator set statement_timeout = '8s';
 alter role authenticator set lock_timeout = '8s';
 alter role authenticator set idle_in_transaction_session_timeout = '10s';
+-- A client's own mistake is told to the client; its text quotes what he sent, a token perhaps, and has no place in a log.
+alter role authenticator set log_min_messages = 'fatal';
 alter role supabase_auth_admin set search_path = auth;
 alter role supabase_auth_admin set idle_in_transaction_session_timeout = '60s';
 alter role postgres set search_path = "$user", public, extensions;

@@ -85,10 +85,13 @@ def reveal(stack: RunningStack, user: User, endpoint_id: str) -> httpx.Response:
     return HTTP.post(address, headers=headers, json={"endpoint_id": endpoint_id})
 
 
-def make_sender(stack: RunningStack, user: User | None = None, **settings: Any) -> Sender:
-    """A new endpoint with these settings, for a new user unless one is given."""
+def make_sender(
+    stack: RunningStack, user: User | None = None, server: str | None = "SIM", **settings: Any
+) -> Sender:
+    """A new endpoint with these settings, for a new user unless one is given. Its account's book is at the paper
+    venue, or with `server` None in the database."""
     owner = user or stack.create_user()
-    account = call(stack, owner, "connect_paper", p_server="SIM")
+    account = call(stack, owner, "connect_paper", p_server=server)
     endpoint = call(
         stack,
         owner,

@@ -4,14 +4,29 @@ import type { Document, Json } from "./strict_json.ts";
 
 const MASK = "[redacted]";
 const KEPT_OF_UNREADABLE = 200;
-// Endpoint tokens and signing secrets, ours or another installation's, wherever they stand.
+// Endpoint tokens, signing secrets, API keys and JWTs, ours or another installation's, wherever they stand.
 const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
-const OURS = new RegExp(`[a-z0-9]{1,8}\\.${UUID}\\.[0-9]{1,9}\\.[A-Za-z0-9_-]{22}|whsec_[A-Za-z0-9_-]*`, "g");
+const OURS = new RegExp(
+  `[a-z0-9]{1,8}\\.${UUID}\\.[0-9]{1,9}\\.[A-Za-z0-9_-]{22}|whsec_[A-Za-z0-9_-]*` +
+    "|eth_[A-Za-z0-9]{8}_[A-Za-z0-9]{43}|sb_secret_[A-Za-z0-9_-]+|eyJ[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]*",
+  "g",
+);
 const RUN = /[A-Za-z0-9_+/=~.-]{16,}/g;
-const SECRET_NAME = /passw|passphrase|token|secret|apikey|licen[sc]e|credential|authorization|privatekey/;
+const SECRET_NAME =
+  /passw|passphrase|pwd|token|secret|apikey|licen[sc]e|credential|authori[sz]ation|privatekey/;
+// The same where a name can be written in several ways: in a text that is not taken apart.
+const SPELLED_NAME =
+  "passw|passphrase|pwd|token|secret|api[_-]?key|licen[sc]e|credential|authori[sz]ation|private[_-]?key";
 // A body without any of these has nothing to hide; an escape could spell anything.
-const SUSPICIOUS =
-  /passw|passphrase|token|secret|api[_-]?key|licen[sc]e|credential|authori[sz]ation|private[_-]?key|whsec_|\\u/i;
+const SUSPICIOUS = new RegExp(
+  `${SPELLED_NAME}|p[_-]?w[_-]?d|whsec_|eth_|eyJ|[0-9a-f]{12}\\.[0-9]{1,9}\\.|\\\\u`,
+  "i",
+);
+// `password: x` and `"password": "x"` in a text that is no JSON. Bounded, so that no text makes it slow.
+const NAMED_VALUE = new RegExp(
+  `([\\w-]{0,40}(?:${SPELLED_NAME})[\\w-]{0,40}["']?\\s{0,5}[:=]\\s{0,5})("[^"\\n]{0,500}"?|[^\\s,;}]{1,500})`,
+  "gi",
+);
 
 /** What may be stored of a body: its text, and the same as JSON where it could be read. */
 export interface Stored {
@@ -37,7 +52,7 @@ export function hide(text: string, known: string[]): string {
 }
 
 function unreadable(text: string, known: string[]): string {
-  const masked = hide(text, known).replace(RUN, MASK);
+  const masked = hide(text, known).replace(NAMED_VALUE, `$1${MASK}`).replace(RUN, MASK);
   return Array.from(masked).slice(0, KEPT_OF_UNREADABLE).join("").replaceAll("\0", "\\u0000");
 }
 

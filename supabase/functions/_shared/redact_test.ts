@@ -33,6 +33,10 @@ Deno.test("the endpoint's token, its MAC and any signing secret are hidden where
     JSON.stringify({ [TOKEN]: 1 }),
     JSON.stringify({ list: [MAC] }),
     JSON.stringify({ tag: "whsec_abcDEF123" }),
+    JSON.stringify({ tag: TOKEN.replace(MAC, "abcDEF123".padEnd(22, "x")) }),
+    JSON.stringify({ tag: `eth_a1B2c3D4_${"abcDEF123".padEnd(43, "x")}` }),
+    JSON.stringify({ tag: "Bearer eyJhbGciOiJI.eyJzdWIiOiJ1.abcDEF123" }),
+    JSON.stringify({ broker_pwd: "hunter2", "p-w-d": "hunter2" }),
     `{"tag":"${TOKEN.replace("k1", "\\u006b1")}"}`,
     `{"\\u0070assword":"hunter2"}`,
   ];
@@ -48,6 +52,28 @@ Deno.test("of an unreadable body 200 characters are kept, long runs masked, NUL 
   strictEqual(payload, null);
   strictEqual(body.startsWith('{"token": [redacted] \\u0000 word '), true);
   strictEqual(body.length <= 205, true);
+});
+
+Deno.test("in an unreadable body the value of a name that tells a secret is masked, however short", () => {
+  for (
+    const text of [
+      "password=hunter2",
+      '{"my_api-key" : "hun ter2", ',
+      "buy, Token: hunter2; sell",
+      "pwd:'hunter2'",
+    ]
+  ) {
+    doesNotMatch(stored(text).body, /ter2/);
+  }
+  strictEqual(stored("buy EURUSD, qty=0.1").body, "buy EURUSD, qty=0.1");
+});
+
+Deno.test("no text makes masking slow", () => {
+  const begun = performance.now();
+  for (const text of ["password", "a-", "token=", '"', "eyJ.", "a.0"]) {
+    stored(text.repeat(16_384 / text.length));
+  }
+  strictEqual(performance.now() - begun < 2000, true);
 });
 
 Deno.test("a secret at the cut of an unreadable body leaves no part of itself", () => {
