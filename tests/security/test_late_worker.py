@@ -1,0 +1,209 @@
+"""Security suite no. 14: a late worker, an old or foreign fencing token, and a reduce that is larger than what is open.
+
+Through the functions as empire_worker may call them. With real processes, SIGSTOP past the lease and SIGCONT after
+the next worker has ended everything: tests/integration/chaos/test_worker_accidents.py, for every action
+(test_worker_stopped_past_its_lease_neither_sends_nor_records).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.integration.engine.road import ENTRY, EXIT, Json, Road, Trader, fill, filled
+from tests.support.clusters import Database
+
+LARGEST = 2**63 - 1
+# What needs no lease: reads, the claim that gives one, and the paper broker's book, which has a version of its own.
+WITHOUT_TOKEN = {
+    *("claim", "rescue", "worker_seen", "stats", "invariant_rows"),
+    *("claim_unsettled", "settle"),  # fenced by the checker of the one who asked
+    *("paper_load", "paper_answer", "paper_save", "paper_fills_since"),
+}
+
+
+@pytest.fixture
+async def road(database: Database) -> AsyncIterator[Road]:
+    """Connected as superuser, worker and edge."""
+    connected = await Road.on(database)
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def trader(road: Road) -> Trader:
+    """Long 1 EURUSD on a netting account."""
+    holder = await road.trader()
+    await road.trade(holder)
+    return holder
+
+
+Attempt = Callable[[Road, Json, int], Awaitable[Any]]
+
+
+async def _open(road: Road, claimed: Json, token: int) -> Any:
+    return (await road.open_one({**claimed, "token": token}))["verdict"] == "opened"
+
+
+async def _begin(road: Road, claimed: Json, token: int) -> Any:
+    command = await road.value(
+        "select max(id) from engine.commands where delivery_id = $1", claimed["delivery"]["id"]
+    )
+    return (await road.begin(command, token))["go"]
+
+
+async def _record(road: Road, claimed: Json, token: int) -> Any:
+    command = await road.value(
+        "select max(id) from engine.commands where delivery_id = $1", claimed["delivery"]["id"]
+    )
+    return await road.record({**claimed, "token": token}, [filled(command, 1, [fill("forged")])])
+
+
+async def _defer(road: Road, claimed: Json, token: int) -> Any:
+    one = {"delivery_id": claimed["delivery"]["id"], "token": token, "ms": 60_000, "trace": []}
+    return await road.worker.fetchval(
+        "select engine.defer($1)", [{**one, "reason": "no_quote", "numbers": {}}]
+    )
+
+
+async def _release(road: Road, claimed: Json, token: int) -> Any:
+    one = {"delivery_id": claimed["delivery"]["id"], "token": token}
+    return await road.worker.fetchval("select engine.release($1)", [one])
+
+
+async def _bury(road: Road, claimed: Json, token: int) -> Any:
+    delivery = claimed["delivery"]["id"]
+    return await road.worker.fetchval("select engine.dead_letter($1, $2, 'e', $3)", delivery, token, [])
+
+
+async def _beat(road: Road, _claimed: Json, token: int) -> Any:
+    answer: Json = await road.worker.fetchval("select engine.heartbeat('w1', $1, 3600000)", [token])
+    return answer["alive"]
+
+
+ATTEMPTS: dict[str, Attempt] = {
+    "open_orders": _open,
+    "begin_send": _begin,
+    "record_executions": _record,
+    "defer": _defer,
+    "release": _release,
+    "dead_letter": _bury,
+    "heartbeat": _beat,
+}
+
+
+async def everything(road: Road) -> list[Any]:
+    """Every row that a worker can change, as text; only the times at which workers were seen are left out."""
+    tables = await road.column(
+        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('public', 'engine')"
+        " and tablename <> 'workers' order by 1"
+    )
+    return [await road.column(f"select t::text from {table} t order by 1") for table in tables]
+
+
+async def test_every_function_of_the_worker_is_tried(road: Road) -> None:
+    """A function that empire_worker gets one day is tried with wrong tokens, or said to need none."""
+    granted = await road.column(
+        "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
+        " where n.nspname = 'engine' and has_function_privilege('empire_worker', p.oid, 'execute')"
+    )
+    assert set(granted) == ATTEMPTS.keys() | WITHOUT_TOKEN
+
+
+async def test_a_wrong_token_changes_nothing(road: Road) -> None:
+    """A lease that was lost, the live one of somebody else's delivery, guesses: not one row is different."""
+    await road.accept(await road.trader())
+    (late,) = await road.claim()
+    await road.open_one(late, begin=False)
+    await road.lose_leases()
+    assert (await road.rescue())["rearmed"] == 1
+    (again,) = await road.claim(worker="w2")
+    await road.accept(await road.trader())
+    (other,) = await road.claim(worker="w3")
+    assert late["token"] < again["token"] < other["token"]
+    tokens = {
+        "old": late["token"],
+        "of another delivery": other["token"],
+        "zero": 0,
+        "negative": -1,
+        "largest": LARGEST,
+    }
+    before = await everything(road)
+    for (name, attempt), (held, token) in product(ATTEMPTS.items(), tokens.items()):
+        assert not await attempt(road, again, token), (name, held)
+        assert await everything(road) == before, (name, held)
+    # And the holder of the lease still does all of it.
+    (command,) = again["commands"]
+    assert (await road.begin(command["id"], again["token"]))["go"] is True
+    assert await road.record(again, [filled(command["id"], 1, [fill("f1")])])
+    assert await road.column("select venue_fill_id from public.fills") == ["f1"]
+    assert await road.broken() == {}
+
+
+async def test_a_late_worker_finds_its_order_settled(road: Road) -> None:
+    """It had its go, slept past its lease, and reports afterwards: the settler's word stands, nothing is booked twice."""
+    await road.accept(await road.trader())
+    (late,) = await road.claim()
+    command = (await road.open_one(late))["commands"][0]["id"]
+    await road.lose_leases()
+    assert (await road.rescue())["unsettled"] == 1
+    (asked,) = await road.unsettled()
+    assert await road.settle(asked, "found", filled(command, 1, [fill("f1")]))
+    before = await everything(road)
+    assert not await road.record(late, [filled(command, 1, [fill("f1"), fill("f2")])])
+    assert not (await road.begin(command, late["token"]))["go"]
+    assert not await road.settle(asked, "absent")
+    assert await everything(road) == before
+    assert await road.column("select qty from public.positions") == [1]
+
+
+async def test_a_late_settler_has_no_say(road: Road) -> None:
+    """Two ask about one command; the one that asked last decides, the earlier one's answer is ignored."""
+    await road.accept(await road.trader())
+    (late,) = await road.claim()
+    command = (await road.open_one(late))["commands"][0]["id"]
+    await road.lose_leases()
+    await road.rescue()
+    (first,) = await road.unsettled()
+    (second,) = await road.unsettled()
+    assert first["checker"] != second["checker"]
+    assert not await road.settle(first, "found", filled(command, 1, [fill("wrong")]))
+    assert await road.settle(second, "found", filled(command, 1, [fill("right")]))
+    assert await road.column("select venue_fill_id from public.fills") == ["right"]
+
+
+OVERSIZED = [
+    {**EXIT, "qty": 1.01},
+    {**EXIT, "qty": 1_000_000},
+    {**EXIT, "qty": 0.01, "side": "buy"},
+    {**EXIT, "kind": "close", "qty": 1.01},
+    {**EXIT, "kind": "close", "qty": 1.01, "venue_position_id": "p1"},
+    {**EXIT, "qty": 0.5, "root": "XAUUSD", "symbol": "XAUUSD"},
+]
+
+
+async def test_what_is_larger_than_the_position_is_no_exit(road: Road, trader: Trader) -> None:
+    """However a leg is named, it may close what is open and not one step more; nothing is written for it."""
+    written = await road.value("select count(*) from public.orders")
+    for action in ("reduce", "close"):
+        await road.accept(trader, action=action)
+        (claimed,) = await road.claim()
+        for leg in OVERSIZED:
+            answer = await road.open_one(claimed, leg)
+            assert (answer["verdict"], answer["reason"]) == ("denied", "reduce_too_large"), leg
+        await road.deny(claimed)
+    assert await road.value("select count(*) from public.orders") == written
+    assert await road.value("select count(*) from engine.commands") == written
+
+
+async def test_an_exit_in_name_only_meets_the_limits_of_an_entry(road: Road, trader: Trader) -> None:
+    """A reduce whose leg is an order that can open is an entry: the kill switch refuses it and lets a true exit pass."""
+    await road.accept(trader, action="reduce")
+    (claimed,) = await road.claim()
+    await road.admin.execute("update public.profiles set trading_halted = true")
+    answer = await road.open_one(claimed, {**ENTRY, "side": "sell", "qty": 1})
+    assert (answer["verdict"], answer["reason"]) == ("denied", "kill_switch")
+    assert (await road.open_one(claimed, EXIT))["verdict"] == "opened"
