@@ -8,6 +8,7 @@ from typing import Any
 
 from local.console import session
 from local.console.events import Row
+from local.console.render import plain
 from supabase import AsyncClient
 
 _OPEN = ["pending", "submitting", "working", "partially_filled", "unknown"]
@@ -20,7 +21,7 @@ async def flatten_accounts(
     client = await session.sign_in(login)
     accounts = await _accounts(client, account)
     if not accounts:
-        return [f"You have no account {account}."], False
+        return [f"You have no account {plain(account)}."], False
     ids = [row["id"] for row in accounts]
     await session.call(client, "flatten", p_account_ids=ids, p_source="cli")
     deadline = time.monotonic() + wait_s
@@ -52,5 +53,5 @@ async def _what_is_left(client: AsyncClient, ids: list[str]) -> dict[str, list[s
 
 
 def _line(account: Row, left: list[str]) -> str:
-    name = account["label"] or account["account_id"]
-    return f"{name}: flat" if not left else f"{name}: still trying: {', '.join(left)}"
+    name = plain(account["label"] or account["account_id"])
+    return f"{name}: flat" if not left else f"{name}: still trying: {', '.join(map(plain, left))}"

@@ -44,7 +44,7 @@ def outcome(delivery: Row) -> str:
 
 def numbers_text(numbers: dict[str, Any]) -> str:
     """`value=15 limit=10`."""
-    return " ".join(f"{name}={plain(value)}" for name, value in numbers.items())
+    return " ".join(f"{plain(name)}={plain(value)}" for name, value in numbers.items())
 
 
 def order_line(order: Row) -> str:
@@ -71,10 +71,10 @@ def _shown(name: str, value: Any) -> str:
     if name == "checks":
         return _checks(value)
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-        return f"{name}: " + "; ".join(numbers_text(each) for each in value)
+        return f"{plain(name)}: " + "; ".join(numbers_text(each) for each in value)
     if isinstance(value, dict):
-        return f"{name}: {numbers_text(value)}"
-    return f"{name}={plain(value)}"
+        return f"{plain(name)}: {numbers_text(value)}"
+    return f"{plain(name)}={plain(value)}"
 
 
 def _checks(checks: list[dict[str, Any]]) -> str:

@@ -17,7 +17,12 @@ export interface Answer {
   retry_after?: number;
 }
 
-const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
+// An answer may quote the sender's words: no browser is to read them as a page.
+const HEADERS = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+};
 
 /** The HTTP response for what the database answered. */
 export function answer({ http, retry_after, ...body }: Answer): Response {
