@@ -22,6 +22,7 @@ WITHOUT_TOKEN = {
     *("claim", "rescue", "worker_seen", "stats", "invariant_rows"),
     *("claim_unsettled", "settle"),  # fenced by the checker of the one who asked
     *("paper_load", "paper_answer", "paper_save", "paper_fills_since"),
+    *("claim_connections", "load_session", "take_session_turn", "save_session"),  # a turn, and a version
 }
 
 
@@ -84,7 +85,23 @@ async def _beat(road: Road, _claimed: Json, token: int) -> Any:
     return answer["alive"]
 
 
+async def _credential(road: Road, claimed: Json, token: int) -> Any:
+    connection = claimed["account"]["connection_id"]
+    answer = await road.worker.fetchval("select engine.open_credential($1, 'w3', $2)", connection, [token])
+    return answer != {"refusal": "no_lease"}
+
+
+async def _connect(road: Road, claimed: Json, token: int) -> Any:
+    connection = claimed["account"]["connection_id"]
+    result = {"outcome": "failed", "error": "forged"}
+    return await road.worker.fetchval(
+        "select engine.record_connection($1, $2, $3)", connection, token, result
+    )
+
+
 ATTEMPTS: dict[str, Attempt] = {
+    "open_credential": _credential,
+    "record_connection": _connect,
     "open_orders": _open,
     "begin_send": _begin,
     "record_executions": _record,

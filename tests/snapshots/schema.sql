@@ -741,14 +741,14 @@ declare
   v_user constant uuid := (p ->> 'user_id')::uuid;
   v_source constant public.event_source := coalesce(p ->> 'source', 'api')::public.event_source;
   i constant jsonb := p -> 'intent';
-  v_body constant text := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', i)::text;
-  v_sha constant text := encode(sha256(convert_to(v_body, 'UTF8')), 'hex');
+  v_given constant jsonb := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', i);
+  v_sha constant text := encode(sha256(convert_to(v_given::text, 'UTF8')), 'hex');
   v_key constant text := 'key:' || (p ->> 'idempotency_key');
   v_event bigint;
   v_accounts uuid [];
   s engine.dedupe;
 begin
-  if jsonb_typeof(i) is distinct from 'object' or octet_length(v_body) > 16384 then
+  if jsonb_typeof(i) is distinct from 'object' or octet_length(v_given::text) > 16384 then
     return engine.invalid_intent('intent must be an object of at most 16 kB.');
   elsif not pg_input_is_valid(coalesce(i ->> 'action', 'open'), 'public.action') then
     return engine.invalid_intent('intent.action is not one we know.');
@@ -770,7 +770,7 @@ begin
       select count(*) from public.deliveries d where d.event_id = s.event_id
     )) end;
   end if;
-  perform engine.store_intent(v_event, v_user, v_source, v_body, v_accounts);
+  perform engine.store_intent(v_event, v_user, v_source, engine.without_secrets(v_given)::text, v_accounts);
   return jsonb_build_object(
     'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts)
   );
@@ -2627,6 +2627,29 @@ ALTER FUNCTION engine.held_by_tag(d public.deliveries) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.held_by_tag(d public.deliveries) IS 'Per root the signed quantity that fills with the delivery''s tag still hold of its account''s net positions.';
+
+--
+-- Name: hide(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.hide(p_text text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select regexp_replace(p_text,
+    '[a-z0-9]{1,8}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}\.[A-Za-z0-9_-]{22}'
+    || '|whsec_[A-Za-z0-9_-]*|eth_[A-Za-z0-9]{8}_[A-Za-z0-9]{43}|sb_secret_[A-Za-z0-9_-]+'
+    || '|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*',
+    '[redacted]', 'g')
+$$;
+
+ALTER FUNCTION engine.hide(p_text text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION hide(p_text text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.hide(p_text text) IS 'The text without what is a secret by its look: endpoint tokens, signing secrets, API keys, JWTs. As redact.ts at the door.';
 
 --
 -- Name: housekeeping(); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5438,6 +5461,44 @@ ALTER FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side t
 --
 
 COMMENT ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) IS 'Side and quantity of a close that leaves them to the venue, as far as we know the position.';
+
+--
+-- Name: without_secrets(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.without_secrets(p jsonb, p_depth integer DEFAULT 0) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case
+    -- Deeper than the format allows (8): refused later. What nobody reads need not be walked through.
+    when p_depth > 12 then '"[redacted]"'
+    when jsonb_typeof(p) = 'object' then (
+      select coalesce(jsonb_object_agg(engine.hide(m.key), case
+        when m.value <> 'null' and replace(replace(lower(m.key), '_', ''), '-', '')
+          ~ 'passw|passphrase|pwd|token|secret|apikey|licen[sc]e|credential|authori[sz]ation|privatekey' then '"[redacted]"'
+        else engine.without_secrets(m.value, p_depth + 1)
+      end), '{}')
+      from jsonb_each(p) m
+    )
+    when jsonb_typeof(p) = 'array' then (
+      select coalesce(jsonb_agg(engine.without_secrets(e.value, p_depth + 1) order by e.n), '[]')
+      from jsonb_array_elements(p) with ordinality e (value, n)
+    )
+    when jsonb_typeof(p) = 'string' then to_jsonb(engine.hide(p #>> '{}'))
+    else p
+  end;
+end
+$$;
+
+ALTER FUNCTION engine.without_secrets(p jsonb, p_depth integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION without_secrets(p jsonb, p_depth integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.without_secrets(p jsonb, p_depth integer) IS 'The JSON as it may be stored: fields that name a secret and texts that look like one are masked. As redact.ts at the door.';
 
 --
 -- Name: word_for(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11967,6 +12028,12 @@ REVOKE ALL ON FUNCTION engine.held(p jsonb, p_alive boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.held_by_tag(d public.deliveries) FROM PUBLIC;
 
 --
+-- Name: FUNCTION hide(p_text text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.hide(p_text text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION housekeeping(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12476,6 +12543,12 @@ REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) FROM PUBLIC;
+
+--
+-- Name: FUNCTION without_secrets(p jsonb, p_depth integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.without_secrets(p jsonb, p_depth integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION word_for(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
