@@ -89,6 +89,7 @@ class Venue:
             [
                 *admin.routes(),
                 *(web.post(f"/_sim/{path}", handler) for path, handler in own),
+                web.get("/_sim/contracts", self._active),
                 web.get("/{path:(?i:api/status/ping)}", self._ping),
                 web.post("/{path:.*}", self._answer),
             ]
@@ -208,6 +209,10 @@ class Venue:
         for name, value in wanted.items():
             setattr(account, name, value)
         return answer({"ok": True})
+
+    async def _active(self, _: web.Request) -> web.Response:
+        """The active contract of each root."""
+        return answer({each.product.root: each.id for each in self.desk.contracts.active()})
 
     async def _roll(self, request: web.Request) -> web.Response:
         """`{"root"}`: the next month becomes the active one."""

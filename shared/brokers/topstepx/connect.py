@@ -1,0 +1,133 @@
+"""Logs in and makes brokers: one session and one rate of requests per login, one broker per account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import httpx
+
+from shared.brokers.errors import BrokerError, UnreadableError
+from shared.brokers.keeper import Keeper
+from shared.brokers.pacing import Pace
+from shared.brokers.port import Broker, Capabilities, ReadFailed
+from shared.brokers.session import Login, MemorySessions, OpenLogin, Sessions
+from shared.brokers.topstepx import probe, wording
+from shared.brokers.topstepx.account import Desk, Patience
+from shared.brokers.topstepx.broker import TopstepXBroker
+from shared.brokers.topstepx.catalogue import Catalogue
+from shared.brokers.topstepx.client import LIMITS, Client, Connection, Timing
+from shared.brokers.topstepx.login import KeyDoor
+from shared.brokers.topstepx.rows import AccountRow
+from shared.models.trading import Account
+
+OpenHttp = Callable[[str, float], httpx.AsyncClient]
+"""`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
+HERE = "fleet"
+"""The executor of accounts that hosted workers trade."""
+
+
+class TopstepX:
+    """Implements `Connect` for every TopstepX account of a worker.
+
+    Topstep takes orders from the trader's own device only. `on_device` False: accounts whose executor is the device
+    can be read and nothing is sent for them, whatever is asked.
+    """
+
+    def __init__(
+        self,
+        open_http: OpenHttp,
+        open_login: OpenLogin,
+        sessions: Sessions | None = None,
+        timing: Timing | None = None,
+        patience: Patience | None = None,
+        *,
+        on_device: bool = False,
+        limits: Mapping[str, tuple[int, float]] | None = None,
+    ) -> None:
+        self._open_http, self._open_login = open_http, open_login
+        self._sessions = sessions or MemorySessions()
+        self._timing, self._patience = timing or Timing(), patience or Patience()
+        self._on_device, self._limits = on_device, limits or LIMITS
+        self._https: dict[str, httpx.AsyncClient] = {}
+        self._connections: dict[str, asyncio.Task[Connection]] = {}
+
+    async def __call__(self, account: Account) -> Broker:
+        """A broker whose account number the login has been seen to have. Raises ReadFailed."""
+        try:
+            connection = await self._connection(account)
+            return await self._broker(account, connection)
+        except (BrokerError, UnreadableError) as error:
+            raise ReadFailed(str(error)) from error
+
+    async def accounts(self, account: Account) -> list[AccountRow]:
+        """The accounts that the login of a connection has; for connecting it. Raises ReadFailed."""
+        try:
+            return await (await self._connection(account)).accounts()
+        except (BrokerError, UnreadableError) as error:
+            raise ReadFailed(str(error)) from error
+
+    async def close(self) -> None:
+        """Release every connection. Nothing is sent to the broker."""
+        for task in self._connections.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                await task.result().close()
+            else:
+                task.cancel()
+        for http in self._https.values():
+            await http.aclose()
+        self._connections.clear()
+        self._https.clear()
+
+    async def _connection(self, account: Account) -> Connection:
+        """The login's connection, opened once however many of its accounts ask."""
+        task = self._connections.get(account.connection_id)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.ensure_future(self._open(account))
+            self._connections[account.connection_id] = task
+        return await asyncio.shield(task)
+
+    async def _open(self, account: Account) -> Connection:
+        login = await self._open_login(account)
+        http = self._http(login)
+        door = KeyDoor(http, login, self._timing.request_timeout)
+        keeper = Keeper(door, account.connection_id, self._sessions)
+        return Connection(http, keeper, self._timing, Pace(self._limits))
+
+    def _http(self, login: Login) -> httpx.AsyncClient:
+        if login.base_url not in self._https:
+            self._https[login.base_url] = self._open_http(login.base_url, self._timing.request_timeout)
+        return self._https[login.base_url]
+
+    async def _broker(self, account: Account, connection: Connection) -> Broker:
+        entries = await connection.accounts()
+        entry = next((each for each in entries if each.id == account.account_number), None)
+        if entry is None:
+            have = ", ".join(f"{each.id} ({each.name})" for each in entries) or "none"
+            raise ReadFailed(f"this login has no account {account.account_number}; it has {have}")
+        client = Client(connection, entry.id)
+        desk = Desk(account, client, Catalogue(client), self._timing, self._patience)
+        may_send = self._on_device or account.executor == HERE
+        brackets = True
+        if may_send and account.trading_enabled and entry.can_trade:
+            brackets = await probe.takes_brackets(desk) is not False
+        return TopstepXBroker(desk, self._capabilities(brackets=brackets), may_send=may_send)
+
+    def _capabilities(self, *, brackets: bool) -> Capabilities:
+        timing = self._timing
+        # What is sent within its time and answered within its timeout, once more after a 401.
+        longest = timing.send_within + timing.request_timeout
+        return Capabilities(
+            client_id="enforced",
+            lookup_lag_s=Decimal(str(self._patience.lag)),
+            request_timeout_s=Decimal(str(longest)),
+            brackets_on_entry=brackets,
+            hedging=False,
+            modify_order=True,
+            partial_close=True,
+            order_types=frozenset({"market", "limit", "stop"}),
+            tifs=frozenset({"day"}),
+            client_order_id_length=wording.TAG_LENGTH,
+            quotes=False,
+        )
