@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from shared.brokers.symbols import Ambiguous, Chosen, ticker_of
+from shared.brokers.symbols import Chosen, ticker_of
+from shared.models.market import Ambiguous
 
 CODES = "FGHJKMNQUVXZ"
 """January to December."""

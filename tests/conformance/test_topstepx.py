@@ -69,7 +69,7 @@ class TopstepXVenue:
     async def connect(self) -> Broker:
         connect = self.connector()
         if not self.number:
-            self.number = (await connect.accounts(account("0")))[0].id
+            self.number = (await connect.accounts(account("0")))[0].number
         return await connect(account(self.number))
 
     async def connect_elsewhere(self) -> Broker:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError
+from shared.brokers.port import Sent
 from shared.brokers.topstepx.catalogue import Catalogue
 from shared.brokers.topstepx.client import Client, Timing
 from shared.brokers.topstepx.rows import OrderRow, PositionRow, TradeRow
@@ -83,6 +84,10 @@ class Desk:
     timing: Timing
     patience: Patience
     memory: Memory = field(default_factory=Memory)
+
+    def send_by(self, command: Sent) -> float:
+        """Until when (monotonic) what is ready now may leave; after its lease nothing of a command does."""
+        return min(clock.monotonic() + self.timing.send_within, command.send_by)
 
     @property
     def lens(self) -> Lens:

@@ -18,7 +18,7 @@ from shared.brokers.topstepx.rows import OrderRow, PositionRow, TradeRow
 from shared.brokers.topstepx.sending import Sender
 from shared.brokers.topstepx.settling import Settler
 from shared.models.enums import Side
-from shared.models.market import Instrument, Quote
+from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.outcome import Lookup, Outcome
 from shared.models.trading import AccountSnapshot, Fill, Position
 
@@ -38,17 +38,15 @@ class TopstepXBroker:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    async def instrument(self, symbol: str) -> Instrument | None:
-        async def read() -> Instrument | None:
+    async def instrument(self, symbol: str) -> Instrument | Ambiguous | None:
+        async def read() -> Instrument | Ambiguous | None:
             found = await self._desk.catalogue.chosen(symbol)
-            row = None if found is None else await self._desk.catalogue.row(found.name)
-            return None if row is None else catalogue.instrument(row)
+            if not isinstance(found, Chosen):
+                return found
+            row = await self._desk.catalogue.row(found.name)
+            return None if row is None else catalogue.instrument(row, found.why)
 
         return await _reading(read)
-
-    async def chosen(self, symbol: str) -> Chosen | None:
-        """The contract a chart's symbol means, and why it is the one. Raises ReadFailed."""
-        return await _reading(lambda: self._desk.catalogue.chosen(symbol))
 
     async def quote(self, instrument: Instrument, ref_price: Decimal | None) -> Quote | None:
         """No bid and ask over REST: the alert's ref_price, else the last price."""

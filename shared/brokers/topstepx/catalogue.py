@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 from shared import clock
 from shared.brokers import futures
 from shared.brokers.futures import Month
-from shared.brokers.symbols import Ambiguous, Chosen, SymbolAmbiguousError
+from shared.brokers.symbols import Chosen
 from shared.brokers.topstepx import products
 from shared.brokers.topstepx.client import Client
 from shared.brokers.topstepx.rows import ContractRow
-from shared.models.market import Instrument, InstrumentKind
+from shared.models.market import Ambiguous, Instrument, InstrumentKind
 
 T = TypeVar("T")
 ACTIVE_TTL_S = 120.0
@@ -53,7 +53,7 @@ class _Kept(Generic[T]):
 
 
 class Catalogue:
-    """Contracts of a login. Raises BrokerError, UnreadableError and SymbolAmbiguousError."""
+    """Contracts of a login. Raises BrokerError and UnreadableError."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -61,20 +61,18 @@ class Catalogue:
         self._seen: dict[str, ContractRow] = {}
         self._prices: dict[str, _Kept[Decimal | None]] = {}
 
-    async def chosen(self, symbol: str) -> Chosen | None:
-        """The contract a chart's symbol means, and why it is the one; None where it means none of them."""
+    async def chosen(self, symbol: str) -> Chosen | Ambiguous | None:
+        """The contract a symbol means, and why it is the one; None where it means none of them."""
+        own = symbol.strip()
+        if products.parts(own) is not None:
+            return Chosen(own, f"{own} is the broker's own name")
         asked = futures.read(symbol, products.PRODUCTS, clock.now().year)
-        if products.parts(symbol) is not None:
-            return Chosen(symbol, f"{symbol} is the broker's own name")
         if asked is None:
             return None
         known = [each.contract for each in (await self.active()).values()]
         if asked.month is not None:
             known += await self._dated(asked.root, asked.month, {each.name for each in known})
-        found = futures.choose(symbol, asked, known)
-        if isinstance(found, Ambiguous):
-            raise SymbolAmbiguousError(found)
-        return found
+        return futures.choose(symbol, asked, known)
 
     async def row(self, contract_id: str) -> ContractRow | None:
         """A contract by its id, also one that is not active any more."""
@@ -114,7 +112,7 @@ class Catalogue:
         return {each.id: each for each in found if each.contract.active}
 
 
-def instrument(row: ContractRow) -> Instrument:
+def instrument(row: ContractRow, why: str) -> Instrument:
     """A contract as our instrument: its month is the symbol, its root groups the months. Pure."""
     return Instrument(
         symbol=row.contract.symbol,
@@ -129,4 +127,5 @@ def instrument(row: ContractRow) -> Instrument:
         contract_size=row.tick_value / row.tick_size,
         quote_currency="USD",
         qty_unit="contracts",
+        why=why,
     )

@@ -162,7 +162,7 @@ class Closer:
         except (BrokerError, UnreadableError) as error:
             _log.info("closed, and what is left could not be read", error=str(error))
             return None, ()
-        swept = [] if reads_only else await self._guard.sweep(contract_id)
+        swept = [] if reads_only else await self._guard.sweep(command, contract_id)
         states = tuple(
             OrderState(each.id, each.tag, OrderStatus.CANCELED, each.filled, each.average) for each in swept
         )

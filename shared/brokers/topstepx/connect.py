@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import httpx
 
-from shared.brokers.errors import BrokerError, UnreadableError
+from shared.brokers.errors import BrokerError, LoggedOut, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
 from shared.brokers.pacing import Pace
-from shared.brokers.port import Broker, Capabilities, ReadFailed
+from shared.brokers.port import Broker, Capabilities, LoginRefused, ReadFailed
 from shared.brokers.session import Login, MemorySessions, OpenLogin, Sessions
 from shared.brokers.topstepx import probe, wording
 from shared.brokers.topstepx.account import Desk, Patience
@@ -19,8 +19,8 @@ from shared.brokers.topstepx.broker import TopstepXBroker
 from shared.brokers.topstepx.catalogue import Catalogue
 from shared.brokers.topstepx.client import LIMITS, Client, Connection, Timing
 from shared.brokers.topstepx.login import KeyDoor
-from shared.brokers.topstepx.rows import AccountRow
-from shared.models.trading import Account
+from shared.models.enums import MarginMode
+from shared.models.trading import Account, FoundAccount
 
 OpenHttp = Callable[[str, float], httpx.AsyncClient]
 """`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
@@ -29,7 +29,7 @@ HERE = "fleet"
 
 
 class TopstepX:
-    """Implements `Connect` for every TopstepX account of a worker.
+    """Implements `ConnectLogin` for every TopstepX account of a worker.
 
     Topstep takes orders from the trader's own device only. `on_device` False: accounts whose executor is the device
     can be read and nothing is sent for them, whatever is asked.
@@ -59,22 +59,26 @@ class TopstepX:
             connection = await self._connection(account)
             return await self._broker(account, connection)
         except (BrokerError, UnreadableError) as error:
-            raise ReadFailed(str(error)) from error
+            raise _failed(error) from error
 
-    async def accounts(self, account: Account) -> list[AccountRow]:
-        """The accounts that the login of a connection has; for connecting it. Raises ReadFailed."""
+    async def accounts(self, connection: Account) -> list[FoundAccount]:
+        """The accounts of a login. All of them net, in dollars. Raises LoginRefused, ReadFailed."""
         try:
-            return await (await self._connection(account)).accounts()
+            entries = await (await self._connection(connection)).accounts()
         except (BrokerError, UnreadableError) as error:
-            raise ReadFailed(str(error)) from error
+            raise _failed(error) from error
+        return [FoundAccount(e.id, e.name, "USD", MarginMode.NETTING, e.balance) for e in entries]
+
+    async def forget(self, connection_id: str) -> None:
+        """The next account of this login logs in with the credential of then."""
+        task = self._connections.pop(connection_id, None)
+        if task is not None:
+            await _release(task)
 
     async def close(self) -> None:
         """Release every connection. Nothing is sent to the broker."""
         for task in self._connections.values():
-            if task.done() and not task.cancelled() and task.exception() is None:
-                await task.result().close()
-            else:
-                task.cancel()
+            await _release(task)
         for http in self._https.values():
             await http.aclose()
         self._connections.clear()
@@ -131,3 +135,16 @@ class TopstepX:
             client_order_id_length=wording.TAG_LENGTH,
             quotes=False,
         )
+
+
+def _failed(error: BrokerError | UnreadableError) -> ReadFailed:
+    """A login that was refused stays refused; too many requests are over after a while."""
+    refused = isinstance(error, LoggedOut) and not isinstance(error.__cause__, Throttled)
+    return LoginRefused(str(error)) if refused else ReadFailed(str(error))
+
+
+async def _release(task: asyncio.Task[Connection]) -> None:
+    if not task.done():
+        task.cancel()
+    elif not task.cancelled() and task.exception() is None:
+        await task.result().close()

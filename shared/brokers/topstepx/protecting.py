@@ -81,7 +81,7 @@ class Guard:
     async def _exact(
         self, command: Sent, level: _Level, children: dict[str, OrderRow], contract_id: str, filled: Decimal
     ) -> None:
-        child, by = children.get(level.suffix), clock.monotonic() + self._desk.timing.send_within
+        child, by = children.get(level.suffix), self._desk.send_by(command)
         assert level.price is not None
         assert command.leg.side is not None
         if child is None:
@@ -154,7 +154,7 @@ class Guard:
         if held is None:
             return
         protecting = guards(held, await self._desk.unfinished())
-        by = clock.monotonic() + self._desk.timing.send_within
+        by = self._desk.send_by(command)
         for level in _levels(wanted):
             if level.price is not None and not any(each.type is level.type for each in protecting):
                 await self._place(held.contract_id, held.side, held.qty, command.client_order_id, level, by)
@@ -177,7 +177,7 @@ class Guard:
 
     # After an exit.
 
-    async def sweep(self, contract_id: str) -> list[OrderRow]:
+    async def sweep(self, command: Sent, contract_id: str) -> list[OrderRow]:
         """Cancel what protected a position that is gone: left alone it would open one. Those that are canceled."""
         try:
             left = [e for e in await self._desk.unfinished() if e.contract_id == contract_id and e.reduces]
@@ -186,7 +186,7 @@ class Guard:
             return []
         gone = []
         for each in (row for row in left if not row.suspended):
-            by = clock.monotonic() + self._desk.timing.send_within
+            by = self._desk.send_by(command)
             if await self._quietly(self._desk.client.cancel(each.id, by)):
                 gone.append(each)
         return gone

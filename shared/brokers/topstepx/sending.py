@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
-from shared import clock, log
+from shared import log
 from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.topstepx import wording
@@ -48,10 +48,10 @@ class Sender:
         self.closer = Closer(desk, self.guard)
 
     async def send(self, command: Sent) -> Outcome:
-        """Exactly one order for the command, within `send_within` or never; no raising for a refusal."""
+        """Exactly one order for the command, within `send_within` and by `send_by`, or never; no raising."""
         if not self._may_send:
             return ELSEWHERE
-        by = clock.monotonic() + self._desk.timing.send_within
+        by = self._desk.send_by(command)
         does: dict[CommandKind, Callable[[Sent, float], Awaitable[Outcome]]] = {
             CommandKind.PLACE: self._place,
             CommandKind.CLOSE: self.closer.close,
@@ -148,7 +148,9 @@ class Sender:
 
     async def _there_already(self, command: Sent, doubt: Unknown) -> Outcome:
         row = await self.by_tag(command)
-        return doubt if row is None else await self.told(command, row.id, row)
+        # One that was rejected may be this very one: the other, which took the tag, is not listed yet.
+        taken = row is not None and row.status is not OrderStatus.REJECTED
+        return await self.told(command, row.id, row) if row is not None and taken else doubt
 
     async def by_tag(self, command: Sent) -> OrderRow | None:
         """The order that carries a command's id. Of several the one that was not rejected: a tag is taken once."""
