@@ -17,7 +17,7 @@ from typing import Any
 from local.scratch import scratch_cluster
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.integration.engine.road import ENTRY, EXIT, Road, Trader, fill, filled
+from tests.integration.engine.road import ENTRY, EXIT, Road, Trader, alert_of, fill, filled
 from tests.support.clusters import Database
 
 TICKS = 100
@@ -80,8 +80,9 @@ async def _run(road: Road, traders: Sequence[Trader], alerts: int, batch: int) -
         entering = (number // len(traders)) % 2 == 0
         number += batch
         begun = time.perf_counter()
-        for trader in chunk:
-            await road.accept_on(trader, steps["ingest"], action="open" if entering else "reduce")
+        alerts_ = [alert_of(trader, action="open" if entering else "reduce") for trader in chunk]
+        answers = await road.ingest_all(*alerts_, connection=steps["ingest"])
+        assert {answer["http"] for answer in answers} == {202}, answers[0]
         took["ingest"] += time.perf_counter() - begun
         begun = time.perf_counter()
         claimed = await road.claim(batch, connection=steps["claim"])

@@ -224,139 +224,152 @@ comment on function engine.cancel_unsent(bigint [], boolean, public.reason) is
 alter function engine.cancel_unsent(bigint [], boolean, public.reason) owner to empire_engine;
 
 create function engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) returns public.lane
-language sql immutable set search_path = '' as $$
-  select case
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case
     when p_dry_run then 'normal'
     when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
     when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
     else 'normal'
-  end::public.lane
+  end::public.lane;
+end
 $$;
 comment on function engine.lane_of(public.event_source, public.action, boolean) is
 'The urgent lane is for people and risk rules; alerts keep their order of arrival.';
 alter function engine.lane_of(public.event_source, public.action, boolean) owner to empire_engine;
 
-create function engine.stand_in_line(
-  p_event bigint, p_accounts uuid [], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side,
-  p_tag text, p_endpoint uuid, p_expires_at timestamptz, p_dry_run boolean
-) returns integer
+create type engine.arrival as (
+  event_id bigint, accounts uuid [], source public.event_source, action public.action, symbol text, side public.side,
+  tag text, endpoint_id uuid, by_symbol boolean, expires_at timestamptz, dry_run boolean, order_id text
+);
+comment on type engine.arrival is
+'What is to be done for accounts, as the queue takes it. by_symbol = whatever endpoint opened it is meant.';
+
+create function engine.stand_in_line(p engine.arrival []) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
-  v_full integer;
+  v_full bigint [];
 begin
   with line as materialized (
-    select nextval('public.deliveries_id_seq') as id, a.*, not engine.is_exit(p_action) and a.waiting >= 200 as is_full
-    from (
-      select b.id as account_id, b.user_id, b.halt_epoch, coalesce(b.executor, c.executor) as executor,
+    select nextval('public.deliveries_id_seq') as id, l.*, not l.is_exit and l.waiting + l.nth > 200 as is_full from (
+      select x.*, b.id as account_id, b.user_id, b.halt_epoch, coalesce(b.executor, c.executor) as executor, t.lane,
+        engine.is_exit(x.action) as is_exit,
+        row_number() over (partition by b.id, t.lane order by x.event_id) as nth,
         (
           select count(*) from (
-            select 1 from engine.queue q where q.account_id = b.id and q.lane = p_lane limit 200
+            select from engine.queue q where q.account_id = b.id and q.lane = t.lane limit 200
           ) w
         ) as waiting,
-        exists (
-          select 1 from engine.queue q
-          where q.account_id = b.id and q.lane = p_lane and q.state in ('ready', 'claimed')
+        (
+          select true from engine.queue q
+          where q.account_id = b.id and q.lane = t.lane and q.state in ('ready', 'claimed') limit 1
         ) as has_head
-      from public.broker_accounts b join public.broker_connections c on c.id = b.connection_id
-      where b.id = any (p_accounts) order by b.id
-    ) a
+      from unnest(p) x
+      cross join lateral (select engine.lane_of(x.source, x.action, x.dry_run) as lane) t
+      cross join lateral unnest(x.accounts) as g (id)
+      join public.broker_accounts b on b.id = g.id
+      join public.broker_connections c on c.id = b.connection_id
+      order by x.event_id, b.id
+    ) l
   ), delivered as (
     insert into public.deliveries (
       id, event_id, user_id, account_id, lane, action, symbol, side, tag, halt_epoch, expires_at, dry_run,
       status, outcome, reason, numbers, finished_at
     ) overriding system value
-    select l.id, p_event, l.user_id, l.account_id, p_lane, p_action, p_symbol, p_side, p_tag, l.halt_epoch, p_expires_at,
-      p_dry_run, (case when l.is_full then 'done' else 'queued' end)::public.delivery_status,
+    select l.id, l.event_id, l.user_id, l.account_id, l.lane, l.action, l.symbol, l.side, l.tag, l.halt_epoch, l.expires_at,
+      l.dry_run, (case when l.is_full then 'done' else 'queued' end)::public.delivery_status,
       (case when l.is_full then 'denied' end)::public.delivery_outcome,
       (case when l.is_full then 'queue_full' end)::public.reason,
-      case when l.is_full then jsonb_build_object('value', l.waiting, 'limit', 200) end,
+      case when l.is_full then jsonb_build_object('value', l.waiting + l.nth - 1, 'limit', 200) end,
       case when l.is_full then clock_timestamp() end
     from line l
   ), queued as (
     insert into engine.queue (id, account_id, user_id, executor, lane, state, is_exit, symbol, tag, endpoint_id)
-    select l.id, l.account_id, l.user_id, l.executor, p_lane, case when l.has_head then 'waiting' else 'ready' end,
-      engine.is_exit(p_action), engine.symbol_key(p_symbol), p_tag, p_endpoint
+    select l.id, l.account_id, l.user_id, l.executor, l.lane,
+      case when l.has_head or l.nth > 1 then 'waiting' else 'ready' end, l.is_exit, engine.symbol_key(l.symbol), l.tag,
+      l.endpoint_id
     from line l where not l.is_full
   )
-  select count(*) into v_full from line l where l.is_full;
+  select coalesce(array_agg(l.event_id) filter (where l.is_full), '{}') into v_full from line l;
   return v_full;
 end
 $$;
-comment on function engine.stand_in_line(
-  bigint, uuid [], public.lane, public.action, text, public.side, text, uuid, timestamptz, boolean
-) is
-'One delivery and one queue row per account; entries behind 200 others are denied. Returns how many were. The '
-'caller holds the accounts.';
-alter function engine.stand_in_line(
-  bigint, uuid [], public.lane, public.action, text, public.side, text, uuid, timestamptz, boolean
-) owner to empire_engine;
+comment on function engine.stand_in_line(engine.arrival []) is
+'One delivery and one queue row per arrival and account; entries behind 200 others are denied. Returns the events of '
+'those, to be closed. The caller holds the accounts.';
+alter function engine.stand_in_line(engine.arrival []) owner to empire_engine;
 
-create function engine.make_room(
-  p_event bigint, p_accounts uuid [], p_action public.action, p_symbol text, p_side public.side, p_tag text,
-  p_endpoint uuid, p_order_id text
-) returns bigint []
+create function engine.makes_room(a engine.arrival) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+  return engine.lane_of(a.source, a.action, a.dry_run) = 'urgent'
+    or (a.action in ('close', 'cancel', 'flatten') and not a.dry_run);
+end
+$$;
+comment on function engine.makes_room(engine.arrival) is 'Whether it ends what waits in its scope.';
+alter function engine.makes_room(engine.arrival) owner to empire_engine;
+
+create function engine.make_room(a engine.arrival) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
   c_entries constant public.action [] := array['open', 'add'];
   c_all constant public.action [] := array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel'];
+  v_key constant text := engine.symbol_key(a.symbol);
+  v_endpoint constant uuid := case when not a.by_symbol then a.endpoint_id end;
 begin
-  if p_action = 'flatten' then
-    return engine.supersede(p_accounts, c_all || 'flatten'::public.action, p_symbol, null, null, null, p_event);
-  elsif p_action = 'close' and p_side is null then
-    return engine.supersede(p_accounts, c_all, p_symbol, p_endpoint, p_tag, null, p_event);
-  elsif p_action = 'close' then
+  if engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' then
+    -- A close of one side or tag leaves other exits of its symbol something to do.
+    return engine.halt(a.accounts, a.action = 'flatten' and v_key is null,
+      case when a.action = 'flatten' or (a.side is null and a.tag is null) then v_key end, 9223372036854775807, a.event_id);
+  elsif a.action = 'flatten' then
+    return engine.supersede(a.accounts, c_all || 'flatten'::public.action, v_key, null, null, null, a.event_id);
+  elsif a.action = 'close' and a.side is null then
+    return engine.supersede(a.accounts, c_all, v_key, v_endpoint, a.tag, null, a.event_id);
+  elsif a.action = 'close' then
     -- A sell closes what buys would have opened.
-    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag,
-      (case p_side when 'sell' then 'buy' else 'sell' end)::public.side, p_event);
-  elsif p_action = 'cancel' and p_order_id is null then
-    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag, p_side, p_event);
+    return engine.supersede(a.accounts, c_entries, v_key, v_endpoint, a.tag,
+      (case a.side when 'sell' then 'buy' else 'sell' end)::public.side, a.event_id);
+  elsif a.order_id is null then
+    return engine.supersede(a.accounts, c_entries, v_key, v_endpoint, a.tag, a.side, a.event_id);
   end if;
+  -- A cancel of one order by its id covers nothing that waits.
   return '{}';
 end
 $$;
-comment on function engine.make_room(bigint, uuid [], public.action, text, public.side, text, uuid, text) is
-'A close, cancel or flatten ends what waits in its scope. A cancel of one order by its id covers nothing that '
-'waits. Returns events to be closed.';
-alter function engine.make_room(bigint, uuid [], public.action, text, public.side, text, uuid, text)
-owner to empire_engine;
+comment on function engine.make_room(engine.arrival) is
+'A close, cancel or flatten ends what waits in its scope; an urgent one halts its accounts. Returns events to be '
+'closed. The caller holds the accounts.';
+alter function engine.make_room(engine.arrival) owner to empire_engine;
 
-create function engine.enqueue(
-  p_event bigint, p_accounts uuid [], p_source public.event_source, p_action public.action, p_symbol text,
-  p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamptz, p_dry_run boolean,
-  p_order_id text default null
-) returns integer
+create function engine.enqueue(p engine.arrival []) returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_lane constant public.lane := engine.lane_of(p_source, p_action, p_dry_run);
-  v_key constant text := engine.symbol_key(p_symbol);
+  a engine.arrival;
+  v_line engine.arrival [] := '{}';
   v_events bigint [] := '{}';
-  v_full integer;
 begin
   -- The account row is the lock under which "am I the head?" is asked and answered; ascending, as everywhere.
-  perform 1 from public.broker_accounts a where a.id = any (p_accounts) order by a.id for no key update;
-  if v_lane = 'urgent' then
-    -- A close of one side or tag leaves other exits of its symbol something to do.
-    v_events := engine.halt(p_accounts, p_action = 'flatten' and v_key is null,
-      case when p_action = 'flatten' or (p_side is null and p_tag is null) then v_key end, 9223372036854775807, p_event);
-  elsif p_action in ('close', 'cancel', 'flatten') and not p_dry_run then
-    v_events := engine.make_room(p_event, p_accounts, p_action, v_key, p_side, p_tag,
-      case when not p_by_symbol then p_endpoint end, p_order_id);
-  end if;
-  v_full := engine.stand_in_line(
-    p_event, p_accounts, v_lane, p_action, p_symbol, p_side, p_tag, p_endpoint, p_expires_at, p_dry_run
-  );
-  v_events := v_events || array_fill(p_event, array[v_full]);
+  perform from public.broker_accounts b
+  where b.id = any (array(select u.id from unnest(p) x cross join lateral unnest(x.accounts) as u (id)))
+  order by b.id for no key update;
+  foreach a in array p loop
+    if engine.makes_room(a) then
+      -- What arrived before it stands in line first, so that it is covered too.
+      if v_line <> '{}' then
+        v_events := v_events || engine.stand_in_line(v_line);
+        v_line := '{}';
+      end if;
+      v_events := v_events || engine.make_room(a);
+    end if;
+    v_line := v_line || a;
+  end loop;
+  v_events := v_events || engine.stand_in_line(v_line);
   if v_events <> '{}' then
     perform engine.close_events(v_events);
   end if;
-  return cardinality(p_accounts);
 end
 $$;
-comment on function engine.enqueue(
-  bigint, uuid [], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamptz, boolean, text
-) is
-'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in '
-'their scope.';
-alter function engine.enqueue(
-  bigint, uuid [], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamptz, boolean, text
-) owner to empire_engine;
+comment on function engine.enqueue(engine.arrival []) is
+'One delivery and one queue row per arrival and account, in the order given, under the locks of the accounts. Exits '
+'supersede what waits in their scope.';
+alter function engine.enqueue(engine.arrival []) owner to empire_engine;

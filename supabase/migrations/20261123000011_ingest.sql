@@ -189,128 +189,269 @@ comment on function engine.targets(uuid, jsonb) is
 'foreign_name is none of them.';
 alter function engine.targets(uuid, jsonb) owner to empire_engine;
 
-create function engine.count_alert(e public.webhook_endpoints, p_entry boolean, out limited boolean, out retry_after integer)
+create type engine.candidate as (
+  nth integer, said jsonb, alert engine.alert, endpoint public.webhook_endpoints, accounts uuid [], event_id bigint
+);
+comment on type engine.candidate is
+'An alert that nothing speaks against but the counters: where it stood in the call, who may send it, where it goes.';
+
+create function engine.count_alerts(p engine.candidate [], out passed engine.candidate [], out limited engine.candidate [])
+language plpgsql set search_path = '' as $$
+begin
+  with counted as (
+    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+    select (x.endpoint).id, date_trunc('minute', clock_timestamp() at time zone 'UTC') at time zone 'UTC', 'alerts', count(*)
+    from unnest(p) x group by 1, 2 order by 1
+    on conflict (endpoint_id, kind, window_start) do update set n = c.n + excluded.n
+    returning c.endpoint_id, c.n
+  ), numbered as (
+    -- The last of an endpoint in this call has the counter's number, those before it the numbers before.
+    select x as one, c.n + 1 - row_number() over (partition by c.endpoint_id order by x.nth desc)
+      -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
+      > (x.endpoint).alerts_per_minute * (case when engine.is_exit((x.alert).action) then 5 else 1 end) as is_limited
+    from unnest(p) x join counted c on c.endpoint_id = (x.endpoint).id
+  )
+  select array_agg(n.one order by (n.one).nth) filter (where not n.is_limited),
+    array_agg(n.one order by (n.one).nth) filter (where n.is_limited)
+  into passed, limited from numbered n;
+end
+$$;
+comment on function engine.count_alerts(engine.candidate []) is
+'Counts alerts against their endpoints'' limits a minute (UTC).';
+alter function engine.count_alerts(engine.candidate []) owner to empire_engine;
+
+create function engine.count_entry(e public.webhook_endpoints, r engine.alert) returns boolean
 language plpgsql set search_path = '' as $$
 declare
-  v_utc constant timestamp := clock_timestamp() at time zone 'UTC';
   v_n integer;
 begin
+  if e.max_entries_per_day is null or engine.is_exit(r.action) then
+    return true;
+  end if;
   insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
-  values (e.id, date_trunc('minute', v_utc) at time zone 'UTC', 'alerts', 1)
+  values (e.id, date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC', 'entries', 1)
   on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
   returning n into v_n;
-  -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
-  limited := v_n > e.alerts_per_minute * (case when p_entry then 1 else 5 end);
-  retry_after := 60 - floor(extract(second from v_utc))::integer;
-  if not limited and p_entry and e.max_entries_per_day is not null then
-    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
-    values (e.id, date_trunc('day', v_utc) at time zone 'UTC', 'entries', 1)
-    on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
-    returning n into v_n;
-    limited := v_n > e.max_entries_per_day;
-    retry_after := 86400 - floor(extract(epoch from v_utc::time))::integer;
-  end if;
+  return v_n <= e.max_entries_per_day;
 end
 $$;
-comment on function engine.count_alert(public.webhook_endpoints, boolean) is
-'Counts an alert against the endpoint''s limits a minute and a day (UTC).';
-alter function engine.count_alert(public.webhook_endpoints, boolean) owner to empire_engine;
+comment on function engine.count_entry(public.webhook_endpoints, engine.alert) is
+'Counts an entry against its endpoint''s limit a day (UTC), where it has one; false = one too many.';
+alter function engine.count_entry(public.webhook_endpoints, engine.alert) owner to empire_engine;
 
-create function engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) returns boolean
-language plpgsql set search_path = '' as $$
-begin
-  insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
-  values (p_owner, p_key, p_event, p_sha256, clock_timestamp() + p_keep)
-  on conflict (endpoint_id, key) do update
-  set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
-  where d.expires_at <= clock_timestamp();
-  return found;
-end
-$$;
-comment on function engine.take_key(uuid, text, bigint, text, interval) is
-'Takes a dedupe key for an event; false = taken. Another copy under way is waited for.';
-alter function engine.take_key(uuid, text, bigint, text, interval) owner to empire_engine;
-
-create function engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid []) returns jsonb
+create function engine.take_keys(p engine.dedupe []) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
-  v_entry constant boolean := not engine.is_exit(r.action);
-  v_now constant timestamptz := clock_timestamp();
-  v_event constant bigint := nextval('public.webhook_events_id_seq');
-  v_limit record;
+  v_events bigint [];
 begin
-  if not engine.take_key(e.id, r.key, v_event, r.sha256, case
-    when r.key like 'id:%' or r.fired_at is not null then interval '90 days' else make_interval(secs => e.dedupe_window_s) end)
-  then
-    return engine.answer_if_seen(e, p, r);
-  end if;
-  v_limit := engine.count_alert(e, v_entry);
-  if v_limit.limited then
-    delete from engine.dedupe where endpoint_id = e.id and key = r.key;
-    return engine.refuse(e, p, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
-      || jsonb_build_object('retry_after', v_limit.retry_after);
-  end if;
+  with taken as (
+    insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
+    -- Of the same key twice in one call the first tries.
+    select distinct on (k.endpoint_id, k.key) k.* from unnest(p) k order by k.endpoint_id, k.key, k.event_id
+    on conflict (endpoint_id, key) do update
+    set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
+    where d.expires_at <= clock_timestamp()
+    returning d.event_id
+  )
+  select coalesce(array_agg(t.event_id), '{}') into v_events from taken t;
+  return v_events;
+end
+$$;
+comment on function engine.take_keys(engine.dedupe []) is
+'Takes dedupe keys for events; returns the events whose key was free. Another copy under way is waited for.';
+alter function engine.take_keys(engine.dedupe []) owner to empire_engine;
+
+create function engine.key_of(c engine.candidate) returns engine.dedupe
+language plpgsql stable set search_path = '' as $$
+begin
+  return row((c.endpoint).id, (c.alert).key, c.event_id, (c.alert).sha256, clock_timestamp() + case
+    when (c.alert).key like 'id:%' or (c.alert).fired_at is not null then interval '90 days'
+    else make_interval(secs => (c.endpoint).dedupe_window_s) end)::engine.dedupe;
+end
+$$;
+comment on function engine.key_of(engine.candidate) is
+'An alert''s dedupe key: kept 90 days where the sender names it or the time is in the body, else for the endpoint''s window.';
+alter function engine.key_of(engine.candidate) owner to empire_engine;
+
+create function engine.arrival_of(c engine.candidate) returns engine.arrival
+language plpgsql stable set search_path = '' as $$
+declare
+  r constant engine.alert := c.alert;
+  v_now constant timestamptz := clock_timestamp();
+begin
+  return row(c.event_id, c.accounts, 'tradingview', r.action, r.symbol, r.side, r.tag, (c.endpoint).id,
+    coalesce(r.scope, (c.endpoint).scope::text) = 'symbol',
+    case when not engine.is_exit(r.action)
+      then least(coalesce(r.fired_at, v_now), v_now) + make_interval(secs => (c.endpoint).max_age_s) end,
+    r.dry_run, r.order_id)::engine.arrival;
+end
+$$;
+comment on function engine.arrival_of(engine.candidate) is 'An alert as the queue takes it.';
+alter function engine.arrival_of(engine.candidate) owner to empire_engine;
+
+create function engine.store_alerts(p engine.candidate []) returns void
+language plpgsql set search_path = '' as $$
+begin
   insert into public.webhook_events (
     id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at,
-    received_at, open_deliveries
-  ) overriding system value values (
-    v_event, e.user_id, 'tradingview', e.broker, e.id, p ->> 'body', p -> 'payload', p ->> 'signature',
-    r.signature_valid, 'accepted', r.dry_run, r.fired_at, v_now, cardinality(p_accounts)
-  );
-  perform engine.enqueue(v_event, p_accounts, 'tradingview', r.action, r.symbol, r.side, r.tag, e.id,
-    coalesce(r.scope, e.scope::text) = 'symbol',
-    case when v_entry then least(coalesce(r.fired_at, v_now), v_now) + make_interval(secs => e.max_age_s) end,
-    r.dry_run, r.order_id);
-  if e.last_seen_at is null or e.last_seen_at < v_now - interval '1 minute' then
-    update public.webhook_endpoints set last_seen_at = v_now where id = e.id;
-  end if;
-  return jsonb_build_object(
-    'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(p_accounts)
-  );
+    open_deliveries
+  ) overriding system value
+  select c.event_id, (c.endpoint).user_id, 'tradingview', (c.endpoint).broker, (c.endpoint).id, c.said ->> 'body',
+    c.said -> 'payload', c.said ->> 'signature', (c.alert).signature_valid, 'accepted', (c.alert).dry_run,
+    (c.alert).fired_at, cardinality(c.accounts)
+  from unnest(p) c order by c.event_id;
+  perform engine.enqueue(array(select engine.arrival_of(c) from unnest(p) c order by c.event_id));
+  update public.webhook_endpoints w set last_seen_at = clock_timestamp()
+  from (
+    select distinct (c.endpoint).id from unnest(p) c
+    where ((c.endpoint).last_seen_at < clock_timestamp() - interval '1 minute') is not false
+    order by 1
+  ) quiet where w.id = quiet.id;
 end
 $$;
-comment on function engine.accept_alert(public.webhook_endpoints, jsonb, engine.alert, uuid []) is
-'Key, limits, inbox, deliveries, queue. A refused alert occupies no key.';
-alter function engine.accept_alert(public.webhook_endpoints, jsonb, engine.alert, uuid []) owner to empire_engine;
+comment on function engine.store_alerts(engine.candidate []) is 'Inbox, deliveries and queue of accepted alerts.';
+alter function engine.store_alerts(engine.candidate []) owner to empire_engine;
 
-create function engine.ingest(p jsonb) returns jsonb
-language plpgsql security definer
-set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
-declare
-  r constant engine.alert := engine.read_alert(p);
-  e public.webhook_endpoints;
-  v_target record;
-  v_answer jsonb;
+create function engine.too_many(c engine.candidate) returns jsonb
+language plpgsql set search_path = '' as $$
 begin
-  select w.* into e from public.webhook_endpoints w join public.profiles u on u.id = w.user_id and u.status = 'active'
-  where w.id = r.endpoint_id and w.enabled and (
-    w.token_version = r.token_version
-    or (w.token_version = r.token_version + 1 and w.previous_valid_until > clock_timestamp())
-  );
-  if not found then
-    return '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
+  -- A refused alert occupies no key.
+  delete from engine.dedupe d
+  where d.endpoint_id = (c.endpoint).id and d.key = (c.alert).key and d.event_id = c.event_id;
+  return engine.refuse(c.endpoint, c.said, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
+    || jsonb_build_object('retry_after', 60 - floor(extract(second from clock_timestamp()))::integer);
+end
+$$;
+comment on function engine.too_many(engine.candidate) is 'The answer to an alert beyond its endpoint''s limits.';
+alter function engine.too_many(engine.candidate) owner to empire_engine;
+
+create function engine.accept_alerts(p engine.candidate []) returns table (nth integer, answer jsonb)
+language plpgsql set search_path = '' as $$
+declare
+  v_taken constant bigint [] := engine.take_keys(array(select engine.key_of(c) from unnest(p) c));
+  v_counted record;
+  v_passed engine.candidate [] := '{}';
+  c engine.candidate;
+begin
+  v_counted := engine.count_alerts(array(select x from unnest(p) x where x.event_id = any (v_taken)));
+  foreach c in array coalesce(v_counted.limited, '{}') loop
+    nth := c.nth;
+    answer := engine.too_many(c);
+    return next;
+  end loop;
+  foreach c in array coalesce(v_counted.passed, '{}') loop
+    nth := c.nth;
+    if engine.count_entry(c.endpoint, c.alert) then
+      v_passed := v_passed || c;
+      answer := jsonb_build_object(
+        'http', 202, 'status', 'accepted', 'event_id', c.event_id, 'deliveries', cardinality(c.accounts)
+      );
+    else
+      answer := engine.too_many(c) || jsonb_build_object(
+        'retry_after', 86400 - floor(extract(epoch from (clock_timestamp() at time zone 'UTC')::time))::integer
+      );
+    end if;
+    return next;
+  end loop;
+  if v_passed <> '{}' then
+    perform engine.store_alerts(v_passed);
   end if;
+  -- Another copy was faster; it may stand in this very call.
+  foreach c in array p loop
+    if c.event_id <> all (v_taken) then
+      nth := c.nth;
+      answer := engine.answer_if_seen(c.endpoint, c.said, c.alert);
+      return next;
+    end if;
+  end loop;
+end
+$$;
+comment on function engine.accept_alerts(engine.candidate []) is
+'Keys, limits, inbox, deliveries, queue: for all at once. A null answer = its key was being freed: send it again.';
+alter function engine.accept_alerts(engine.candidate []) owner to empire_engine;
+
+create function engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, out answer jsonb, out accounts uuid [])
+language plpgsql set search_path = '' as $$
+declare
+  v_target record;
+begin
   -- A resend is answered before anything that could refuse it by now: what was accepted stays accepted.
-  v_answer := coalesce(engine.refusal_of_door(e, r), engine.refusal_of_body(e, p, r), engine.answer_if_seen(e, p, r),
+  answer := coalesce(engine.refusal_of_door(e, r), engine.refusal_of_body(e, p, r), engine.answer_if_seen(e, p, r),
     engine.refusal_of_age(e, p, r));
-  if v_answer is not null then
-    return v_answer;
+  if answer is not null then
+    return;
   elsif e.allowed_actions is not null and not engine.is_exit(r.action) and not r.action = any (e.allowed_actions) then
-    return engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', r.action),
+    answer := engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', r.action),
       engine.at_path('intent.action', 'not allowed on this endpoint'));
+    return;
   end if;
   v_target := engine.targets(e.id, r.accounts);
-  if v_target.foreign_name is not null or v_target.accounts is null then
-    return engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
+  accounts := v_target.accounts;
+  if v_target.foreign_name is not null or accounts is null then
+    answer := engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
       engine.at_path('intent.accounts', coalesce(format('%s is not an account of this endpoint', v_target.foreign_name),
         'this endpoint has no accounts yet')));
   end if;
-  return engine.accept_alert(e, p, r, v_target.accounts);
 end
 $$;
-comment on function engine.ingest(jsonb) is
-'The webhook''s one call: endpoint, age, dedupe, limits, inbox, deliveries, queue. Takes the credential, never a '
-'user. Returns the HTTP answer.';
-alter function engine.ingest(jsonb) owner to empire_engine;
-revoke all on function engine.ingest(jsonb) from public;
-grant execute on function engine.ingest(jsonb) to empire_edge;
+comment on function engine.judge_alert(public.webhook_endpoints, jsonb, engine.alert) is
+'Everything that can be said of an alert before it is counted: a refusal, the answer of its first copy, or its accounts.';
+alter function engine.judge_alert(public.webhook_endpoints, jsonb, engine.alert) owner to empire_engine;
+
+create function engine.ingest(p_alerts jsonb, p_patient boolean default true) returns jsonb
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+  v_answers jsonb [] := array_fill(null::jsonb, array[jsonb_array_length(p_alerts)]);
+  v_candidates engine.candidate [] := '{}';
+  e public.webhook_endpoints;
+  r engine.alert;
+  v_judged record;
+  x record;
+begin
+  if not p_patient then
+    -- Nobody's alert waits long behind the locked account of another: the caller then tries each alone.
+    perform set_config('lock_timeout', '250ms', true);
+  end if;
+  -- In one order, because a refusal is counted under a lock.
+  for x in
+    select t.said, t.nth::integer as nth from jsonb_array_elements(p_alerts) with ordinality as t (said, nth)
+    order by t.said ->> 'endpoint_id', t.nth
+  loop
+    r := engine.read_alert(x.said);
+    select w.* into e from public.webhook_endpoints w
+    join public.profiles u on u.id = w.user_id and u.status = 'active'
+    where w.id = r.endpoint_id and w.enabled and (
+      w.token_version = r.token_version
+      or (w.token_version = r.token_version + 1 and w.previous_valid_until > clock_timestamp())
+    );
+    if not found then
+      v_answers[x.nth] := '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
+      continue;
+    end if;
+    v_judged := engine.judge_alert(e, x.said, r);
+    v_answers[x.nth] := v_judged.answer;
+    if v_judged.answer is null then
+      v_candidates := v_candidates || row(x.nth, x.said, r, e, v_judged.accounts, null)::engine.candidate;
+    end if;
+  end loop;
+  if v_candidates <> '{}' then
+    for x in
+      select a.nth, a.answer from engine.accept_alerts(array(
+        select row(c.nth, c.said, c.alert, c.endpoint, c.accounts, nextval('public.webhook_events_id_seq'))::engine.candidate
+        from (select u.* from unnest(v_candidates) u order by u.nth) c
+      )) a
+    loop
+      v_answers[x.nth] := x.answer;
+    end loop;
+  end if;
+  return to_jsonb(v_answers);
+end
+$$;
+comment on function engine.ingest(jsonb, boolean) is
+'The webhook''s one call, for one alert or for several that arrived together: endpoint, age, dedupe, limits, inbox, '
+'deliveries, queue. Takes credentials, never a user. Returns the HTTP answers in the order given. Not patient: gives up '
+'(55P03) when a lock is not to be had in 250 ms.';
+alter function engine.ingest(jsonb, boolean) owner to empire_engine;
+revoke all on function engine.ingest(jsonb, boolean) from public;
+grant execute on function engine.ingest(jsonb, boolean) to empire_edge;

@@ -88,7 +88,9 @@ begin
     return '{"http": 404, "error": "invalid", "message": "None of these accounts is yours."}';
   end if;
   v_event := nextval('public.webhook_events_id_seq');
-  if v_key is not null and not engine.take_key(v_user, v_key, v_event, v_sha, interval '24 hours') then
+  if v_key is not null and engine.take_keys(array[
+    row(v_user, v_key, v_event, v_sha, clock_timestamp() + interval '24 hours')::engine.dedupe
+  ]) = '{}' then
     select d.* into s from engine.dedupe d where d.endpoint_id = v_user and d.key = v_key;
     return case when s.body_sha256 <> v_sha then
       '{"http": 422, "error": "id_reused", "message": "This idempotency key was used before with another intent."}'
@@ -121,9 +123,9 @@ begin
   overriding system value values (
     p_event, p_user, p_source, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
   );
-  perform engine.enqueue(p_event, p_accounts, p_source, v_action, i ->> 'symbol', (i ->> 'side')::public.side,
-    i ->> 'tag', null, true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
-    v_dry, i ->> 'order_id');
+  perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', null,
+    true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
+    v_dry, i ->> 'order_id')::engine.arrival]);
 end
 $$;
 comment on function engine.store_intent(bigint, uuid, public.event_source, text, uuid []) is

@@ -18,11 +18,10 @@ begin
     v_event, p_user, 'drill', e.broker, e.endpoint_id, e.body, e.payload, 'accepted', true, e.fired_at, clock_timestamp(),
     cardinality(v_accounts)
   );
-  perform engine.enqueue(
-    v_event, v_accounts, 'drill', coalesce(e.payload #>> '{intent,action}', 'open')::public.action,
-    e.payload #>> '{intent,symbol}', (e.payload #>> '{intent,side}')::public.side, e.payload #>> '{intent,tag}',
-    e.endpoint_id, false, null, true
-  );
+  perform engine.enqueue(array[row(
+    v_event, v_accounts, 'drill', coalesce(e.payload #>> '{intent,action}', 'open'), e.payload #>> '{intent,symbol}',
+    e.payload #>> '{intent,side}', e.payload #>> '{intent,tag}', e.endpoint_id, false, null, true, null
+  )::engine.arrival]);
   return jsonb_build_object(
     'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts)
   );

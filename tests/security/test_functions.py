@@ -73,7 +73,7 @@ RIGHTS = {
         "private.session_is_strong_enough()",
     },
     "supabase_auth_admin": {"private.custom_access_token_hook(jsonb)"},
-    "empire_edge": {"engine.ingest(jsonb)"},
+    "empire_edge": {"engine.ingest(jsonb,boolean)"},
     "empire_worker": {
         "engine.begin_send(jsonb,integer)",
         "engine.claim(text,text,text,integer,integer)",

@@ -59,7 +59,7 @@ class Trader:
             "signature_valid": None,
             "client_ip": None,
         }
-        answer = await self.connection.fetchval("select engine.ingest($1::jsonb)", json.dumps(given))
+        answer = await self.connection.fetchval("select engine.ingest($1::jsonb) -> 0", json.dumps([given]))
         await self.connection.execute("select pg_notify('empire_work', '')")
         return dict(json.loads(answer))
 

@@ -3,11 +3,16 @@
 // deno-lint-ignore no-import-prefix
 import postgres, { type Sql } from "npm:postgres@3.4.9";
 import type { Answer } from "./answers.ts";
+import { Gather } from "./gather.ts";
 
 /** TradingView waits 3 s, and resends after a 503 only. The role's statement_timeout (2.5 s) comes first. */
 const DEADLINE_MS = 2_700;
 const MAX_WAITING = 4_096;
 const PAUSE_AFTER_FAILURE_MS = 100;
+/** Calls under way for several alerts at once, and how many go in one; the rest of the pool is for alerts tried alone. */
+const LINES = 2;
+const BATCH = 32;
+const LOCKED = "55P03";
 const POOLER_PORT = "6543";
 
 // Behind an alert that waits for its account's lock no other account may wait. (An option of postgres 3.4.9 that
@@ -36,29 +41,52 @@ export class Database {
   private pool: Sql | null = null;
   private waiting = 0;
   private failedAt = -Infinity;
+  // The server has rolled a call back that it answered with an error: each of its alerts may be tried alone.
+  private readonly gathered = new Gather(
+    (alerts: string[], alone) => this.ingestAll(alerts, alone),
+    (error, alerts) => alerts > 1 ? sqlState(error) !== undefined : sqlState(error) === LOCKED,
+    LINES,
+    BATCH,
+  );
   private waking = false;
   private wakeAgain = false;
 
   constructor(private readonly settings: DatabaseSettings) {}
 
-  /** One call of engine.ingest: the durable write. Throws NotConfirmed when its commit is not known. */
+  /** The durable write of one alert. Throws NotConfirmed when its commit is not known. */
   async ingest(argument: string): Promise<Answer> {
     if (this.waiting >= MAX_WAITING) throw new NotConfirmed("too many alerts wait for the database");
     this.waiting += 1;
-    const pool = this.pool ?? await this.reconnected();
     try {
-      const [row] = await deadline(pool`select engine.ingest(${argument}::text::jsonb) as answer`);
-      return row!["answer"] as Answer;
+      const answer = await this.gathered.ask(argument);
+      if (answer === null) throw new NotConfirmed("its key was being freed");
+      return answer;
     } catch (error) {
       const state = sqlState(error);
       // Class 22: the value cannot be stored. It is the sender's, whatever slipped past the validators.
       if (state?.startsWith("22")) {
         return { http: 400, error: "unreadable", message: "The alert cannot be stored." };
       }
-      if (state === undefined) this.discard(pool);
-      throw new NotConfirmed(state ?? (error as Error).message, { cause: error });
+      throw error instanceof NotConfirmed
+        ? error
+        : new NotConfirmed(state ?? (error as Error).message, { cause: error });
     } finally {
       this.waiting -= 1;
+    }
+  }
+
+  /** One call of engine.ingest for alerts that came together: one round trip, one commit. */
+  private async ingestAll(alerts: string[], patient: boolean): Promise<(Answer | null)[]> {
+    const pool = this.pool ?? await this.reconnected();
+    try {
+      const argument = `[${alerts.join()}]`;
+      const [row] = await deadline(
+        pool`select engine.ingest(${argument}::text::jsonb, ${patient}) as answers`,
+      );
+      return row!["answers"] as (Answer | null)[];
+    } catch (error) {
+      if (sqlState(error) === undefined) this.discard(pool);
+      throw error;
     }
   }
 

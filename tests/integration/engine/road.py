@@ -151,30 +151,17 @@ class Road:
         **intent: Any,
     ) -> Json:
         """An alert through engine.ingest; `top`: more fields of the alert, `over`: of the argument itself."""
-        payload = {
-            "version": "unify.v1",
-            "source": "tradingview",
-            "id": uuid.uuid4().hex,
-            **(top or {}),
-            "intent": {"action": "open", "side": "buy", "symbol": "EURUSD", **intent},
-        }
-        payload = {name: value for name, value in payload.items() if value is not None}
-        body = json.dumps(payload)
-        given = {
-            "endpoint_id": trader.endpoint,
-            "token_version": 1,
-            "broker": None,
-            "body": body,
-            "body_sha256": hashlib.sha256(body.encode()).hexdigest(),
-            "payload": payload,
-            "refusal": None,
-            "signature": None,
-            "signature_valid": None,
-            "client_ip": None,
-            **(over or {}),
-        }
-        answer: Json = await (connection or self.edge).fetchval("select engine.ingest($1)", given)
+        (answer,) = await self.ingest_all(alert_of(trader, over, top, **intent), connection=connection)
         return answer
+
+    async def ingest_all(
+        self, *alerts: Json, connection: asyncpg.Connection | None = None, patient: bool = True
+    ) -> list[Json]:
+        """Alerts that came together, in one call."""
+        answers: list[Json] = await (connection or self.edge).fetchval(
+            "select engine.ingest($1, $2)", list(alerts), patient
+        )
+        return answers
 
     async def accept(self, trader: Trader, **intent: Any) -> int:
         """An alert that must be accepted; its event's id."""
@@ -349,6 +336,32 @@ class Road:
         """The invariant views that are not empty."""
         told: dict[str, int] = await self.worker.fetchval("select engine.invariant_rows()")
         return {name: rows for name, rows in told.items() if rows}
+
+
+def alert_of(trader: Trader, over: Json | None = None, top: Json | None = None, **intent: Any) -> Json:
+    """What the edge function hands to engine.ingest for an alert."""
+    payload = {
+        "version": "unify.v1",
+        "source": "tradingview",
+        "id": uuid.uuid4().hex,
+        **(top or {}),
+        "intent": {"action": "open", "side": "buy", "symbol": "EURUSD", **intent},
+    }
+    payload = {name: value for name, value in payload.items() if value is not None}
+    body = json.dumps(payload)
+    return {
+        "endpoint_id": trader.endpoint,
+        "token_version": 1,
+        "broker": None,
+        "body": body,
+        "body_sha256": hashlib.sha256(body.encode()).hexdigest(),
+        "payload": payload,
+        "refusal": None,
+        "signature": None,
+        "signature_valid": None,
+        "client_ip": None,
+        **(over or {}),
+    }
 
 
 def fill(

@@ -254,5 +254,5 @@ async def test_no_input_is_our_fault(road: Road, hostile: dict[str, Any]) -> Non
 async def test_nul_is_class_22(road: Road) -> None:
     """A NUL cannot even become the argument; its SQLSTATE is of class 22, which the edge function answers with 400."""
     with pytest.raises(asyncpg.DataError) as caught:
-        await road.edge.fetchval(r"""select engine.ingest('{"body": "\u0000"}'::text::jsonb)""")
+        await road.edge.fetchval(r"""select engine.ingest('[{"body": "\u0000"}]'::text::jsonb)""")
     assert str(caught.value.sqlstate).startswith("22")

@@ -56,8 +56,9 @@ async def test_queue_is_capped_for_entries(road: Road) -> None:
           insert into public.webhook_events (user_id, source, body, status, open_deliveries)
           select $1::text::uuid, 'api', '', 'accepted', 1 from generate_series(1, 200) returning id
         )
-        select engine.enqueue(id, array[$2::text::uuid], 'api', 'open', 'EURUSD', 'buy', null, null, true, null, false)
-        from events
+        select engine.enqueue(array_agg(row(
+          id, array[$2::text::uuid], 'api', 'open', 'EURUSD', 'buy', null, null, true, null, false, null
+        )::engine.arrival order by id)) from events
         """,
         *(trader.user, trader.account),
     )
