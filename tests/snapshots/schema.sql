@@ -118,6 +118,48 @@ ALTER TYPE engine.alert OWNER TO postgres;
 COMMENT ON TYPE engine.alert IS 'What ingest needs of an alert, typed; problem = why it cannot be stored.';
 
 --
+-- Name: event_source; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.event_source AS ENUM (
+    'tradingview',
+    'api',
+    'dashboard',
+    'cli',
+    'drill',
+    'system'
+);
+
+ALTER TYPE public.event_source OWNER TO postgres;
+
+--
+-- Name: arrival; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.arrival AS (
+	event_id bigint,
+	accounts uuid[],
+	source public.event_source,
+	action public.action,
+	symbol text,
+	side public.side,
+	tag text,
+	endpoint_id uuid,
+	by_symbol boolean,
+	expires_at timestamp with time zone,
+	dry_run boolean,
+	order_id text
+);
+
+ALTER TYPE engine.arrival OWNER TO postgres;
+
+--
+-- Name: TYPE arrival; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.arrival IS 'What is to be done for accounts, as the queue takes it. by_symbol = whatever endpoint opened it is meant.';
+
+--
 -- Name: broker; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -129,6 +171,133 @@ CREATE TYPE public.broker AS ENUM (
 );
 
 ALTER TYPE public.broker OWNER TO postgres;
+
+--
+-- Name: on_opposite; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.on_opposite AS ENUM (
+    'refuse',
+    'reverse',
+    'close',
+    'hedge'
+);
+
+ALTER TYPE public.on_opposite OWNER TO postgres;
+
+--
+-- Name: on_same; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.on_same AS ENUM (
+    'add',
+    'ignore'
+);
+
+ALTER TYPE public.on_same OWNER TO postgres;
+
+--
+-- Name: qty_mode; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.qty_mode AS ENUM (
+    'lots',
+    'units',
+    'contracts',
+    'risk_pct',
+    'risk_usd',
+    'equity_pct',
+    'notional',
+    'position_pct'
+);
+
+ALTER TYPE public.qty_mode OWNER TO postgres;
+
+--
+-- Name: scope; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.scope AS ENUM (
+    'endpoint',
+    'symbol'
+);
+
+ALTER TYPE public.scope OWNER TO postgres;
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: webhook_endpoints; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.webhook_endpoints (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    name text NOT NULL,
+    format text DEFAULT 'unify.v1'::text NOT NULL,
+    token_version integer DEFAULT 1 NOT NULL,
+    previous_valid_until timestamp with time zone,
+    require_signature boolean DEFAULT false NOT NULL,
+    allow_cidrs cidr[],
+    max_age_s integer DEFAULT 60 NOT NULL,
+    dedupe_window_s integer DEFAULT 60 NOT NULL,
+    on_same public.on_same DEFAULT 'add'::public.on_same NOT NULL,
+    on_opposite public.on_opposite DEFAULT 'refuse'::public.on_opposite NOT NULL,
+    scope public.scope DEFAULT 'endpoint'::public.scope NOT NULL,
+    qty_mode public.qty_mode,
+    qty numeric,
+    allowed_symbols text[],
+    allowed_actions public.action[],
+    max_qty numeric,
+    max_entries_per_day integer,
+    alerts_per_minute integer DEFAULT 600 NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    last_seen_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT fixed_size_has_mode_and_quantity CHECK (((qty IS NULL) = (qty_mode IS NULL))),
+    CONSTRAINT webhook_endpoints_alerts_per_minute_check CHECK (((alerts_per_minute >= 1) AND (alerts_per_minute <= 100000))),
+    CONSTRAINT webhook_endpoints_dedupe_window_s_check CHECK (((dedupe_window_s >= 0) AND (dedupe_window_s <= 7776000))),
+    CONSTRAINT webhook_endpoints_max_age_s_check CHECK (((max_age_s >= 5) AND (max_age_s <= 86400))),
+    CONSTRAINT webhook_endpoints_max_entries_per_day_check CHECK ((max_entries_per_day >= 0)),
+    CONSTRAINT webhook_endpoints_max_qty_check CHECK ((max_qty > (0)::numeric)),
+    CONSTRAINT webhook_endpoints_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT webhook_endpoints_qty_check CHECK ((qty > (0)::numeric)),
+    CONSTRAINT webhook_endpoints_token_version_check CHECK ((token_version > 0))
+);
+
+ALTER TABLE public.webhook_endpoints OWNER TO postgres;
+
+--
+-- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.webhook_endpoints IS 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
+
+--
+-- Name: candidate; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.candidate AS (
+	nth integer,
+	said jsonb,
+	alert engine.alert,
+	endpoint public.webhook_endpoints,
+	accounts uuid[],
+	event_id bigint
+);
+
+ALTER TYPE engine.candidate OWNER TO postgres;
+
+--
+-- Name: TYPE candidate; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.candidate IS 'An alert that nothing speaks against but the counters: where it stood in the call, who may send it, where it goes.';
 
 --
 -- Name: command_kind; Type: TYPE; Schema: public; Owner: postgres
@@ -313,21 +482,6 @@ CREATE TYPE public.environment AS ENUM (
 ALTER TYPE public.environment OWNER TO postgres;
 
 --
--- Name: event_source; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.event_source AS ENUM (
-    'tradingview',
-    'api',
-    'dashboard',
-    'cli',
-    'drill',
-    'system'
-);
-
-ALTER TYPE public.event_source OWNER TO postgres;
-
---
 -- Name: event_status; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -397,30 +551,6 @@ CREATE TYPE public.margin_mode AS ENUM (
 ALTER TYPE public.margin_mode OWNER TO postgres;
 
 --
--- Name: on_opposite; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.on_opposite AS ENUM (
-    'refuse',
-    'reverse',
-    'close',
-    'hedge'
-);
-
-ALTER TYPE public.on_opposite OWNER TO postgres;
-
---
--- Name: on_same; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.on_same AS ENUM (
-    'add',
-    'ignore'
-);
-
-ALTER TYPE public.on_same OWNER TO postgres;
-
---
 -- Name: order_status; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -467,23 +597,6 @@ CREATE TYPE public.plan AS ENUM (
 );
 
 ALTER TYPE public.plan OWNER TO postgres;
-
---
--- Name: qty_mode; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.qty_mode AS ENUM (
-    'lots',
-    'units',
-    'contracts',
-    'risk_pct',
-    'risk_usd',
-    'equity_pct',
-    'notional',
-    'position_pct'
-);
-
-ALTER TYPE public.qty_mode OWNER TO postgres;
 
 --
 -- Name: reason; Type: TYPE; Schema: public; Owner: postgres
@@ -581,17 +694,6 @@ ALTER TYPE public.reason OWNER TO postgres;
 COMMENT ON TYPE public.reason IS 'Why something was denied, rejected, skipped or refused. Equal to shared/models/reasons.py.';
 
 --
--- Name: scope; Type: TYPE; Schema: public; Owner: postgres
---
-
-CREATE TYPE public.scope AS ENUM (
-    'endpoint',
-    'symbol'
-);
-
-ALTER TYPE public.scope OWNER TO postgres;
-
---
 -- Name: stop_mode; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -622,112 +724,61 @@ CREATE TYPE public.tif AS ENUM (
 
 ALTER TYPE public.tif OWNER TO postgres;
 
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
 --
--- Name: webhook_endpoints; Type: TABLE; Schema: public; Owner: postgres
+-- Name: accept_alerts(engine.candidate[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE TABLE public.webhook_endpoints (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    name text NOT NULL,
-    format text DEFAULT 'unify.v1'::text NOT NULL,
-    token_version integer DEFAULT 1 NOT NULL,
-    previous_valid_until timestamp with time zone,
-    require_signature boolean DEFAULT false NOT NULL,
-    allow_cidrs cidr[],
-    max_age_s integer DEFAULT 60 NOT NULL,
-    dedupe_window_s integer DEFAULT 60 NOT NULL,
-    on_same public.on_same DEFAULT 'add'::public.on_same NOT NULL,
-    on_opposite public.on_opposite DEFAULT 'refuse'::public.on_opposite NOT NULL,
-    scope public.scope DEFAULT 'endpoint'::public.scope NOT NULL,
-    qty_mode public.qty_mode,
-    qty numeric,
-    allowed_symbols text[],
-    allowed_actions public.action[],
-    max_qty numeric,
-    max_entries_per_day integer,
-    alerts_per_minute integer DEFAULT 600 NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    last_seen_at timestamp with time zone,
-    version integer DEFAULT 1 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT fixed_size_has_mode_and_quantity CHECK (((qty IS NULL) = (qty_mode IS NULL))),
-    CONSTRAINT webhook_endpoints_alerts_per_minute_check CHECK (((alerts_per_minute >= 1) AND (alerts_per_minute <= 100000))),
-    CONSTRAINT webhook_endpoints_dedupe_window_s_check CHECK (((dedupe_window_s >= 0) AND (dedupe_window_s <= 7776000))),
-    CONSTRAINT webhook_endpoints_max_age_s_check CHECK (((max_age_s >= 5) AND (max_age_s <= 86400))),
-    CONSTRAINT webhook_endpoints_max_entries_per_day_check CHECK ((max_entries_per_day >= 0)),
-    CONSTRAINT webhook_endpoints_max_qty_check CHECK ((max_qty > (0)::numeric)),
-    CONSTRAINT webhook_endpoints_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
-    CONSTRAINT webhook_endpoints_qty_check CHECK ((qty > (0)::numeric)),
-    CONSTRAINT webhook_endpoints_token_version_check CHECK ((token_version > 0))
-);
-
-ALTER TABLE public.webhook_endpoints OWNER TO postgres;
-
---
--- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.webhook_endpoints IS 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
-
---
--- Name: accept_alert(public.webhook_endpoints, jsonb, engine.alert, uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) RETURNS jsonb
+CREATE FUNCTION engine.accept_alerts(p engine.candidate[]) RETURNS TABLE(nth integer, answer jsonb)
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_entry constant boolean := not engine.is_exit(r.action);
-  v_now constant timestamptz := clock_timestamp();
-  v_event constant bigint := nextval('public.webhook_events_id_seq');
-  v_limit record;
+  v_taken constant bigint [] := engine.take_keys(array(select engine.key_of(c) from unnest(p) c));
+  v_counted record;
+  v_passed engine.candidate [] := '{}';
+  c engine.candidate;
 begin
-  if not engine.take_key(e.id, r.key, v_event, r.sha256, case
-    when r.key like 'id:%' or r.fired_at is not null then interval '90 days' else make_interval(secs => e.dedupe_window_s) end)
-  then
-    return engine.answer_if_seen(e, p, r);
+  v_counted := engine.count_alerts(array(select x from unnest(p) x where x.event_id = any (v_taken)));
+  foreach c in array coalesce(v_counted.limited, '{}') loop
+    nth := c.nth;
+    answer := engine.too_many(c);
+    return next;
+  end loop;
+  foreach c in array coalesce(v_counted.passed, '{}') loop
+    nth := c.nth;
+    if engine.count_entry(c.endpoint, c.alert) then
+      v_passed := v_passed || c;
+      answer := jsonb_build_object(
+        'http', 202, 'status', 'accepted', 'event_id', c.event_id, 'deliveries', cardinality(c.accounts)
+      );
+    else
+      answer := engine.too_many(c) || jsonb_build_object(
+        'retry_after', 86400 - floor(extract(epoch from (clock_timestamp() at time zone 'UTC')::time))::integer
+      );
+    end if;
+    return next;
+  end loop;
+  if v_passed <> '{}' then
+    perform engine.store_alerts(v_passed);
   end if;
-  v_limit := engine.count_alert(e, v_entry);
-  if v_limit.limited then
-    delete from engine.dedupe where endpoint_id = e.id and key = r.key;
-    return engine.refuse(e, p, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
-      || jsonb_build_object('retry_after', v_limit.retry_after);
-  end if;
-  insert into public.webhook_events (
-    id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at,
-    received_at, open_deliveries
-  ) overriding system value values (
-    v_event, e.user_id, 'tradingview', e.broker, e.id, p ->> 'body', p -> 'payload', p ->> 'signature',
-    r.signature_valid, 'accepted', r.dry_run, r.fired_at, v_now, cardinality(p_accounts)
-  );
-  perform engine.enqueue(v_event, p_accounts, 'tradingview', r.action, r.symbol, r.side, r.tag, e.id,
-    coalesce(r.scope, e.scope::text) = 'symbol',
-    case when v_entry then least(coalesce(r.fired_at, v_now), v_now) + make_interval(secs => e.max_age_s) end,
-    r.dry_run, r.order_id);
-  if e.last_seen_at is null or e.last_seen_at < v_now - interval '1 minute' then
-    update public.webhook_endpoints set last_seen_at = v_now where id = e.id;
-  end if;
-  return jsonb_build_object(
-    'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(p_accounts)
-  );
+  -- Another copy was faster; it may stand in this very call.
+  foreach c in array p loop
+    if c.event_id <> all (v_taken) then
+      nth := c.nth;
+      answer := engine.answer_if_seen(c.endpoint, c.said, c.alert);
+      return next;
+    end if;
+  end loop;
 end
 $$;
 
-ALTER FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.accept_alerts(p engine.candidate[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION accept_alerts(p engine.candidate[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) IS 'Key, limits, inbox, deliveries, queue. A refused alert occupies no key.';
+COMMENT ON FUNCTION engine.accept_alerts(p engine.candidate[]) IS 'Keys, limits, inbox, deliveries, queue: for all at once. A null answer = its key was being freed: send it again.';
 
 --
 -- Name: accept_intent(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -762,7 +813,9 @@ begin
     return '{"http": 404, "error": "invalid", "message": "None of these accounts is yours."}';
   end if;
   v_event := nextval('public.webhook_events_id_seq');
-  if v_key is not null and not engine.take_key(v_user, v_key, v_event, v_sha, interval '24 hours') then
+  if v_key is not null and engine.take_keys(array[
+    row(v_user, v_key, v_event, v_sha, clock_timestamp() + interval '24 hours')::engine.dedupe
+  ]) = '{}' then
     select d.* into s from engine.dedupe d where d.endpoint_id = v_user and d.key = v_key;
     return case when s.body_sha256 <> v_sha then
       '{"http": 422, "error": "id_reused", "message": "This idempotency key was used before with another intent."}'
@@ -1110,6 +1163,34 @@ ALTER FUNCTION engine.apply_results(p_results jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.apply_results(p_results jsonb) IS 'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
+
+--
+-- Name: arrival_of(engine.candidate); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.arrival_of(c engine.candidate) RETURNS engine.arrival
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  r constant engine.alert := c.alert;
+  v_now constant timestamptz := clock_timestamp();
+begin
+  return row(c.event_id, c.accounts, 'tradingview', r.action, r.symbol, r.side, r.tag, (c.endpoint).id,
+    coalesce(r.scope, (c.endpoint).scope::text) = 'symbol',
+    case when not engine.is_exit(r.action)
+      then least(coalesce(r.fired_at, v_now), v_now) + make_interval(secs => (c.endpoint).max_age_s) end,
+    r.dry_run, r.order_id)::engine.arrival;
+end
+$$;
+
+ALTER FUNCTION engine.arrival_of(c engine.candidate) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION arrival_of(c engine.candidate); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.arrival_of(c engine.candidate) IS 'An alert as the queue takes it.';
 
 --
 -- Name: at_path(text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1681,42 +1762,70 @@ ALTER FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) OWNER TO e
 COMMENT ON FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) IS 'Everything the decision about a delivery may look at, in one snapshot: alert, endpoint, account, limits, positions, orders, what is unresolved.';
 
 --
--- Name: count_alert(public.webhook_endpoints, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: count_alerts(engine.candidate[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) RETURNS record
+CREATE FUNCTION engine.count_alerts(p engine.candidate[], OUT passed engine.candidate[], OUT limited engine.candidate[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  with counted as (
+    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
+    select (x.endpoint).id, date_trunc('minute', clock_timestamp() at time zone 'UTC') at time zone 'UTC', 'alerts', count(*)
+    from unnest(p) x group by 1, 2 order by 1
+    on conflict (endpoint_id, kind, window_start) do update set n = c.n + excluded.n
+    returning c.endpoint_id, c.n
+  ), numbered as (
+    -- The last of an endpoint in this call has the counter's number, those before it the numbers before.
+    select x as one, c.n + 1 - row_number() over (partition by c.endpoint_id order by x.nth desc)
+      -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
+      > (x.endpoint).alerts_per_minute * (case when engine.is_exit((x.alert).action) then 5 else 1 end) as is_limited
+    from unnest(p) x join counted c on c.endpoint_id = (x.endpoint).id
+  )
+  select array_agg(n.one order by (n.one).nth) filter (where not n.is_limited),
+    array_agg(n.one order by (n.one).nth) filter (where n.is_limited)
+  into passed, limited from numbered n;
+end
+$$;
+
+ALTER FUNCTION engine.count_alerts(p engine.candidate[], OUT passed engine.candidate[], OUT limited engine.candidate[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION count_alerts(p engine.candidate[], OUT passed engine.candidate[], OUT limited engine.candidate[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.count_alerts(p engine.candidate[], OUT passed engine.candidate[], OUT limited engine.candidate[]) IS 'Counts alerts against their endpoints'' limits a minute (UTC).';
+
+--
+-- Name: count_entry(public.webhook_endpoints, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.count_entry(e public.webhook_endpoints, r engine.alert) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_utc constant timestamp := clock_timestamp() at time zone 'UTC';
   v_n integer;
 begin
+  if e.max_entries_per_day is null or engine.is_exit(r.action) then
+    return true;
+  end if;
   insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
-  values (e.id, date_trunc('minute', v_utc) at time zone 'UTC', 'alerts', 1)
+  values (e.id, date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC', 'entries', 1)
   on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
   returning n into v_n;
-  -- Exits pass up to five times the limit: a flood of entries must not keep a position open.
-  limited := v_n > e.alerts_per_minute * (case when p_entry then 1 else 5 end);
-  retry_after := 60 - floor(extract(second from v_utc))::integer;
-  if not limited and p_entry and e.max_entries_per_day is not null then
-    insert into engine.endpoint_counters as c (endpoint_id, window_start, kind, n)
-    values (e.id, date_trunc('day', v_utc) at time zone 'UTC', 'entries', 1)
-    on conflict (endpoint_id, kind, window_start) do update set n = c.n + 1
-    returning n into v_n;
-    limited := v_n > e.max_entries_per_day;
-    retry_after := 86400 - floor(extract(epoch from v_utc::time))::integer;
-  end if;
+  return v_n <= e.max_entries_per_day;
 end
 $$;
 
-ALTER FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.count_entry(e public.webhook_endpoints, r engine.alert) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION count_entry(e public.webhook_endpoints, r engine.alert); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) IS 'Counts an alert against the endpoint''s limits a minute and a day (UTC).';
+COMMENT ON FUNCTION engine.count_entry(e public.webhook_endpoints, r engine.alert) IS 'Counts an entry against its endpoint''s limit a day (UTC), where it has one; false = one too many.';
 
 --
 -- Name: count_open(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2272,47 +2381,47 @@ ALTER FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) OWNER TO e
 COMMENT ON FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) IS 'Ends deliveries that still wait, made pointless by an event; returns their events, to be closed. The caller holds the accounts.';
 
 --
--- Name: enqueue(bigint, uuid[], public.event_source, public.action, text, public.side, text, uuid, boolean, timestamp with time zone, boolean, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: enqueue(engine.arrival[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text DEFAULT NULL::text) RETURNS integer
+CREATE FUNCTION engine.enqueue(p engine.arrival[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_lane constant public.lane := engine.lane_of(p_source, p_action, p_dry_run);
-  v_key constant text := engine.symbol_key(p_symbol);
+  a engine.arrival;
+  v_line engine.arrival [] := '{}';
   v_events bigint [] := '{}';
-  v_full integer;
 begin
   -- The account row is the lock under which "am I the head?" is asked and answered; ascending, as everywhere.
-  perform 1 from public.broker_accounts a where a.id = any (p_accounts) order by a.id for no key update;
-  if v_lane = 'urgent' then
-    -- A close of one side or tag leaves other exits of its symbol something to do.
-    v_events := engine.halt(p_accounts, p_action = 'flatten' and v_key is null,
-      case when p_action = 'flatten' or (p_side is null and p_tag is null) then v_key end, 9223372036854775807, p_event);
-  elsif p_action in ('close', 'cancel', 'flatten') and not p_dry_run then
-    v_events := engine.make_room(p_event, p_accounts, p_action, v_key, p_side, p_tag,
-      case when not p_by_symbol then p_endpoint end, p_order_id);
-  end if;
-  v_full := engine.stand_in_line(
-    p_event, p_accounts, v_lane, p_action, p_symbol, p_side, p_tag, p_endpoint, p_expires_at, p_dry_run
-  );
-  v_events := v_events || array_fill(p_event, array[v_full]);
+  perform from public.broker_accounts b
+  where b.id = any (array(select u.id from unnest(p) x cross join lateral unnest(x.accounts) as u (id)))
+  order by b.id for no key update;
+  foreach a in array p loop
+    if engine.makes_room(a) then
+      -- What arrived before it stands in line first, so that it is covered too.
+      if v_line <> '{}' then
+        v_events := v_events || engine.stand_in_line(v_line);
+        v_line := '{}';
+      end if;
+      v_events := v_events || engine.make_room(a);
+    end if;
+    v_line := v_line || a;
+  end loop;
+  v_events := v_events || engine.stand_in_line(v_line);
   if v_events <> '{}' then
     perform engine.close_events(v_events);
   end if;
-  return cardinality(p_accounts);
 end
 $$;
 
-ALTER FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text) OWNER TO empire_engine;
+ALTER FUNCTION engine.enqueue(p engine.arrival[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION enqueue(p engine.arrival[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text) IS 'One delivery and one queue row per account, in the order of the account lock. Exits supersede what waits in their scope.';
+COMMENT ON FUNCTION engine.enqueue(p engine.arrival[]) IS 'One delivery and one queue row per arrival and account, in the order given, under the locks of the accounts. Exits supersede what waits in their scope.';
 
 --
 -- Name: entering(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2742,55 +2851,70 @@ ALTER FUNCTION engine.in_every_list(p_lists jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.in_every_list(p_lists jsonb) IS 'The symbols that each of several lists holds, by their keys.';
 
 --
--- Name: ingest(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: ingest(jsonb, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.ingest(p jsonb) RETURNS jsonb
+CREATE FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean DEFAULT true) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     AS $$
 declare
-  r constant engine.alert := engine.read_alert(p);
+  v_answers jsonb [] := array_fill(null::jsonb, array[jsonb_array_length(p_alerts)]);
+  v_candidates engine.candidate [] := '{}';
   e public.webhook_endpoints;
-  v_target record;
-  v_answer jsonb;
+  r engine.alert;
+  v_judged record;
+  x record;
 begin
-  select w.* into e from public.webhook_endpoints w join public.profiles u on u.id = w.user_id and u.status = 'active'
-  where w.id = r.endpoint_id and w.enabled and (
-    w.token_version = r.token_version
-    or (w.token_version = r.token_version + 1 and w.previous_valid_until > clock_timestamp())
-  );
-  if not found then
-    return '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
+  if not p_patient then
+    -- Nobody's alert waits long behind the locked account of another: the caller then tries each alone.
+    perform set_config('lock_timeout', '250ms', true);
   end if;
-  -- A resend is answered before anything that could refuse it by now: what was accepted stays accepted.
-  v_answer := coalesce(engine.refusal_of_door(e, r), engine.refusal_of_body(e, p, r), engine.answer_if_seen(e, p, r),
-    engine.refusal_of_age(e, p, r));
-  if v_answer is not null then
-    return v_answer;
-  elsif e.allowed_actions is not null and not engine.is_exit(r.action) and not r.action = any (e.allowed_actions) then
-    return engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', r.action),
-      engine.at_path('intent.action', 'not allowed on this endpoint'));
+  -- In one order, because a refusal is counted under a lock.
+  for x in
+    select t.said, t.nth::integer as nth from jsonb_array_elements(p_alerts) with ordinality as t (said, nth)
+    order by t.said ->> 'endpoint_id', t.nth
+  loop
+    r := engine.read_alert(x.said);
+    select w.* into e from public.webhook_endpoints w
+    join public.profiles u on u.id = w.user_id and u.status = 'active'
+    where w.id = r.endpoint_id and w.enabled and (
+      w.token_version = r.token_version
+      or (w.token_version = r.token_version + 1 and w.previous_valid_until > clock_timestamp())
+    );
+    if not found then
+      v_answers[x.nth] := '{"http": 401, "error": "unauthorized", "message": "This address is not valid (any more)."}';
+      continue;
+    end if;
+    v_judged := engine.judge_alert(e, x.said, r);
+    v_answers[x.nth] := v_judged.answer;
+    if v_judged.answer is null then
+      v_candidates := v_candidates || row(x.nth, x.said, r, e, v_judged.accounts, null)::engine.candidate;
+    end if;
+  end loop;
+  if v_candidates <> '{}' then
+    for x in
+      select a.nth, a.answer from engine.accept_alerts(array(
+        select row(c.nth, c.said, c.alert, c.endpoint, c.accounts, nextval('public.webhook_events_id_seq'))::engine.candidate
+        from (select u.* from unnest(v_candidates) u order by u.nth) c
+      )) a
+    loop
+      v_answers[x.nth] := x.answer;
+    end loop;
   end if;
-  v_target := engine.targets(e.id, r.accounts);
-  if v_target.foreign_name is not null or v_target.accounts is null then
-    return engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
-      engine.at_path('intent.accounts', coalesce(format('%s is not an account of this endpoint', v_target.foreign_name),
-        'this endpoint has no accounts yet')));
-  end if;
-  return engine.accept_alert(e, p, r, v_target.accounts);
+  return to_jsonb(v_answers);
 end
 $$;
 
-ALTER FUNCTION engine.ingest(p jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION ingest(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION ingest(p_alerts jsonb, p_patient boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.ingest(p jsonb) IS 'The webhook''s one call: endpoint, age, dedupe, limits, inbox, deliveries, queue. Takes the credential, never a user. Returns the HTTP answer.';
+COMMENT ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) IS 'The webhook''s one call, for one alert or for several that arrived together: endpoint, age, dedupe, limits, inbox, deliveries, queue. Takes credentials, never a user. Returns the HTTP answers in the order given. Not patient: gives up (55P03) when a lock is not to be had in 250 ms.';
 
 --
 -- Name: invalid_intent(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2974,19 +3098,103 @@ ALTER FUNCTION engine.judge(k engine.commands, p jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.judge(k engine.commands, p jsonb) IS 'What a lookup means for an unknown command: recorded, written again, or ended; null = asked again later.';
 
 --
+-- Name: judge_alert(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_target record;
+begin
+  -- A resend is answered before anything that could refuse it by now: what was accepted stays accepted.
+  answer := coalesce(engine.refusal_of_door(e, r), engine.refusal_of_body(e, p, r), engine.answer_if_seen(e, p, r),
+    engine.refusal_of_age(e, p, r));
+  if answer is not null then
+    return;
+  elsif e.allowed_actions is not null and not engine.is_exit(r.action) and not r.action = any (e.allowed_actions) then
+    answer := engine.refuse(e, p, 422, 'endpoint_limit', format('This endpoint does not allow %s.', r.action),
+      engine.at_path('intent.action', 'not allowed on this endpoint'));
+    return;
+  end if;
+  v_target := engine.targets(e.id, r.accounts);
+  accounts := v_target.accounts;
+  if v_target.foreign_name is not null or accounts is null then
+    answer := engine.refuse(e, p, 422, 'invalid', 'The alert names no account of this endpoint.',
+      engine.at_path('intent.accounts', coalesce(format('%s is not an account of this endpoint', v_target.foreign_name),
+        'this endpoint has no accounts yet')));
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) IS 'Everything that can be said of an alert before it is counted: a refusal, the answer of its first copy, or its accounts.';
+
+--
+-- Name: dedupe; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.dedupe (
+    endpoint_id uuid NOT NULL,
+    key text NOT NULL,
+    event_id bigint,
+    body_sha256 text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE engine.dedupe OWNER TO postgres;
+
+--
+-- Name: TABLE dedupe; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.dedupe IS 'Which alerts were accepted: by the sender''s id, else by the hash of the body. A refused body occupies no key.';
+
+--
+-- Name: key_of(engine.candidate); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.key_of(c engine.candidate) RETURNS engine.dedupe
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return row((c.endpoint).id, (c.alert).key, c.event_id, (c.alert).sha256, clock_timestamp() + case
+    when (c.alert).key like 'id:%' or (c.alert).fired_at is not null then interval '90 days'
+    else make_interval(secs => (c.endpoint).dedupe_window_s) end)::engine.dedupe;
+end
+$$;
+
+ALTER FUNCTION engine.key_of(c engine.candidate) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION key_of(c engine.candidate); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.key_of(c engine.candidate) IS 'An alert''s dedupe key: kept 90 days where the sender names it or the time is in the body, else for the endpoint''s window.';
+
+--
 -- Name: lane_of(public.event_source, public.action, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
 CREATE FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) RETURNS public.lane
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select case
+begin
+  return case
     when p_dry_run then 'normal'
     when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
     when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
     else 'normal'
-  end::public.lane
+  end::public.lane;
+end
 $$;
 
 ALTER FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) OWNER TO empire_engine;
@@ -3264,39 +3472,46 @@ ALTER FUNCTION engine.make_positions(p_fills bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.make_positions(p_fills bigint[]) IS 'The rows of positions that fills, one a position, have opened.';
 
 --
--- Name: make_room(bigint, uuid[], public.action, text, public.side, text, uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: make_room(engine.arrival); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) RETURNS bigint[]
+CREATE FUNCTION engine.make_room(a engine.arrival) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   c_entries constant public.action [] := array['open', 'add'];
   c_all constant public.action [] := array['open', 'add', 'reverse', 'target', 'modify', 'close', 'reduce', 'cancel'];
+  v_key constant text := engine.symbol_key(a.symbol);
+  v_endpoint constant uuid := case when not a.by_symbol then a.endpoint_id end;
 begin
-  if p_action = 'flatten' then
-    return engine.supersede(p_accounts, c_all || 'flatten'::public.action, p_symbol, null, null, null, p_event);
-  elsif p_action = 'close' and p_side is null then
-    return engine.supersede(p_accounts, c_all, p_symbol, p_endpoint, p_tag, null, p_event);
-  elsif p_action = 'close' then
+  if engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' then
+    -- A close of one side or tag leaves other exits of its symbol something to do.
+    return engine.halt(a.accounts, a.action = 'flatten' and v_key is null,
+      case when a.action = 'flatten' or (a.side is null and a.tag is null) then v_key end, 9223372036854775807, a.event_id);
+  elsif a.action = 'flatten' then
+    return engine.supersede(a.accounts, c_all || 'flatten'::public.action, v_key, null, null, null, a.event_id);
+  elsif a.action = 'close' and a.side is null then
+    return engine.supersede(a.accounts, c_all, v_key, v_endpoint, a.tag, null, a.event_id);
+  elsif a.action = 'close' then
     -- A sell closes what buys would have opened.
-    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag,
-      (case p_side when 'sell' then 'buy' else 'sell' end)::public.side, p_event);
-  elsif p_action = 'cancel' and p_order_id is null then
-    return engine.supersede(p_accounts, c_entries, p_symbol, p_endpoint, p_tag, p_side, p_event);
+    return engine.supersede(a.accounts, c_entries, v_key, v_endpoint, a.tag,
+      (case a.side when 'sell' then 'buy' else 'sell' end)::public.side, a.event_id);
+  elsif a.order_id is null then
+    return engine.supersede(a.accounts, c_entries, v_key, v_endpoint, a.tag, a.side, a.event_id);
   end if;
+  -- A cancel of one order by its id covers nothing that waits.
   return '{}';
 end
 $$;
 
-ALTER FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) OWNER TO empire_engine;
+ALTER FUNCTION engine.make_room(a engine.arrival) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION make_room(a engine.arrival); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) IS 'A close, cancel or flatten ends what waits in its scope. A cancel of one order by its id covers nothing that waits. Returns events to be closed.';
+COMMENT ON FUNCTION engine.make_room(a engine.arrival) IS 'A close, cancel or flatten ends what waits in its scope; an urgent one halts its accounts. Returns events to be closed. The caller holds the accounts.';
 
 --
 -- Name: make_unknown(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3324,6 +3539,28 @@ ALTER FUNCTION engine.make_unknown(p_deliveries bigint[]) OWNER TO empire_engine
 --
 
 COMMENT ON FUNCTION engine.make_unknown(p_deliveries bigint[]) IS 'submitting without an answer: whether it arrived cannot be known from here.';
+
+--
+-- Name: makes_room(engine.arrival); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.makes_room(a engine.arrival) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return engine.lane_of(a.source, a.action, a.dry_run) = 'urgent'
+    or (a.action in ('close', 'cancel', 'flatten') and not a.dry_run);
+end
+$$;
+
+ALTER FUNCTION engine.makes_room(a engine.arrival) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION makes_room(a engine.arrival); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.makes_room(a engine.arrival) IS 'Whether it ends what waits in its scope.';
 
 --
 -- Name: mark_submitting(bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4510,11 +4747,10 @@ begin
     v_event, p_user, 'drill', e.broker, e.endpoint_id, e.body, e.payload, 'accepted', true, e.fired_at, clock_timestamp(),
     cardinality(v_accounts)
   );
-  perform engine.enqueue(
-    v_event, v_accounts, 'drill', coalesce(e.payload #>> '{intent,action}', 'open')::public.action,
-    e.payload #>> '{intent,symbol}', (e.payload #>> '{intent,side}')::public.side, e.payload #>> '{intent,tag}',
-    e.endpoint_id, false, null, true
-  );
+  perform engine.enqueue(array[row(
+    v_event, v_accounts, 'drill', coalesce(e.payload #>> '{intent,action}', 'open'), e.payload #>> '{intent,symbol}',
+    e.payload #>> '{intent,side}', e.payload #>> '{intent,tag}', e.endpoint_id, false, null, true, null
+  )::engine.arrival]);
   return jsonb_build_object(
     'http', 202, 'status', 'accepted', 'event_id', v_event, 'deliveries', cardinality(v_accounts)
   );
@@ -4846,62 +5082,68 @@ ALTER FUNCTION engine.situations(p_deliveries bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.situations(p_deliveries bigint[]) IS 'The situation of each delivery. Final under the account lock only.';
 
 --
--- Name: stand_in_line(bigint, uuid[], public.lane, public.action, text, public.side, text, uuid, timestamp with time zone, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: stand_in_line(engine.arrival[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) RETURNS integer
+CREATE FUNCTION engine.stand_in_line(p engine.arrival[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_full integer;
+  v_full bigint [];
 begin
   with line as materialized (
-    select nextval('public.deliveries_id_seq') as id, a.*, not engine.is_exit(p_action) and a.waiting >= 200 as is_full
-    from (
-      select b.id as account_id, b.user_id, b.halt_epoch, coalesce(b.executor, c.executor) as executor,
+    select nextval('public.deliveries_id_seq') as id, l.*, not l.is_exit and l.waiting + l.nth > 200 as is_full from (
+      select x.*, b.id as account_id, b.user_id, b.halt_epoch, coalesce(b.executor, c.executor) as executor, t.lane,
+        engine.is_exit(x.action) as is_exit,
+        row_number() over (partition by b.id, t.lane order by x.event_id) as nth,
         (
           select count(*) from (
-            select 1 from engine.queue q where q.account_id = b.id and q.lane = p_lane limit 200
+            select from engine.queue q where q.account_id = b.id and q.lane = t.lane limit 200
           ) w
         ) as waiting,
-        exists (
-          select 1 from engine.queue q
-          where q.account_id = b.id and q.lane = p_lane and q.state in ('ready', 'claimed')
+        (
+          select true from engine.queue q
+          where q.account_id = b.id and q.lane = t.lane and q.state in ('ready', 'claimed') limit 1
         ) as has_head
-      from public.broker_accounts b join public.broker_connections c on c.id = b.connection_id
-      where b.id = any (p_accounts) order by b.id
-    ) a
+      from unnest(p) x
+      cross join lateral (select engine.lane_of(x.source, x.action, x.dry_run) as lane) t
+      cross join lateral unnest(x.accounts) as g (id)
+      join public.broker_accounts b on b.id = g.id
+      join public.broker_connections c on c.id = b.connection_id
+      order by x.event_id, b.id
+    ) l
   ), delivered as (
     insert into public.deliveries (
       id, event_id, user_id, account_id, lane, action, symbol, side, tag, halt_epoch, expires_at, dry_run,
       status, outcome, reason, numbers, finished_at
     ) overriding system value
-    select l.id, p_event, l.user_id, l.account_id, p_lane, p_action, p_symbol, p_side, p_tag, l.halt_epoch, p_expires_at,
-      p_dry_run, (case when l.is_full then 'done' else 'queued' end)::public.delivery_status,
+    select l.id, l.event_id, l.user_id, l.account_id, l.lane, l.action, l.symbol, l.side, l.tag, l.halt_epoch, l.expires_at,
+      l.dry_run, (case when l.is_full then 'done' else 'queued' end)::public.delivery_status,
       (case when l.is_full then 'denied' end)::public.delivery_outcome,
       (case when l.is_full then 'queue_full' end)::public.reason,
-      case when l.is_full then jsonb_build_object('value', l.waiting, 'limit', 200) end,
+      case when l.is_full then jsonb_build_object('value', l.waiting + l.nth - 1, 'limit', 200) end,
       case when l.is_full then clock_timestamp() end
     from line l
   ), queued as (
     insert into engine.queue (id, account_id, user_id, executor, lane, state, is_exit, symbol, tag, endpoint_id)
-    select l.id, l.account_id, l.user_id, l.executor, p_lane, case when l.has_head then 'waiting' else 'ready' end,
-      engine.is_exit(p_action), engine.symbol_key(p_symbol), p_tag, p_endpoint
+    select l.id, l.account_id, l.user_id, l.executor, l.lane,
+      case when l.has_head or l.nth > 1 then 'waiting' else 'ready' end, l.is_exit, engine.symbol_key(l.symbol), l.tag,
+      l.endpoint_id
     from line l where not l.is_full
   )
-  select count(*) into v_full from line l where l.is_full;
+  select coalesce(array_agg(l.event_id) filter (where l.is_full), '{}') into v_full from line l;
   return v_full;
 end
 $$;
 
-ALTER FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) OWNER TO empire_engine;
+ALTER FUNCTION engine.stand_in_line(p engine.arrival[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION stand_in_line(p engine.arrival[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) IS 'One delivery and one queue row per account; entries behind 200 others are denied. Returns how many were. The caller holds the accounts.';
+COMMENT ON FUNCTION engine.stand_in_line(p engine.arrival[]) IS 'One delivery and one queue row per arrival and account; entries behind 200 others are denied. Returns the events of those, to be closed. The caller holds the accounts.';
 
 --
 -- Name: stats(); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4938,6 +5180,41 @@ ALTER FUNCTION engine.stats() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.stats() IS 'The numbers that metrics and doctor show.';
 
 --
+-- Name: store_alerts(engine.candidate[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.store_alerts(p engine.candidate[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.webhook_events (
+    id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at,
+    open_deliveries
+  ) overriding system value
+  select c.event_id, (c.endpoint).user_id, 'tradingview', (c.endpoint).broker, (c.endpoint).id, c.said ->> 'body',
+    c.said -> 'payload', c.said ->> 'signature', (c.alert).signature_valid, 'accepted', (c.alert).dry_run,
+    (c.alert).fired_at, cardinality(c.accounts)
+  from unnest(p) c order by c.event_id;
+  perform engine.enqueue(array(select engine.arrival_of(c) from unnest(p) c order by c.event_id));
+  update public.webhook_endpoints w set last_seen_at = clock_timestamp()
+  from (
+    select distinct (c.endpoint).id from unnest(p) c
+    where ((c.endpoint).last_seen_at < clock_timestamp() - interval '1 minute') is not false
+    order by 1
+  ) quiet where w.id = quiet.id;
+end
+$$;
+
+ALTER FUNCTION engine.store_alerts(p engine.candidate[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION store_alerts(p engine.candidate[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.store_alerts(p engine.candidate[]) IS 'Inbox, deliveries and queue of accepted alerts.';
+
+--
 -- Name: store_intent(bigint, uuid, public.event_source, text, uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4954,9 +5231,9 @@ begin
   overriding system value values (
     p_event, p_user, p_source, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
   );
-  perform engine.enqueue(p_event, p_accounts, p_source, v_action, i ->> 'symbol', (i ->> 'side')::public.side,
-    i ->> 'tag', null, true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
-    v_dry, i ->> 'order_id');
+  perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', null,
+    true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
+    v_dry, i ->> 'order_id')::engine.arrival]);
 end
 $$;
 
@@ -5103,30 +5380,37 @@ ALTER FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_la
 COMMENT ON FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint) IS 'Up to n heads, oldest first, leased to a worker under one token; rows that another worker is taking are passed over.';
 
 --
--- Name: take_key(uuid, text, bigint, text, interval); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: take_keys(engine.dedupe[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) RETURNS boolean
+CREATE FUNCTION engine.take_keys(p engine.dedupe[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_events bigint [];
 begin
-  insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
-  values (p_owner, p_key, p_event, p_sha256, clock_timestamp() + p_keep)
-  on conflict (endpoint_id, key) do update
-  set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
-  where d.expires_at <= clock_timestamp();
-  return found;
+  with taken as (
+    insert into engine.dedupe as d (endpoint_id, key, event_id, body_sha256, expires_at)
+    -- Of the same key twice in one call the first tries.
+    select distinct on (k.endpoint_id, k.key) k.* from unnest(p) k order by k.endpoint_id, k.key, k.event_id
+    on conflict (endpoint_id, key) do update
+    set event_id = excluded.event_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
+    where d.expires_at <= clock_timestamp()
+    returning d.event_id
+  )
+  select coalesce(array_agg(t.event_id), '{}') into v_events from taken t;
+  return v_events;
 end
 $$;
 
-ALTER FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) OWNER TO empire_engine;
+ALTER FUNCTION engine.take_keys(p engine.dedupe[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION take_keys(p engine.dedupe[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) IS 'Takes a dedupe key for an event; false = taken. Another copy under way is waited for.';
+COMMENT ON FUNCTION engine.take_keys(p engine.dedupe[]) IS 'Takes dedupe keys for events; returns the events whose key was free. Another copy under way is waited for.';
 
 --
 -- Name: take_session_turn(uuid, text, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5231,6 +5515,31 @@ ALTER FUNCTION engine.tell_connection(c public.broker_connections, p_level publi
 --
 
 COMMENT ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) IS 'A line about a login in its owner''s log.';
+
+--
+-- Name: too_many(engine.candidate); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.too_many(c engine.candidate) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- A refused alert occupies no key.
+  delete from engine.dedupe d
+  where d.endpoint_id = (c.endpoint).id and d.key = (c.alert).key and d.event_id = c.event_id;
+  return engine.refuse(c.endpoint, c.said, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
+    || jsonb_build_object('retry_after', 60 - floor(extract(second from clock_timestamp()))::integer);
+end
+$$;
+
+ALTER FUNCTION engine.too_many(c engine.candidate) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION too_many(c engine.candidate); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.too_many(c engine.candidate) IS 'The answer to an alert beyond its endpoint''s limits.';
 
 --
 -- Name: trace_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8900,26 +9209,6 @@ ALTER TABLE engine.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 );
 
 --
--- Name: dedupe; Type: TABLE; Schema: engine; Owner: postgres
---
-
-CREATE TABLE engine.dedupe (
-    endpoint_id uuid NOT NULL,
-    key text NOT NULL,
-    event_id bigint,
-    body_sha256 text NOT NULL,
-    expires_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE engine.dedupe OWNER TO postgres;
-
---
--- Name: TABLE dedupe; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON TABLE engine.dedupe IS 'Which alerts were accepted: by the sender''s id, else by the hash of the body. A refused body occupies no key.';
-
---
 -- Name: endpoint_counters; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -11550,10 +11839,10 @@ GRANT SELECT,UPDATE ON TABLE public.webhook_endpoints TO empire_engine;
 GRANT SELECT ON TABLE public.webhook_endpoints TO authenticated;
 
 --
--- Name: FUNCTION accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION accept_alerts(p engine.candidate[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.accept_alert(e public.webhook_endpoints, p jsonb, r engine.alert, p_accounts uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.accept_alerts(p engine.candidate[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION accept_intent(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -11756,6 +12045,12 @@ REVOKE ALL ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb
 REVOKE ALL ON FUNCTION engine.apply_results(p_results jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION arrival_of(c engine.candidate); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.arrival_of(c engine.candidate) FROM PUBLIC;
+
+--
 -- Name: FUNCTION at_path(p_path text, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -11857,10 +12152,16 @@ REVOKE ALL ON FUNCTION engine.conclude(p_delivery bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) FROM PUBLIC;
 
 --
--- Name: FUNCTION count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION count_alerts(p engine.candidate[], OUT passed engine.candidate[], OUT limited engine.candidate[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.count_alert(e public.webhook_endpoints, p_entry boolean, OUT limited boolean, OUT retry_after integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.count_alerts(p engine.candidate[], OUT passed engine.candidate[], OUT limited engine.candidate[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION count_entry(e public.webhook_endpoints, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.count_entry(e public.webhook_endpoints, r engine.alert) FROM PUBLIC;
 
 --
 -- Name: FUNCTION count_open(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
@@ -11961,10 +12262,10 @@ REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) F
 REVOKE ALL ON FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) FROM PUBLIC;
 
 --
--- Name: FUNCTION enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION enqueue(p engine.arrival[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.enqueue(p_event bigint, p_accounts uuid[], p_source public.event_source, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_by_symbol boolean, p_expires_at timestamp with time zone, p_dry_run boolean, p_order_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.enqueue(p engine.arrival[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION entering(p_plans jsonb, p_held bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12054,11 +12355,11 @@ REVOKE ALL ON FUNCTION engine.in_every_list(p_lists jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.in_every_list(p_lists jsonb) TO postgres;
 
 --
--- Name: FUNCTION ingest(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION ingest(p_alerts jsonb, p_patient boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.ingest(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION engine.ingest(p jsonb) TO empire_edge;
+REVOKE ALL ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) TO empire_edge;
 
 --
 -- Name: FUNCTION invalid_intent(p_message text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12102,6 +12403,24 @@ REVOKE ALL ON FUNCTION engine.is_unanchored(p_delivery bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.judge(k engine.commands, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: TABLE dedupe; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dedupe TO empire_engine;
+
+--
+-- Name: FUNCTION key_of(c engine.candidate); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.key_of(c engine.candidate) FROM PUBLIC;
 
 --
 -- Name: FUNCTION lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12160,16 +12479,22 @@ REVOKE ALL ON FUNCTION engine.lots_of(p public.positions, p_tag text) FROM PUBLI
 REVOKE ALL ON FUNCTION engine.make_positions(p_fills bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION make_room(a engine.arrival); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.make_room(p_event bigint, p_accounts uuid[], p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_order_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.make_room(a engine.arrival) FROM PUBLIC;
 
 --
 -- Name: FUNCTION make_unknown(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.make_unknown(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION makes_room(a engine.arrival); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.makes_room(a engine.arrival) FROM PUBLIC;
 
 --
 -- Name: FUNCTION mark_submitting(p_commands bigint[], p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12427,10 +12752,10 @@ REVOKE ALL ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events b
 REVOKE ALL ON FUNCTION engine.situations(p_deliveries bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION stand_in_line(p engine.arrival[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p_lane public.lane, p_action public.action, p_symbol text, p_side public.side, p_tag text, p_endpoint uuid, p_expires_at timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.stand_in_line(p engine.arrival[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION stats(); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12438,6 +12763,12 @@ REVOKE ALL ON FUNCTION engine.stand_in_line(p_event bigint, p_accounts uuid[], p
 
 REVOKE ALL ON FUNCTION engine.stats() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.stats() TO empire_worker;
+
+--
+-- Name: FUNCTION store_alerts(p engine.candidate[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.store_alerts(p engine.candidate[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12465,10 +12796,10 @@ GRANT ALL ON FUNCTION engine.symbol_key(p_symbol text) TO postgres;
 REVOKE ALL ON FUNCTION engine.take_heads(p_worker text, p_executor public.executor, p_lane public.lane, p_limit integer, p_lease interval, p_token bigint) FROM PUBLIC;
 
 --
--- Name: FUNCTION take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION take_keys(p engine.dedupe[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.take_key(p_owner uuid, p_key text, p_event bigint, p_sha256 text, p_keep interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.take_keys(p engine.dedupe[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION take_session_turn(p_connection uuid, p_worker text, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12494,6 +12825,12 @@ REVOKE ALL ON FUNCTION engine.tell(p_deliveries bigint[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION too_many(c engine.candidate); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.too_many(c engine.candidate) FROM PUBLIC;
 
 --
 -- Name: FUNCTION trace_of(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -13400,12 +13737,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dead_letters TO empire_engine;
 --
 
 GRANT USAGE ON SEQUENCE engine.dead_letters_id_seq TO empire_engine;
-
---
--- Name: TABLE dedupe; Type: ACL; Schema: engine; Owner: postgres
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dedupe TO empire_engine;
 
 --
 -- Name: TABLE endpoint_counters; Type: ACL; Schema: engine; Owner: postgres
