@@ -37,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they hold passwords and alerts
 )
 RESCUE_LIMIT = 200
+ENTRIES_LIMIT = 200
 
 
 class Kind(StrEnum):
@@ -128,6 +129,9 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
     async def settle() -> bool:
         return await settle_due(desk, name) > 0
 
+    async def entries() -> bool:
+        return await store.end_entries(limit=ENTRIES_LIMIT) == ENTRIES_LIMIT
+
     async def seen() -> None:
         await store.worker_seen(worker=name, kind=kind.value, details={"pid": os.getpid()})
 
@@ -145,6 +149,7 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
     return [
         Loop("rescue", 1.0, rescue),
         Loop("settle", 0.4, settle),
+        Loop("entries", 1.0, entries),
         Loop("seen", 5.0, seen),
         Loop("stats", 5.0, stats),
         Loop("invariants", 60.0, invariants),

@@ -93,7 +93,8 @@ class RiskContext:
     `usd_rate` is account currency per US dollar. `tag_qty` (netting) is the signed quantity which fills with the
     signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `day` is None when
     the start of the day is not known: with a daily loss limit set, entries are denied. `word` is what the trader
-    says the alert's symbol means here; `instrument` was looked for by it. `ambiguous`: several instruments fit it.
+    says the alert's symbol means here; `instrument` was looked for by it. `tifs` are the times in force the broker
+    knows (None = not asked). `ambiguous`: several instruments fit it.
     """
 
     now: datetime
@@ -114,4 +115,5 @@ class RiskContext:
     tag_qty: Decimal | None = None
     day: DayLoss | None = None
     word: SymbolWord | None = None
+    tifs: frozenset[str] | None = None
     ambiguous: Ambiguous | None = None

@@ -1,7 +1,7 @@
 """Accounts, positions, orders and fills as the database and the brokers report them. Ids of brokers are text."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 
 from shared.models.enums import (
@@ -44,6 +44,7 @@ class Account:
     as_of: datetime | None
     freshness: Freshness
     timezone: str = "UTC"
+    reset_time: time = time(0)
     server: str | None = None
     seal_version: int = 0
 

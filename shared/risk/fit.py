@@ -11,6 +11,7 @@ from shared.models.reasons import Reason
 from shared.risk.decision import Check, Denied, Note, Sizing
 from shared.risk.grid import EXACT, entry_on_grid, floor_to, shown, stop_on_grid, target_on_grid
 from shared.risk.legs import numbered
+from shared.risk.lifetime import kept
 from shared.risk.policy import Approved
 
 
@@ -40,9 +41,12 @@ class Fitted:
 def fit(approved: Approved, ctx: RiskContext) -> Fitted | Denied:
     """Approved legs on tick and lot step; Denied when an entry is too small or too large for the broker."""
     legs: list[Leg] = []
+    fitted: Leg | Denied | None
     with localcontext(EXACT):
         for leg in approved.legs:
-            fitted = _fitted(leg, ctx.instrument)
+            fitted = kept(leg, ctx)
+            if isinstance(fitted, Leg):
+                fitted = _fitted(fitted, ctx.instrument)
             if isinstance(fitted, Denied):
                 return Denied(fitted.reason, fitted.numbers, approved.checks)
             if fitted is not None:

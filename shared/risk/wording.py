@@ -282,6 +282,7 @@ WORDS: Mapping[Reason, Words] = {
     Reason.STALE: Words(
         (
             "The alert was {age_s} s old when it would have been sent; {limit_s} s are allowed.",
+            "The order was to end at {expires_at}, and that was over before it could be sent.",
             "The alert was too old when it would have been sent.",
         ),
         "Check that ts is {{{{timenow}}}}, or raise the endpoint's maximum age.",

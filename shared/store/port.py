@@ -72,6 +72,9 @@ class Store(Protocol):
 
     async def settle(self, *, results: Sequence[Settlement]) -> None: ...
 
+    async def end_entries(self, *, limit: int) -> int:
+        """How many pending entries were asked to be canceled."""
+
     async def paper_load(self, *, account: str) -> PaperBook | None: ...
 
     async def paper_save(

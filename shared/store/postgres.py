@@ -144,6 +144,10 @@ class PostgresStore:
     async def settle(self, *, results: Sequence[Settlement]) -> None:
         await self._upkeep.call("select engine.settle(p_results => $1)", codec.encode(results), repeat=True)
 
+    async def end_entries(self, *, limit: int) -> int:
+        (answer,) = await self._upkeep.call("select engine.end_entries(p_limit => $1)", limit, repeat=True)
+        return int(answer)
+
     async def paper_load(self, *, account: str) -> PaperBook | None:
         async with self._book() as line:
             (answer,) = await line.call("select engine.paper_load(p_account => $1)", account, repeat=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -85,6 +85,7 @@ class AccountRow:
     equity: Decimal | None = None
     as_of: datetime | None = None
     timezone: str = "UTC"
+    reset_time: time = time(0)
     seal_version: int = 0
 
     def account(self) -> Account:
@@ -108,6 +109,7 @@ class AccountRow:
             as_of=self.as_of,
             freshness=self.freshness,
             timezone=self.timezone,
+            reset_time=self.reset_time,
             server=self.server,
             seal_version=self.seal_version,
         )

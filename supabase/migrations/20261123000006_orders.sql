@@ -58,9 +58,12 @@ create table public.orders (
   constraint one_order_per_delivery_and_leg unique (delivery_id, leg)
 );
 comment on table public.orders is 'Every order we sent or saw. A denial has no order row.';
+comment on column public.orders.expires_at is 'When a pending entry of ours ends: at the broker where it can do that, else canceled by us.';
 create index orders_user on public.orders (user_id, id);
 create index orders_open on public.orders (account_id, id)
 where status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown');
+create index orders_resting on public.orders (expires_at)
+where status in ('working', 'partially_filled') and not reduce_only;
 create index orders_venue on public.orders (account_id, venue_order_id) where venue_order_id is not null;
 create index orders_parent on public.orders (parent_order_id) where parent_order_id is not null;
 

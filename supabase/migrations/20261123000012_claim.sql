@@ -69,7 +69,8 @@ language plpgsql immutable set search_path = '' as $$
 begin
   return jsonb_build_object(
     'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
-    'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
+    'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'reset_time', a.reset_time,
+    'trading_enabled', a.trading_enabled,
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
     'base_url', c.base_url, 'executor', coalesce(a.executor, c.executor), 'login', c.login_label,

@@ -131,14 +131,15 @@ begin
   insert into public.orders (
     id, user_id, broker, account_id, delivery_id, leg, client_order_id, origin, kind, reduce_only, position_id,
     endpoint_id, tv_symbol, symbol, root, side, type, qty, price, stop_price, stop_loss, take_profit, tif, currency,
-    tag, trading_day, status
+    tag, trading_day, expires_at, status
   ) overriding system value
   select l.order_id, l.user_id, l.broker, l.account_id, l.delivery_id, l.leg, l.client_order_id, l.origin, l.kind,
     not engine.is_entry(l.said), l.said ->> 'venue_position_id', l.endpoint_id, l.tv_symbol, l.said ->> 'symbol',
     l.said ->> 'root', l.side, coalesce(l.said ->> 'type', 'market')::public.order_type, l.qty,
     (l.said ->> 'price')::numeric, (l.said ->> 'stop_price')::numeric, (l.said ->> 'stop_loss')::numeric,
     (l.said ->> 'take_profit')::numeric, coalesce(l.said ->> 'tif', 'gtc')::public.tif, l.currency, l.said ->> 'tag',
-    l.trading_day, (case when l.begins then 'submitting' else 'pending' end)::public.order_status
+    l.trading_day, (l.said ->> 'expires_at')::timestamptz,
+    (case when l.begins then 'submitting' else 'pending' end)::public.order_status
   from unnest(p_legs) l where l.kind in ('place', 'close') and l.order_id is not null;
 end
 $$;

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from decimal import Decimal as D
-from typing import Any
 
 import asyncpg
 import pytest
@@ -32,17 +30,6 @@ def held(url: str, trader: Trader) -> tuple[int, int]:
     return len(state["positions"]), len(state["orders"])
 
 
-async def flatten(trader: Trader, **intent: Any) -> int:
-    """A flatten by the user's own hand: the urgent lane. The event's id."""
-    asked = {
-        "user_id": trader.user, "source": "dashboard", "accounts": trader.accounts,
-        "intent": {"action": "flatten", **intent},
-    }  # fmt: skip
-    answer = await trader.connection.fetchval("select engine.accept_intent($1::jsonb)", json.dumps(asked))
-    await trader.connection.execute("select pg_notify('empire_work', '')")
-    return int(json.loads(answer)["event_id"])
-
-
 async def test_refused_close_is_tried_again_until_flat(
     database: Database, connection: asyncpg.Connection
 ) -> None:
@@ -54,7 +41,7 @@ async def test_refused_close_is_tried_again_until_flat(
             assert opened["outcome"] == "executed", opened
         assert held(url, trader) == (2, 1)
         fault(url, "rate_limit_text", 2)
-        event = await flatten(trader)
+        event = await trader.intend(action="flatten")
 
         async def told() -> bool:
             row = await connection.fetchrow(
@@ -78,7 +65,7 @@ async def test_unknown_close_is_settled_then_looked_at(
     with venue() as (url, _), worker(database, paper_venue_url=url, **SHORT):
         await trader.delivery(await trader.alert(**BUY))
         fault(url, "drop_after_accept")
-        done = await trader.delivery(await flatten(trader), timeout_s=20)
+        done = await trader.delivery(await trader.intend(action="flatten"), timeout_s=20)
         assert held(url, trader) == (0, 0)
     assert (done["outcome"], done["numbers"]) == ("executed", {"flat": "yes"}), done
     assert [step["outcome"] for step in done["trace"]].count("verified") == 1
@@ -96,7 +83,7 @@ async def test_late_fill_is_closed_again(database: Database, connection: asyncpg
             return bool(await connection.fetchval("select count(*) from engine.commands"))
 
         await until(sent)
-        done = await trader.delivery(await flatten(trader), timeout_s=20)
+        done = await trader.delivery(await trader.intend(action="flatten"), timeout_s=20)
         assert (await trader.delivery(entry))["outcome"] == "executed"
         assert [each["kind"] for each in written(url)] == ["place", "close"]
         assert held(url, trader) == (0, 0)
@@ -108,7 +95,7 @@ async def test_flat_account_is_looked_at(database: Database, connection: asyncpg
     """Nothing to close: skipped, and it says that the account was seen to be flat."""
     trader = await new_trader(database, connection)
     with worker(database):
-        done = await trader.delivery(await flatten(trader))
+        done = await trader.delivery(await trader.intend(action="flatten"))
     assert (done["outcome"], done["reason"], done["numbers"]) == (
         "skipped",
         "nothing_to_close",

@@ -79,6 +79,7 @@ RIGHTS = {
         "engine.claim(text,text,text,integer,integer)",
         "engine.claim_connections(text,integer,integer)",
         "engine.claim_unsettled(text,text,integer,integer)",
+        "engine.end_entries(integer)",
         "engine.dead_letter(bigint,bigint,text,jsonb)",
         "engine.defer(jsonb)",
         "engine.heartbeat(text,bigint[],integer)",

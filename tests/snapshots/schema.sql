@@ -984,7 +984,8 @@ CREATE FUNCTION engine.account_json(a public.broker_accounts, c public.broker_co
 begin
   return jsonb_build_object(
     'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
-    'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'trading_enabled', a.trading_enabled,
+    'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'reset_time', a.reset_time,
+    'trading_enabled', a.trading_enabled,
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
     'base_url', c.base_url, 'executor', coalesce(a.executor, c.executor), 'login', c.login_label,
@@ -2340,6 +2341,46 @@ ALTER FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) OWNER TO 
 COMMENT ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) IS 'Outcome, reason and trace; an unknown one is not done.';
 
 --
+-- Name: end_entries(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.end_entries(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_event bigint;
+  v_body text;
+  v_n integer := 0;
+begin
+  -- Every worker asks; one at a time is enough.
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.end_entries', 0)) then
+    return 0;
+  end if;
+  for r in select e.* from engine.entries_to_end(p_limit) e loop
+    v_event := nextval('public.webhook_events_id_seq');
+    v_body := jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
+      'action', 'cancel', 'symbol', r.symbol, 'order_id', r.order_id::text, 'scope', 'symbol', 'comment', r.why
+    ))::text;
+    continue when not engine.take_key(r.user_id, 'end:' || r.order_id, v_event,
+      encode(sha256(convert_to(v_body, 'UTF8')), 'hex'), interval '1 minute');
+    perform engine.store_intent(v_event, r.user_id, 'system', v_body, array[r.account_id]);
+    v_n := v_n + 1;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.end_entries(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION end_entries(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.end_entries(p_limit integer) IS 'Asks for the cancel of pending entries that may not live on, through the inbox and queue like everybody. Asked again while they stand. Returns how many.';
+
+--
 -- Name: end_waiting(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2450,6 +2491,50 @@ ALTER FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) OWNER TO empire_e
 --
 
 COMMENT ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) IS 'The accounts on which plans would open something.';
+
+--
+-- Name: entries_to_end(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.entries_to_end(p_limit integer) RETURNS TABLE(order_id bigint, user_id uuid, account_id uuid, symbol text, why text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select o.id, o.user_id, o.account_id, coalesce(o.tv_symbol, o.symbol), x.why
+    from public.orders o
+    join public.broker_accounts a on a.id = o.account_id
+    join public.profiles u on u.id = o.user_id
+    left join public.webhook_endpoints w on w.id = o.endpoint_id
+    cross join lateral (
+      select case
+        when o.expires_at <= clock_timestamp() then 'Its time is over.'
+        when u.trading_halted or u.status <> 'active' then 'Trading is halted.'
+        when not a.trading_enabled then 'The account is disabled.'
+        when a.locked_until > clock_timestamp() then 'The account is locked.'
+        when w.enabled is false then 'The endpoint is disabled.'
+      end as why
+    ) x
+    where o.status in ('working', 'partially_filled') and not o.reduce_only and o.kind = 'place' and o.origin <> 'broker'
+      and x.why is not null
+      and not exists (
+        select 1 from engine.dedupe k
+        where k.endpoint_id = o.user_id and k.key = 'end:' || o.id and (k.expires_at > clock_timestamp() or exists (
+          select 1 from public.deliveries d where d.event_id = k.event_id and d.status in ('queued', 'claimed')
+        ))
+      )
+    order by o.account_id, o.id limit p_limit;
+end
+$$;
+
+ALTER FUNCTION engine.entries_to_end(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION entries_to_end(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.entries_to_end(p_limit integer) IS 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any more. Not those that were asked for a minute ago or whose cancel is under way.';
 
 --
 -- Name: executor_of(public.broker_connections, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3825,6 +3910,12 @@ ALTER TABLE public.orders OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
+
+--
+-- Name: COLUMN orders.expires_at; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.orders.expires_at IS 'When a pending entry of ours ends: at the broker where it can do that, else canceled by us.';
 
 --
 -- Name: next_position(public.positions, public.fills, public.orders, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5942,14 +6033,15 @@ begin
   insert into public.orders (
     id, user_id, broker, account_id, delivery_id, leg, client_order_id, origin, kind, reduce_only, position_id,
     endpoint_id, tv_symbol, symbol, root, side, type, qty, price, stop_price, stop_loss, take_profit, tif, currency,
-    tag, trading_day, status
+    tag, trading_day, expires_at, status
   ) overriding system value
   select l.order_id, l.user_id, l.broker, l.account_id, l.delivery_id, l.leg, l.client_order_id, l.origin, l.kind,
     not engine.is_entry(l.said), l.said ->> 'venue_position_id', l.endpoint_id, l.tv_symbol, l.said ->> 'symbol',
     l.said ->> 'root', l.side, coalesce(l.said ->> 'type', 'market')::public.order_type, l.qty,
     (l.said ->> 'price')::numeric, (l.said ->> 'stop_price')::numeric, (l.said ->> 'stop_loss')::numeric,
     (l.said ->> 'take_profit')::numeric, coalesce(l.said ->> 'tif', 'gtc')::public.tif, l.currency, l.said ->> 'tag',
-    l.trading_day, (case when l.begins then 'submitting' else 'pending' end)::public.order_status
+    l.trading_day, (l.said ->> 'expires_at')::timestamptz,
+    (case when l.begins then 'submitting' else 'pending' end)::public.order_status
   from unnest(p_legs) l where l.kind in ('place', 'close') and l.order_id is not null;
 end
 $$;
@@ -10796,6 +10888,12 @@ CREATE INDEX orders_open ON public.orders USING btree (account_id, id) WHERE (st
 CREATE INDEX orders_parent ON public.orders USING btree (parent_order_id) WHERE (parent_order_id IS NOT NULL);
 
 --
+-- Name: orders_resting; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX orders_resting ON public.orders USING btree (expires_at) WHERE ((status = ANY (ARRAY['working'::public.order_status, 'partially_filled'::public.order_status])) AND (NOT reduce_only));
+
+--
 -- Name: orders_user; Type: INDEX; Schema: public; Owner: postgres
 --
 
@@ -12256,6 +12354,13 @@ REVOKE ALL ON FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_
 REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION end_entries(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.end_entries(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_worker;
+
+--
 -- Name: FUNCTION end_waiting(p_deliveries bigint[], p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12272,6 +12377,12 @@ REVOKE ALL ON FUNCTION engine.enqueue(p engine.arrival[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION entries_to_end(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.entries_to_end(p_limit integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION executor_of(c public.broker_connections, p_name text); Type: ACL; Schema: engine; Owner: empire_engine

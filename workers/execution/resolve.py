@@ -78,6 +78,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         rates=rates,
         usd_rate=rates.get("USD"),
         word=claimed.word,
+        tifs=broker.capabilities.tifs,
         tag_qty=_held_by_tag(claimed, instrument),
         ambiguous=found if isinstance(found, Ambiguous) else None,
     )

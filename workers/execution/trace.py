@@ -12,6 +12,7 @@ from shared.models.problem import Problem
 from shared.models.signal import Signal
 from shared.models.trading import AccountSnapshot
 from shared.risk.decision import Check, Note, Sizing
+from shared.risk.lifetime import is_ours
 
 Detail = dict[str, Any]
 _MANY = (list, dict, tuple, str)
@@ -116,6 +117,8 @@ def of_legs(legs: Iterable[Leg]) -> list[Detail]:
             take_profit=leg.protection.take_profit,
             reduce_only=leg.reduce_only,
             after_fill=leg.after_fill,
+            expires_at=leg.expires_at,
+            expiry="ours" if is_ours(leg) else None,
             position=leg.venue_position_id,
             order=leg.venue_order_id,
             worst_loss=leg.worst_loss,

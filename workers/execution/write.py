@@ -156,6 +156,7 @@ def _as_json(leg: Leg) -> dict[str, Any]:
         "price": leg.price,
         "stop_price": leg.stop_price,
         "tif": leg.tif,
+        "expires_at": leg.expires_at,
         "stop_loss": leg.protection.stop_loss,
         "take_profit": leg.protection.take_profit,
         "reduce_only": leg.reduce_only,

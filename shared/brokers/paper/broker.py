@@ -27,7 +27,7 @@ CAPABILITIES = Capabilities(
     modify_order=True,
     partial_close=True,
     order_types=frozenset({"market", "limit", "stop"}),
-    tifs=frozenset({"gtc", "day", "ioc", "fok"}),
+    tifs=frozenset({"gtc", "ioc", "fok"}),
     client_order_id_length=64,
     quotes=False,
 )

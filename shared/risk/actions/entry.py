@@ -57,6 +57,8 @@ def entry_plan(
     notes: tuple[Note, ...] = (),
 ) -> Plan | Denied:
     """The legs `before` (closes, cancels), then the entry; `after_fill` = once the closes are filled."""
+    if signal.expires_at is not None and signal.expires_at <= ctx.now:
+        return Denied(Reason.STALE, {"expires_at": signal.expires_at.isoformat(timespec="seconds")})
     setting = _setting(signal, ctx, side)
     if isinstance(setting, Denied):
         return setting
