@@ -2,21 +2,19 @@
 // On hosted Supabase these files are bundled with each function and have no deno.json of their own.
 // deno-lint-ignore no-import-prefix
 import postgres, { type Sql } from "npm:postgres@3.4.9";
+import { AlertQueue, LIMITS, RolledBack } from "./alert_queue.ts";
 import type { Answer } from "./answers.ts";
-import { Gather } from "./gather.ts";
 
-/** TradingView waits 3 s, and resends after a 503 only. The role's statement_timeout (2.5 s) comes first. */
-const DEADLINE_MS = 2_700;
-const MAX_WAITING = 4_096;
+const WAKE_DEADLINE_MS = 2_700;
 const PAUSE_AFTER_FAILURE_MS = 100;
-/** Calls under way for several alerts at once, and how many go in one; the rest of the pool is for alerts tried alone. */
-const LINES = 2;
-const BATCH = 32;
-const LOCKED = "55P03";
 const POOLER_PORT = "6543";
+/** Statements that the queue runs at once, and one connection for waking the workers. */
+const POOL_SIZE = LIMITS.statements + 1;
+/** Faults of data, constraints, locks and code: with these the server itself ended the transaction. */
+const ROLLED_BACK = /^(?:22|23|40|42|55|P0)/;
 
-// Behind an alert that waits for its account's lock no other account may wait. (An option of postgres 3.4.9 that
-// its types do not name.)
+// Two statements never share a connection: one that waits for a lock would hold up the other. (An option of
+// postgres 3.4.9 that its types do not name.)
 const ONE_AT_A_TIME: object = { max_pipeline: 0 };
 
 export interface DatabaseSettings {
@@ -39,55 +37,56 @@ export function databaseSettings(environment: (name: string) => string | undefin
 
 export class Database {
   private pool: Sql | null = null;
-  private waiting = 0;
   private failedAt = -Infinity;
-  // The server has rolled a call back that it answered with an error: each of its alerts may be tried alone.
-  private readonly gathered = new Gather(
-    (alerts: string[], alone) => this.ingestAll(alerts, alone),
-    (error, alerts) => alerts > 1 ? sqlState(error) !== undefined : sqlState(error) === LOCKED,
-    LINES,
-    BATCH,
-  );
   private waking = false;
   private wakeAgain = false;
+  private readonly queue: AlertQueue<Answer | null>;
 
-  constructor(private readonly settings: DatabaseSettings) {}
+  constructor(private readonly settings: DatabaseSettings) {
+    this.queue = new AlertQueue((texts) => this.write(texts), () => this.discard(this.pool), {
+      statements: Math.max((settings.poolSize ?? POOL_SIZE) - 1, 1),
+    });
+  }
 
-  /** The durable write of one alert. Throws NotConfirmed when its commit is not known. */
-  async ingest(argument: string): Promise<Answer> {
-    if (this.waiting >= MAX_WAITING) throw new NotConfirmed("too many alerts wait for the database");
-    this.waiting += 1;
+  /**
+   * The durable write of one alert; alerts of one `line` (an endpoint) are written in the order of their arrival.
+   * Throws NotConfirmed when the commit is not known.
+   */
+  async ingest(argument: string, line: string): Promise<Answer> {
     try {
-      const answer = await this.gathered.ask(argument);
+      const answer = await this.queue.put(argument, line);
       if (answer === null) throw new NotConfirmed("its key was being freed");
       return answer;
     } catch (error) {
-      const state = sqlState(error);
-      // Class 22: the value cannot be stored. It is the sender's, whatever slipped past the validators.
-      if (state?.startsWith("22")) {
-        return { http: 400, error: "unreadable", message: "The alert cannot be stored." };
-      }
       throw error instanceof NotConfirmed
         ? error
-        : new NotConfirmed(state ?? (error as Error).message, { cause: error });
-    } finally {
-      this.waiting -= 1;
+        : new NotConfirmed((error as Error).message, { cause: error });
     }
   }
 
-  /** One call of engine.ingest for alerts that came together: one round trip, one commit. */
-  private async ingestAll(alerts: string[], patient: boolean): Promise<(Answer | null)[]> {
+  /** One call and one commit, for one alert or for several. Only an alert that is alone waits for a lock. */
+  private async write(texts: string[]): Promise<(Answer | null)[]> {
     const pool = this.pool ?? await this.reconnected();
+    const alone = texts.length === 1;
     try {
-      const argument = `[${alerts.join()}]`;
-      const [row] = await deadline(
-        pool`select engine.ingest(${argument}::text::jsonb, ${patient}) as answers`,
-      );
+      const argument = `[${texts.join(",")}]`;
+      const [row] = await pool`select engine.ingest(${argument}::text::jsonb, ${alone}) as answers`;
       return row!["answers"] as (Answer | null)[];
     } catch (error) {
-      if (sqlState(error) === undefined) this.discard(pool);
-      throw error;
+      return this.refused(error, texts.length, pool);
     }
+  }
+
+  private refused(error: unknown, alerts: number, pool: Sql): Answer[] {
+    const state = sqlState(error);
+    if (state === undefined) this.discard(pool);
+    // Nothing of the batch is stored, whichever alert was to blame.
+    else if (alerts > 1 && ROLLED_BACK.test(state)) throw new RolledBack(state);
+    // Class 22: the value cannot be stored. It is the sender's, whatever slipped past the validators.
+    else if (state.startsWith("22")) {
+      return [{ http: 400, error: "unreadable", message: "The alert cannot be stored." }];
+    }
+    throw new NotConfirmed(state ?? (error as Error).message, { cause: error });
   }
 
   /**
@@ -132,8 +131,8 @@ export class Database {
    * A connection of this driver that was cut under load may keep half a message and never send again
    * (postgres 3.4.9, nextWrite): after a cut the whole pool is replaced.
    */
-  private discard(pool: Sql): void {
-    if (this.pool !== pool) return;
+  private discard(pool: Sql | null): void {
+    if (pool === null || this.pool !== pool) return;
     this.pool = null;
     this.failedAt = performance.now();
     pool.end({ timeout: 3 }).catch(() => {});
@@ -142,10 +141,10 @@ export class Database {
 
 function open({ url, ca, poolSize }: DatabaseSettings): Sql {
   return postgres(url, {
-    max: poolSize ?? 8,
+    max: poolSize ?? POOL_SIZE,
     ...ONE_AT_A_TIME,
     connect_timeout: 2,
-    idle_timeout: 300,
+    idle_timeout: 60,
     fetch_types: false,
     // A transaction pooler gives every statement another session: prepared ones would not be found.
     prepare: new URL(url).port !== POOLER_PORT,
@@ -158,7 +157,7 @@ function open({ url, ca, poolSize }: DatabaseSettings): Sql {
 async function deadline<T>(query: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NotConfirmed("no answer in time")), DEADLINE_MS);
+    timer = setTimeout(() => reject(new NotConfirmed("no answer in time")), WAKE_DEADLINE_MS);
   });
   try {
     return await Promise.race([query, late]);

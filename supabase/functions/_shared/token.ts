@@ -25,8 +25,14 @@ interface DerivedKeys {
   signature: Uint8Array;
 }
 
-/** The keys derived from EMPIRE_TOKEN_KEYS, once per process: a request costs one HMAC. */
+/** MACs of endpoints that were seen before, so many at most. */
+const REMEMBERED = 10_000;
+
+/** The keys derived from EMPIRE_TOKEN_KEYS, once per process: the first request of an endpoint costs one HMAC. */
 export class TokenKeys {
+  // Of tokens that were right only: nobody can fill it with names.
+  private readonly macs = new Map<string, Buffer>();
+
   private constructor(
     private readonly keys: ReadonlyMap<string, DerivedKeys>,
     private readonly current: string,
@@ -62,9 +68,17 @@ export class TokenKeys {
     const [, kid, endpointId, version, given] = TOKEN.exec(token) ?? [];
     const key = kid === undefined ? undefined : this.keys.get(kid);
     if (!kid || !key || !endpointId || !version || !given) return null;
-    const expected = mac(key.token, `${kid}.${endpointId}.${version}`);
-    if (!timingSafeEqual(Buffer.from(expected), Buffer.from(given))) return null;
+    const named = `${kid}.${endpointId}.${version}`;
+    const known = this.macs.get(named);
+    const expected = known ?? Buffer.from(mac(key.token, named));
+    if (!timingSafeEqual(expected, Buffer.from(given))) return null;
+    if (known === undefined) this.remember(named, expected);
     return { kid, endpointId, version: Number(version) };
+  }
+
+  private remember(named: string, expected: Buffer): void {
+    if (this.macs.size >= REMEMBERED) this.macs.delete(this.macs.keys().next().value!);
+    this.macs.set(named, expected);
   }
 
   /** The secret with which the sender of an endpoint signs: `whsec_...`, used whole as the HMAC key. */

@@ -13,7 +13,9 @@ import { hide, redact } from "../_shared/redact.ts";
 import { verify } from "../_shared/signature.ts";
 import type { Credential, TokenKeys } from "../_shared/token.ts";
 
-const PATH = /^(?:\/functions\/v1|\/api\/unify\/v1)?\/webhook\/([^/]+)\/([^/]+)\/?$/;
+// Matched against the whole address: to parse it into an URL first costs more than all that is read of it.
+const PATH =
+  /^[a-z]+:\/\/[^/?#]+(?:\/functions\/v1|\/api\/unify\/v1)?\/webhook\/([^/?#]+)\/([^/?#]+)\/?(?:[?#].*)?$/;
 const BROKERS: Record<string, string> = {
   tradelocker: "tradelocker",
   topstepx: "topstepx",
@@ -28,7 +30,8 @@ const LONGEST_SIGNATURE = 300;
 
 /** Where alerts are written: engine.ingest, and the hint to the workers afterwards. */
 export interface Inbox {
-  ingest(argument: string): Promise<Answer>;
+  /** Alerts of one `line` are written in the order of their arrival. */
+  ingest(argument: string, line: string): Promise<Answer>;
   wake(): void;
 }
 
@@ -72,7 +75,7 @@ export class WebhookHandler {
 
   /** Answers one request. Never throws; a 5xx only says that the commit is not confirmed. */
   async handle(request: Request, peer: string | null): Promise<Response> {
-    const [, alias, token] = PATH.exec(new URL(request.url).pathname) ?? [];
+    const [, alias, token] = PATH.exec(request.url) ?? [];
     const broker = Object.hasOwn(BROKERS, alias ?? "") ? BROKERS[alias!] : undefined;
     if (token === undefined || broker === undefined) {
       return refusal(404, "not_found", "Alerts are posted to /webhook/<broker>/<token>.");
@@ -124,7 +127,7 @@ export class WebhookHandler {
   private async store(target: Target, sender: Sender, body: Uint8Array, named: string): Promise<Response> {
     let given: Answer;
     try {
-      given = await this.settings.inbox.ingest(argument(target, sender, body));
+      given = await this.settings.inbox.ingest(argument(target, sender, body), target.credential.endpointId);
     } catch (error) {
       this.report(target, 503, "not_confirmed", { cause: (error as Error).message });
       return notConfirmed();
