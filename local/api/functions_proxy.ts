@@ -67,7 +67,7 @@ export class FunctionsProxy {
   }
 
   async #sendWhole(request: Request, target: string, peer: string): Promise<Response> {
-    const body = request.body === null ? null : new Uint8Array(await request.arrayBuffer());
+    const body = request.headers.has("content-length") ? await request.bytes() : null;
     return await this.#upstream.request(request.method, target, this.#headers(request, peer), body);
   }
 
@@ -108,6 +108,8 @@ export class FunctionsProxy {
   }
 }
 
+/** Told by the length where there is one: looking at request.body would make a stream of it. */
 function isSmall(request: Request): boolean {
-  return request.body === null || Number(request.headers.get("content-length") ?? NaN) <= SMALL_BODY;
+  const length = request.headers.get("content-length");
+  return length === null ? request.body === null : Number(length) <= SMALL_BODY;
 }

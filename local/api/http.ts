@@ -88,10 +88,13 @@ export class Doorman {
 
   /** `response` with our CORS headers in place of any it came with. */
   withCors(request: Request, response: Response): Response {
+    // Without an Origin nobody reads these headers; a permission must not get into a cache all the same.
+    if (!request.headers.has("origin") && !response.headers.has("access-control-allow-origin")) {
+      return response;
+    }
     const ours = this.corsHeaders(request);
-    const foreign = [...response.headers.keys()].filter((name) => name.startsWith("access-control-"));
-    if (foreign.length === 0 && !request.headers.has("origin")) return response;
     const headers = new Headers(response.headers);
+    const foreign = [...headers.keys()].filter((name) => name.startsWith("access-control-"));
     for (const name of foreign) headers.delete(name);
     for (const [name, value] of Object.entries(ours)) headers.set(name, value);
     return new Response(response.body, { status: response.status, statusText: response.statusText, headers });

@@ -6,8 +6,11 @@
 const IDLE_MAX = 32;
 const HEAD_MAX = 65_536;
 const DEADLINE_MS = 60_000;
+const SWEEP_MS = 5_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
+const LINE_END = encoder.encode("\r\n");
+const HEAD_END = encoder.encode("\r\n\r\n");
 
 /** The neighbour did not answer: it may or may not have acted. */
 export class UpstreamError extends Error {
@@ -66,11 +69,14 @@ class Wire {
   }
 
   /** What comes before `separator`, waiting for it; the separator is consumed. */
-  async until(separator: string, max = HEAD_MAX): Promise<string> {
-    const pattern = encoder.encode(separator);
+  async until(separator: Uint8Array, max = HEAD_MAX): Promise<string> {
     for (;;) {
-      const at = indexOf(this.#buffer.subarray(this.#start, this.#end), pattern);
-      if (at >= 0) return decoder.decode(this.take(at + pattern.length)).slice(0, at);
+      const arrived = this.#buffer.subarray(this.#start, this.#end);
+      const at = indexOf(arrived, separator);
+      if (at >= 0) {
+        this.#start += at + separator.length;
+        return decoder.decode(arrived.subarray(0, at));
+      }
       if (this.available > max) throw new UpstreamError("answer's head is too long");
       if (!await this.fill()) throw new UpstreamError("connection ended within an answer");
     }
@@ -153,16 +159,19 @@ async function* measured(wire: Wire, length: number): AsyncGenerator<Uint8Array<
 
 async function* chunked(wire: Wire): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for (;;) {
-    const size = parseInt(await wire.until("\r\n", 100), 16);
+    const size = parseInt(await wire.until(LINE_END, 100), 16);
     if (Number.isNaN(size)) throw new UpstreamError("malformed chunk");
     if (size > 0) yield* measured(wire, size);
-    await wire.until("\r\n");
+    await wire.until(LINE_END);
     if (size === 0) return;
   }
 }
 
 export class Upstream {
   readonly #idle: Wire[] = [];
+  /** Connections that were asked and have not begun to answer, with the end (ms) of their time. */
+  readonly #asked = new Map<Wire, number>();
+  #sweep: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly hostname: string, private readonly port: number) {}
 
@@ -174,22 +183,36 @@ export class Upstream {
     body: Uint8Array | null,
   ): Promise<Response> {
     const wire = await this.#wire();
-    const timer = setTimeout(() => wire.close(), DEADLINE_MS);
+    this.#begin(wire);
     try {
       await wire.write(this.#serialize(method, target, headers, body));
-      const head = parseHead(await wire.until("\r\n\r\n"));
+      const head = parseHead(await wire.until(HEAD_END));
       return this.#answer(wire, head, method === "HEAD");
     } catch (error) {
       wire.close();
       throw error instanceof UpstreamError ? error : new UpstreamError("connection failed");
     } finally {
-      clearTimeout(timer);
+      this.#asked.delete(wire);
     }
   }
 
-  /** Closes what is not in use. */
+  /** One look at all requests from time to time: a timer for each of them would cost more than the request's bytes. */
+  #begin(wire: Wire): void {
+    this.#asked.set(wire, performance.now() + DEADLINE_MS);
+    this.#sweep ??= setInterval(() => {
+      const now = performance.now();
+      for (const [asked, end] of this.#asked) if (end < now) asked.close();
+      if (this.#asked.size > 0) return;
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+    }, SWEEP_MS);
+  }
+
+  /** Closes what is idle or has not begun to answer. */
   close(): void {
-    for (const wire of [...this.#idle]) wire.close();
+    for (const wire of [...this.#idle, ...this.#asked.keys()]) wire.close();
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
   }
 
   async #wire(): Promise<Wire> {

@@ -26,6 +26,11 @@ export class Hub {
     this.channels.delete(channel);
   }
 
+  /** Whether anybody is in a room of this name. */
+  hears(topic: string): boolean {
+    return this.#rooms.has(roomKey(topic, true)) || this.#rooms.has(roomKey(topic, false));
+  }
+
   /** Sends to everyone in the room but `sender`. Each serialisation is made once, however many sockets there are. */
   deliver(message: Broadcast, sender?: Channel): void {
     const room = this.#rooms.get(roomKey(message.topic, message.private));

@@ -46,6 +46,7 @@ export class Realtime {
     });
     this.#authorizer = new Authorizer(this.#sql);
     this.#stream = new WalStream(settings.adminUrl, {
+      wants: (topic) => this.#hub.hears(topic),
       onMessage: (message) => this.#hub.deliver(message),
       onGap: () => this.#interrupt(),
     });

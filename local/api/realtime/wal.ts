@@ -16,17 +16,21 @@ const MAX_RETRY_MS = 2000;
 const GRACE_MS = 2000;
 
 export interface WalEvents {
+  /** Whether anybody would get a message of this topic; without, it is not read any further. */
+  wants(topic: string): boolean;
   onMessage(message: Broadcast): void;
   onGap(): void;
 }
 
 const decoder = new TextDecoder();
 
-/** The broadcast of a row, or null for rows that are none (presence, rows without an event). */
-export function broadcastOf(row: Row): Broadcast | null {
+/** The broadcast of a row, or null for rows that nobody wants or that are none (presence, rows without an event). */
+export function broadcastOf(row: Row, wants: (topic: string) => boolean = () => true): Broadcast | null {
   const text = (name: string) => row[name] ? decoder.decode(row[name]) : null;
-  const [topic, event] = [text("topic"), text("event")];
-  if (text("extension") !== "broadcast" || topic === null || event === null) return null;
+  const topic = text("topic");
+  if (topic === null || !wants(topic)) return null;
+  const event = text("event");
+  if (text("extension") !== "broadcast" || event === null) return null;
   const base = { topic, event, private: text("private") === "t", id: text("id") ?? undefined };
   const binary = text("binary_payload");
   if (binary !== null) return { ...base, bytes: Buffer.from(binary.slice(2), "hex"), binary: true };
@@ -98,7 +102,7 @@ export class WalStream {
       }
       if (chunk[0] !== 0x77) return;
       const row = inserts.decode(chunk.subarray(25));
-      const message = row && broadcastOf(row);
+      const message = row && broadcastOf(row, this.events.wants);
       if (message) this.events.onMessage(message);
     });
   }
