@@ -3002,44 +3002,6 @@ ALTER FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) OWNER TO empire_
 COMMENT ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) IS 'The webhook''s one call, for one alert or for several that arrived together: endpoint, age, dedupe, limits, inbox, deliveries, queue. Takes credentials, never a user. Returns the HTTP answers in the order given. Not patient: gives up (55P03) when a lock is not to be had in 250 ms.';
 
 --
--- Name: ingest_many(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.ingest_many(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET lock_timeout TO '100ms'
-    AS $$
-declare
-  v_alert jsonb;
-  v_answers jsonb := '[]';
-begin
-  -- All accounts first, ascending, as everywhere: the alerts come in any order. Whoever waits in vain is rolled back,
-  -- and the caller sends its alerts one by one, so that one locked account holds up nobody else's.
-  perform from public.broker_accounts a where a.id = any (array(
-    select t.account_id from public.webhook_endpoint_accounts t
-    where t.endpoint_id = any (array(
-      select (x.alert ->> 'endpoint_id')::uuid from jsonb_array_elements(p) as x (alert)
-    ))
-  )) order by a.id for no key update;
-  for v_alert in select x.alert from jsonb_array_elements(p) with ordinality as x (alert, n) order by x.n loop
-    v_answers := v_answers || jsonb_build_array(engine.ingest(v_alert));
-  end loop;
-  return v_answers;
-end
-$$;
-
-ALTER FUNCTION engine.ingest_many(p jsonb) OWNER TO empire_engine;
-
---
--- Name: FUNCTION ingest_many(p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.ingest_many(p jsonb) IS 'engine.ingest for each of an array of arguments, all or none: the answers in the same order. An error says that nothing was written; 55P03 = an account is locked.';
-
---
 -- Name: invalid_intent(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -12509,13 +12471,6 @@ GRANT ALL ON FUNCTION engine.in_every_list(p_lists jsonb) TO postgres;
 
 REVOKE ALL ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) TO empire_edge;
-
---
--- Name: FUNCTION ingest_many(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.ingest_many(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION engine.ingest_many(p jsonb) TO empire_edge;
 
 --
 -- Name: FUNCTION invalid_intent(p_message text); Type: ACL; Schema: engine; Owner: empire_engine
