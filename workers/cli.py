@@ -126,6 +126,9 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
         metrics.LEASES_LOST.inc(rescued.rearmed + rescued.unsettled)
         return rescued.rearmed + rescued.unsettled == RESCUE_LIMIT
 
+    async def unreachable() -> bool:
+        return await store.end_unreachable(limit=RESCUE_LIMIT) > 0
+
     async def settle() -> bool:
         return await settle_due(desk, name) > 0
 
@@ -148,6 +151,7 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
 
     return [
         Loop("rescue", 1.0, rescue),
+        Loop("unreachable", 0.5, unreachable),
         Loop("settle", 0.4, settle),
         Loop("entries", 1.0, entries),
         Loop("seen", 5.0, seen),

@@ -9,6 +9,8 @@ from typing import Any
 from local.console import session
 from local.console.events import Row
 from local.console.render import plain
+from shared.models.reasons import Reason
+from shared.risk.reasons import sentence
 from supabase import AsyncClient
 
 _OPEN = ["pending", "submitting", "working", "partially_filled", "unknown"]
@@ -23,12 +25,14 @@ async def flatten_accounts(
     if not accounts:
         return [f"You have no account {plain(account)}."], False
     ids = [row["id"] for row in accounts]
-    await session.call(client, "flatten", p_account_ids=ids, p_source="cli")
+    asked = await session.call(client, "flatten", p_account_ids=ids, p_source="cli")
     deadline = time.monotonic() + wait_s
     while True:
         left = await _what_is_left(client, ids)
         if not left or time.monotonic() > deadline:
-            return [_line(row, left.get(row["id"], [])) for row in accounts], not left
+            missed = await _not_done(client, asked["event_id"])
+            lines = [_line(row, left.get(row["id"], []), missed.get(row["id"])) for row in accounts]
+            return lines, not left and not missed
         await asyncio.sleep(0.1)
 
 
@@ -52,6 +56,18 @@ async def _what_is_left(client: AsyncClient, ids: list[str]) -> dict[str, list[s
     return left
 
 
-def _line(account: Row, left: list[str]) -> str:
+async def _not_done(client: AsyncClient, event_id: int) -> dict[str, str]:
+    """Per account why the flatten itself was not done: then that nothing is left only means that we see nothing."""
+    query = client.table("deliveries").select("account_id,outcome,reason,numbers").eq("event_id", event_id)
+    return {
+        row["account_id"]: sentence(Reason(row["reason"]), row["numbers"] or {})
+        for row in await session.rows(query)
+        if row["outcome"] in ("denied", "rejected", "invalid") and row["reason"]
+    }
+
+
+def _line(account: Row, left: list[str], missed: str | None) -> str:
     name = plain(account["label"] or account["account_id"])
+    if missed is not None:
+        return f"{name}: not flattened. {plain(missed)}"
     return f"{name}: flat" if not left else f"{name}: still trying: {', '.join(map(plain, left))}"

@@ -215,7 +215,11 @@ WORDS: Mapping[Reason, Words] = {
         "Exits still work; the lock ends by itself.",
     ),
     Reason.ACCOUNT_DISCONNECTED: Words(
-        ("The account is not connected to its broker.",), "Connect it again in the settings."
+        (
+            "The account is not connected to its broker: close in {close_in} now.",
+            "The account is not connected to its broker.",
+        ),
+        "Connect it again in the settings.",
     ),
     Reason.ENDPOINT_DISABLED: Words(("The webhook endpoint is switched off.",), "Switch it on."),
     Reason.KILL_SWITCH: Words(
@@ -316,7 +320,11 @@ WORDS: Mapping[Reason, Words] = {
         "It is tried again until a read of the account shows nothing; you can close it at the broker meanwhile.",
     ),
     Reason.EXECUTOR_OFFLINE: Words(
-        ("The device that trades this account is offline.",), "Start it; entries are not kept for later."
+        (
+            "Cannot reach your device: close in {close_in} now.",
+            "The device that trades this account is offline.",
+        ),
+        "Start it; nothing is kept for later.",
     ),
     Reason.LEASE_LOST: Words(
         ("Another worker took over before this order was sent.",),

@@ -197,6 +197,12 @@ class PostgresStore:
                 "select engine.paper_fills_since(p_account => $1, p_since => $2)", account, since, repeat=True
             )
 
+    async def end_unreachable(self, *, limit: int) -> int:
+        (answer,) = await self._upkeep.call(
+            "select engine.end_unreachable(p_limit => $1)", limit, repeat=True
+        )
+        return int(answer)
+
     async def claim_connections(self, *, worker: str, limit: int, lease_ms: int) -> list[ConnectionCheck]:
         rows = await self._logins.call(
             "select engine.claim_connections(p_worker => $1, p_limit => $2, p_lease_ms => $3)",

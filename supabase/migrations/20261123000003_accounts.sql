@@ -63,7 +63,7 @@ create table public.broker_accounts (
   updated_at timestamptz not null default now(),
   constraint one_row_per_account_of_a_connection unique (connection_id, account_id),
   constraint topstep_practice_accounts_are_named_so check (
-    broker <> 'topstepx' or executor is distinct from 'fleet' or venue_name like 'PRAC-%'
+    broker <> 'topstepx' or executor is distinct from 'fleet' or coalesce(venue_name, '') like 'PRAC-%'
   )
 );
 comment on table public.broker_accounts is 'One trading account. Its row is the lock under which everything of the account is ordered.';

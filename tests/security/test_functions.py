@@ -82,6 +82,7 @@ RIGHTS = {
         "engine.end_entries(integer)",
         "engine.dead_letter(bigint,bigint,text,jsonb)",
         "engine.defer(jsonb)",
+        "engine.end_unreachable(integer)",
         "engine.heartbeat(text,bigint[],integer)",
         "engine.invariant_rows()",
         "engine.load_session(uuid)",
