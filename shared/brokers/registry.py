@@ -16,6 +16,7 @@ from shared.brokers.paper.http_book import HttpBook
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
 from shared.brokers.port import Broker, ConnectLogin, LoginRefused, ReadFailed
 from shared.brokers.session import OpenLogin, Sessions
+from shared.brokers.topstepx.connect import TopstepX
 from shared.brokers.tradelocker.connect import TradeLocker
 from shared.brokers.transport import open_http
 from shared.brokers.venues import Addresses
@@ -30,13 +31,17 @@ ADDRESSES: Addresses = {
         "live": "https://live.tradelocker.com",
         "demo": "https://demo.tradelocker.com",
     },
+    enums.Broker.TOPSTEPX.value: {"live": "https://api.topstepx.com"},
 }
 """Where the brokers are unless the settings say otherwise."""
 
 
 def with_logins(open_login: OpenLogin, sessions: Sessions) -> Mapping[enums.Broker, ConnectLogin]:
     """The brokers that one logs in at, by name."""
-    return {enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions)}
+    return {
+        enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions),
+        enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 from postgrest.exceptions import APIError
 
 from local.console import events
+from local.console.connecting import Place
 from local.demo.people import endpoint_url
 from local.keys import fleet
 from local.keys.fleet import KeyFiles
@@ -101,6 +102,37 @@ async def test_a_login_becomes_accounts_and_an_alert_one_order(
     assert stack.database.sql("select version from engine.sessions") == "1"
     assert PASSWORD not in shown
     assert PASSWORD not in stack.database.sql("select * from engine.sessions, public.credential_seals")
+
+
+async def test_a_topstep_login_on_the_simulator(
+    stack: RunningStack, trader: Customer, files: KeyFiles
+) -> None:
+    """A user name and an API key, no server: netting accounts in dollars; the front month of MNQ is bought once."""
+    place = Place("topstepx", "simulated")
+    with (
+        running_simulator("topstepx") as projectx,
+        fleet_worker(stack.database, files, {"topstepx": projectx.url}),
+    ):
+        connection = await trader.connect(place, "an-api-key-of-projectx", "trader")
+        row = await trader.checked(connection)
+        assert (row["status"], row["last_error"]) == ("connected", None)
+        account = (await trader.accounts(connection))[0]
+        assert (account["currency"], account["margin_mode"]) == ("USD", "netting")
+        await trader.call("enable_account", p_account_id=account["id"])
+        endpoint = await trader.call(
+            "create_endpoint", p_broker="topstepx", p_name="TX", p_account_ids=[account["id"]]
+        )
+        url = await endpoint_url(trader.login, trader.client, endpoint)
+        entry = {"action": "open", "side": "buy", "symbol": "MNQ1!", "qty_mode": "contracts", "qty": 1}
+        opened = await send(trader, url, **entry, ref_price=20000)
+        assert [each["outcome"] for each in opened.deliveries] == ["executed"], opened.deliveries
+        closed = await send(trader, url, action="close", symbol="MNQ1!")
+        assert [each["outcome"] for each in closed.deliveries] == ["executed"], closed.deliveries
+        state = projectx.state()[account["account_id"]]
+        # One more was sent to be refused: it shows whether the account takes stops with an entry.
+        taken = [each["operation"] for each in projectx.log() if each["applied"]]
+    assert state["positions"] == [], state
+    assert taken == ["place", "close"]
 
 
 async def test_a_refused_login_is_a_sentence_and_a_new_seal_another_try(
