@@ -875,7 +875,7 @@ CREATE TABLE public.broker_accounts (
     CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
     CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200)),
     CONSTRAINT broker_accounts_venue_name_check CHECK ((char_length(venue_name) <= 120)),
-    CONSTRAINT topstep_practice_accounts_are_named_so CHECK (((broker <> 'topstepx'::public.broker) OR (executor IS DISTINCT FROM 'fleet'::public.executor) OR (venue_name ~~ 'PRAC-%'::text)))
+    CONSTRAINT topstep_practice_accounts_are_named_so CHECK (((broker <> 'topstepx'::public.broker) OR (executor IS DISTINCT FROM 'fleet'::public.executor) OR (COALESCE(venue_name, ''::text) ~~ 'PRAC-%'::text)))
 );
 
 ALTER TABLE public.broker_accounts OWNER TO postgres;
@@ -2312,6 +2312,28 @@ ALTER FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_limit nu
 COMMENT ON FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_limit numeric) IS 'A denial with the value and the limit it broke.';
 
 --
+-- Name: device_seen(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.device_seen(p_user_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select exists (
+    select 1 from public.devices d
+    where d.user_id = p_user_id and d.revoked_at is null and d.last_seen_at > clock_timestamp() - interval '60 seconds'
+  )
+$$;
+
+ALTER FUNCTION engine.device_seen(p_user_id uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION device_seen(p_user_id uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.device_seen(p_user_id uuid) IS 'Whether a device of the user has been heard of in the last minute.';
+
+--
 -- Name: end_deliveries(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2379,6 +2401,60 @@ ALTER FUNCTION engine.end_entries(p_limit integer) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.end_entries(p_limit integer) IS 'Asks for the cancel of pending entries that may not live on, through the inbox and queue like everybody. Asked again while they stand. Returns how many.';
+
+--
+-- Name: end_unreachable(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.end_unreachable(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_accounts constant uuid [] := engine.unreachable_accounts(p_limit);
+  v_ended bigint [];
+begin
+  if cardinality(v_accounts) = 0 then
+    return 0;
+  end if;
+  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
+  -- What may have been sent is settled by asking; a device may have come back while we waited for the locks.
+  with gone as (
+    delete from engine.queue q
+    using public.broker_accounts a join public.broker_connections c on c.id = a.connection_id
+    where q.account_id = any (v_accounts) and a.id = q.account_id and q.state in ('waiting', 'ready')
+      and (c.status = 'disabled' or (q.executor = 'edge' and not engine.device_seen(q.user_id)))
+      and not exists (select 1 from engine.commands k where k.delivery_id = q.id and k.state in ('submitting', 'unknown'))
+    returning q.id, q.is_exit, c.status = 'disabled' as disconnected, engine.name_of(a.broker) as broker
+  ), ended as (
+    update public.deliveries d
+    set status = 'done', outcome = 'denied', finished_at = clock_timestamp(),
+      reason = (case when g.disconnected then 'account_disconnected' else 'executor_offline' end)::public.reason,
+      numbers = case when g.is_exit then jsonb_build_object('close_in', g.broker) end,
+      trace = d.trace || jsonb_build_array(jsonb_build_object(
+        'stage', 'claim', 'outcome', 'denied', 'ms', 0,
+        'detail', jsonb_build_object('reason', case when g.disconnected then 'account_disconnected' else 'executor_offline' end)
+      ))
+    from gone g where d.id = g.id
+    returning d.id
+  )
+  select coalesce(array_agg(e.id), '{}') into v_ended from ended e;
+  perform engine.cancel_unsent(array[d.id], false, d.reason) from public.deliveries d where d.id = any (v_ended);
+  perform engine.tell_unreachable(v_ended);
+  perform engine.tell(v_ended);
+  perform engine.promote(v_accounts);
+  perform engine.close_events(array(select d.event_id from public.deliveries d where d.id = any (v_ended)));
+  return cardinality(v_ended);
+end
+$$;
+
+ALTER FUNCTION engine.end_unreachable(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION end_unreachable(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.end_unreachable(p_limit integer) IS 'Ends what waits for accounts that nobody can reach: entries are not kept for later, exits say where to close by hand.';
 
 --
 -- Name: end_waiting(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3753,6 +3829,25 @@ ALTER FUNCTION engine.move_positions(p_fills bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.move_positions(p_fills bigint[]) IS 'Adds new fills to the positions they name, opening or closing rows.';
+
+--
+-- Name: name_of(public.broker); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.name_of(p_broker public.broker) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case p_broker when 'tradelocker' then 'TradeLocker' when 'topstepx' then 'TopstepX' when 'metatrader' then 'MetaTrader' else 'Paper' end
+$$;
+
+ALTER FUNCTION engine.name_of(p_broker public.broker) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION name_of(p_broker public.broker); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.name_of(p_broker public.broker) IS 'A broker as its customers write it.';
 
 --
 -- Name: new_token(); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5608,6 +5703,31 @@ ALTER FUNCTION engine.tell_connection(c public.broker_connections, p_level publi
 COMMENT ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) IS 'A line about a login in its owner''s log.';
 
 --
+-- Name: tell_unreachable(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_unreachable(p_deliveries bigint[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.logs (user_id, level, type, correlation_id, message, details)
+  select d.user_id, 'error', d.reason::text, d.event_id, format('%s of %s was not sent: %s', d.action, coalesce(a.label, a.account_id),
+    case d.reason when 'executor_offline' then format('cannot reach your device: close in %s now.', d.numbers ->> 'close_in')
+      else format('the login is disconnected: close in %s now.', d.numbers ->> 'close_in') end),
+    jsonb_build_object('account_id', d.account_id, 'delivery_id', d.id)
+  from public.deliveries d join public.broker_accounts a on a.id = d.account_id
+  where d.id = any (p_deliveries) and d.numbers ? 'close_in'
+$$;
+
+ALTER FUNCTION engine.tell_unreachable(p_deliveries bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_unreachable(p_deliveries bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_unreachable(p_deliveries bigint[]) IS 'An exit that cannot be sent is an alarm in the trader''s log.';
+
+--
 -- Name: too_many(engine.candidate); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5739,6 +5859,36 @@ ALTER FUNCTION engine.turns(p_deliveries bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.turns(p_deliveries bigint[]) IS 'Deliveries in turns of one per account: the second of an account (its other lane) must see what the first wrote.';
+
+--
+-- Name: unreachable_accounts(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.unreachable_accounts(p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return array(
+    select q.account_id from engine.queue q
+    where q.executor = 'edge' and q.state = 'ready' and not engine.device_seen(q.user_id)
+    union
+    select a.id from public.broker_connections c
+    join public.broker_accounts a on a.connection_id = c.id join engine.queue q on q.account_id = a.id
+    -- Whoever was disconnected long ago has nothing in the queue any more.
+    where c.status = 'disabled' and c.updated_at > clock_timestamp() - interval '1 day' and q.state = 'ready'
+    order by 1 limit p_limit
+  );
+end
+$$;
+
+ALTER FUNCTION engine.unreachable_accounts(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION unreachable_accounts(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.unreachable_accounts(p_limit integer) IS 'Accounts with something to do that nobody can do: their device is not seen, or their login is disconnected.';
 
 --
 -- Name: unresolved_roots(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -12348,6 +12498,12 @@ REVOKE ALL ON FUNCTION engine.denial_of_state(s engine.situation) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_limit numeric) FROM PUBLIC;
 
 --
+-- Name: FUNCTION device_seen(p_user_id uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.device_seen(p_user_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION end_deliveries(p_ends jsonb, p_unknown bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12359,6 +12515,13 @@ REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) F
 
 REVOKE ALL ON FUNCTION engine.end_entries(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_worker;
+
+--
+-- Name: FUNCTION end_unreachable(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.end_unreachable(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.end_unreachable(p_limit integer) TO empire_worker;
 
 --
 -- Name: FUNCTION end_waiting(p_deliveries bigint[], p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12624,6 +12787,12 @@ REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries,
 --
 
 REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION name_of(p_broker public.broker); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.name_of(p_broker public.broker) FROM PUBLIC;
 
 --
 -- Name: FUNCTION new_token(); Type: ACL; Schema: engine; Owner: empire_engine
@@ -12938,6 +13107,12 @@ REVOKE ALL ON FUNCTION engine.tell(p_deliveries bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION tell_unreachable(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_unreachable(p_deliveries bigint[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION too_many(c engine.candidate); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12967,6 +13142,12 @@ REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms 
 --
 
 REVOKE ALL ON FUNCTION engine.turns(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION unreachable_accounts(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.unreachable_accounts(p_limit integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION unresolved_roots(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
