@@ -25,7 +25,7 @@ from local.demo.scenes import PromiseBroken
 from local.demo.story import play
 from local.paths import Paths
 from local.secrets import UnsafeStart
-from local.status import installation
+from local.status import Installation, installation
 from local.venues.cli import venue
 from workers.cli import app
 
@@ -46,18 +46,21 @@ def up(
     pg: Annotated[int, typer.Option(help="Major version of Postgres: 16 or 18.")] = 18,
     host: Annotated[str, typer.Option(help="Loopback address; anything else is refused.")] = "127.0.0.1",
     workers: Annotated[bool, typer.Option(" /--no-workers", help="Without worker processes.")] = True,
+    proxies: Annotated[
+        int, typer.Option(min=0, max=8, help="Proxies in front that append to X-Forwarded-For.")
+    ] = 0,
 ) -> None:
     """Start the embedded stack: Postgres, the Supabase-compatible API, edge functions, workers."""
     if pg not in VERSIONS:
         _fail(f"Postgres {pg} is not available; choose one of {sorted(VERSIONS)}.")
     paths = Paths.find()
-    running = installation(paths)
+    running = _installed()
     if running is not None:
         _err.print(f"The stack is already running (pid {running.state.pid}).")
         _show(running.as_dict())
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the stack must not outlive us
-    supervisor = _start(paths, UpOptions(port, pg, host, workers))
+    supervisor = _start(paths, UpOptions(port, pg, host, workers, proxies))
     try:
         started = installation(paths)
         if started is not None:
@@ -94,7 +97,7 @@ def status(
     ] = False,
 ) -> None:
     """Show every address, key and the health of each process. Ends with 1 when the stack is not well."""
-    found = installation(Paths.find())
+    found = _installed()
     values: dict[str, Any] = found.as_dict() if found else {"running": False, "ready": False}
     if as_json:
         sys.stdout.write(json.dumps(values, indent=2) + "\n")
@@ -108,7 +111,7 @@ def status(
 @app.command()
 def doctor() -> None:
     """Ask every check; each prints OK or one sentence. Ends with 1 when one fails."""
-    found = installation(Paths.find())
+    found = _installed()
     if found is None:
         _fail("The stack is not running: empire up.")
     failed = False
@@ -127,7 +130,7 @@ def demo(
     """Show the whole road with real alerts: fills, traces, a killed worker, a lost database."""
     begun = time.monotonic()
     paths = Paths.find()
-    ours = installation(paths) is None
+    ours = _installed() is None
     if ours:
         _start(paths, UpOptions(port, pg))
     try:
@@ -151,6 +154,14 @@ app.add_typer(keys.app)
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+def _installed() -> Installation | None:
+    """The running stack; ends with one sentence when its secrets must not be used."""
+    try:
+        return installation(Paths.find())
+    except _EXPECTED as error:
+        _fail(str(error))
 
 
 def _start(paths: Paths, options: UpOptions) -> subprocess.Popen[bytes]:

@@ -34,6 +34,7 @@ class UpOptions:
     pg: int = 18
     host: str = "127.0.0.1"
     workers: bool = True
+    proxies: int = 0
 
 
 def start(
@@ -94,7 +95,9 @@ def _end_orphans(paths: Paths) -> list[int]:
 def _arguments(paths: Paths, options: UpOptions) -> Sequence[str]:
     port = ["--port", str(options.port)] if options.port else []
     workers = [] if options.workers else ["--no-workers"]
-    return ["--home", str(paths.home), "--pg", str(options.pg), "--host", options.host, *port, *workers]
+    proxies = ["--proxies", str(options.proxies)]
+    common = ["--home", str(paths.home), "--pg", str(options.pg), "--host", options.host]
+    return [*common, *port, *workers, *proxies]
 
 
 def _wait_ready(

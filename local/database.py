@@ -30,6 +30,11 @@ def missing_migrations(cluster: Cluster, database: str = "postgres") -> list[str
     return sorted(set(_versions(PROJECT / "supabase" / "migrations")) - known)
 
 
+def unknown_migrations(cluster: Cluster, database: str = "postgres") -> list[str]:
+    """Versions that the database has recorded and no file here has, oldest first: it is newer than this program."""
+    return sorted(_applied(cluster, database) - set(_versions(PROJECT / "supabase" / "migrations")))
+
+
 def set_passwords(cluster: Cluster) -> None:
     """Give every login role that exists its password of this installation (the step `empire keys db`)."""
     roles = cluster.sql("select rolname from pg_roles").splitlines()

@@ -36,6 +36,8 @@ class Boot:
     cluster: Cluster
     nonce: str
     database: str = "postgres"
+    proxies: int = 0
+    """How many proxies of the operator's stand in front of the gateway and append to X-Forwarded-For."""
 
     @property
     def api_url(self) -> str:
@@ -170,7 +172,7 @@ def _functions_environment(boot: Boot) -> dict[str, str]:
         "SUPABASE_ANON_KEY": boot.secrets.publishable_key,
         "EMPIRE_EDGE_DATABASE_URL": boot.url("empire_edge"),
         "EMPIRE_TOKEN_KEYS": boot.secrets.token_keys,
-        "TRUSTED_PROXY_HOPS": "1",
+        "TRUSTED_PROXY_HOPS": str(1 + boot.proxies),  # the gateway is one
     }
 
 

@@ -13,6 +13,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from shared.settings import KNOWN_DEFAULTS
+
 LOGIN_ROLES = (
     "supabase_admin",
     "postgres",
@@ -23,18 +25,6 @@ LOGIN_ROLES = (
 )
 """Roles that may log in; each has a password of its own."""
 
-KNOWN_DEFAULTS = frozenset(
-    {
-        "super-secret-jwt-token-with-at-least-32-characters-long",
-        "your-super-secret-jwt-token-with-at-least-32-characters-long",
-        "your-super-secret-and-long-postgres-password",
-        "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH",
-        "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz",
-        "postgres",
-        "password",
-        "changeme",
-    }
-)
 _KEY_LIFETIME_S = 10 * 365 * 86400
 
 

@@ -84,6 +84,7 @@ class Stack:
             postgres_version=boot.cluster.version,
             ready=self._ready,
             children=children,
+            proxies=boot.proxies,
         )
         write_state(boot.paths, state)
 
@@ -103,7 +104,7 @@ async def _serve_fleet_key(boot: Boot) -> None:
         await opened.close()
 
 
-def boot(paths: Paths, port: int | None, version: int) -> tuple[Boot, Reservation]:
+def boot(paths: Paths, port: int | None, version: int, proxies: int = 0) -> tuple[Boot, Reservation]:
     """Everything a start needs, after the leftovers of a killed one are gone. Hold the lock when calling."""
     account = server_account()
     directories = [place(paths.home, account) / f"postgres-{known}" for known in VERSIONS]
@@ -114,10 +115,11 @@ def boot(paths: Paths, port: int | None, version: int) -> tuple[Boot, Reservatio
     last = read_state(paths)
     reservation = reserve(port, preferred=last.base_port if last else None)
     cluster = Cluster(paths.home, reservation.ports.postgres, held.passwords, version, account=account)
-    return Boot(paths, held, reservation.ports, cluster, random.token_hex(8)), reservation
+    nonce = random.token_hex(8)
+    return Boot(paths, held, reservation.ports, cluster, nonce, proxies=proxies), reservation
 
 
-def run(paths: Paths, port: int | None, version: int, workers: Sequence[str]) -> None:
+def run(paths: Paths, port: int | None, version: int, workers: Sequence[str], proxies: int = 0) -> None:
     """Be the supervisor of this state folder until told to stop."""
     paths.create()
     held = lock(paths.lock)
@@ -125,7 +127,7 @@ def run(paths: Paths, port: int | None, version: int, workers: Sequence[str]) ->
         raise AlreadyRunning(f"The stack of {paths.home} is already running.")
     with held:
         _shorten_logs(paths)
-        start, reservation = boot(paths, port, version)
+        start, reservation = boot(paths, port, version, proxies)
         asyncio.run(Stack(start, workers).run())
         reservation.release()
 
@@ -138,10 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pg", type=int, choices=sorted(VERSIONS), default=18)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--no-workers", action="store_true")
+    parser.add_argument("--proxies", type=int, choices=range(9), default=0)
     chosen = parser.parse_args(arguments)
     try:
         refuse_open_bind(chosen.host)
-        run(Paths.find(chosen.home), chosen.port, chosen.pg, () if chosen.no_workers else WORKERS)
+        workers = () if chosen.no_workers else WORKERS
+        run(Paths.find(chosen.home), chosen.port, chosen.pg, workers, chosen.proxies)
     except _EXPECTED as error:
         print(error, file=sys.stderr)
         return 1

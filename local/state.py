@@ -33,6 +33,7 @@ class StackState:
     postgres_version: int
     ready: bool
     children: list[ChildState] = field(default_factory=list)
+    proxies: int = 0
 
 
 def write_state(paths: Paths, state: StackState) -> None:

@@ -80,4 +80,4 @@ def installation(paths: Paths) -> Installation | None:
     cluster = Cluster(
         paths.home, ports.postgres, secrets.passwords, state.postgres_version, account=server_account()
     )
-    return Installation(state, Boot(paths, secrets, ports, cluster, state.nonce))
+    return Installation(state, Boot(paths, secrets, ports, cluster, state.nonce, proxies=state.proxies))

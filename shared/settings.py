@@ -5,9 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KNOWN_DEFAULTS = frozenset(
+    {
+        "super-secret-jwt-token-with-at-least-32-characters-long",
+        "your-super-secret-jwt-token-with-at-least-32-characters-long",
+        "your-super-secret-and-long-postgres-password",
+        "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH",
+        "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz",
+        "postgres",
+        "password",
+        "changeme",
+    }
+)
+"""Secrets printed in somebody's documentation. Whatever starts with one of them is open to everybody."""
 
 Milliseconds = Annotated[int, Field(gt=0)]
 
@@ -64,10 +79,12 @@ class WorkerSettings(BaseSettings):
     @classmethod
     def _is_a_postgres_address(cls, value: SecretStr) -> SecretStr:
         try:
-            PostgresDsn(value.get_secret_value())
+            hosts = PostgresDsn(value.get_secret_value()).hosts()
         except ValidationError:
             # The address holds a password: never repeat it in an error.
             raise ValueError("must look like postgresql://role:password@host:port/database") from None
+        if any(unquote(host["password"] or "") in KNOWN_DEFAULTS for host in hosts):
+            raise ValueError("has a password that is a known default: set one with empire keys db")
         return value
 
     @field_validator("venues")

@@ -13,7 +13,6 @@ import pytest
 from local.account import Account, can_enter
 from local.ports import DEFAULT_BASE, SCRATCH_BASE, WIDTH, PortsTaken, reserve
 from local.secrets import (
-    KNOWN_DEFAULTS,
     Secrets,
     UnsafeStart,
     generate,
@@ -21,6 +20,7 @@ from local.secrets import (
     refuse_known_defaults,
     refuse_open_bind,
 )
+from shared.settings import KNOWN_DEFAULTS
 
 
 def test_two_installations_share_no_secret(tmp_path: Path) -> None:

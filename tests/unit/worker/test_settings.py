@@ -36,3 +36,15 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read_worker_settings()
     assert settings.worker_database_url.get_secret_value() == ADDRESS
     assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "password", ["postgres", "%70ostgres", "your-super-secret-and-long-postgres-password"]
+)
+def test_a_known_default_password_stops_the_start(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    """Security suite no. 18: on any host, however it is spelled, and without repeating it."""
+    address = f"postgresql://empire_worker:{password}@db.example.com:5432/postgres"
+    monkeypatch.setenv("EMPIRE_WORKER_DATABASE_URL", address)
+    with pytest.raises(SettingsError, match="EMPIRE_WORKER_DATABASE_URL: has a password") as caught:
+        read_worker_settings()
+    assert password not in str(caught.value).replace("postgresql", "")

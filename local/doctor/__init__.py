@@ -1,0 +1,9 @@
+"""`empire doctor`: one question per check, answered by OK or by one sentence that says what to do."""
+
+from __future__ import annotations
+
+# Importing a room registers its checks; they are asked in this order.
+from local.doctor import brokers, data, doors, keys
+from local.doctor.checks import CHECKS, examine
+
+__all__ = ["CHECKS", "brokers", "data", "doors", "examine", "keys"]
