@@ -33,6 +33,8 @@ class Capabilities:
     lookup_lag_s: 0 = a lookup that does not find an order is proof (authoritative); n = lists lag up to n s.
     request_timeout_s: after that long without an answer a write is Unknown.
     modify_protection: stop and target of an open position can be changed.
+    stop_orders: a position's stop and target are orders of their own; False = they belong to the position.
+    recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
     """
 
     client_id: str
@@ -47,6 +49,8 @@ class Capabilities:
     client_order_id_length: int
     quotes: bool
     modify_protection: bool = True
+    stop_orders: bool = True
+    recognises: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,9 @@ class ContractVenue(Protocol):
 
 
 def sent(leg: Leg, at: datetime | None = None, send_by: float = float("inf")) -> Sent:
-    """A leg as it goes out; not after `send_by` (monotonic)."""
+    """A leg as it goes out, named as the database names legs; not after `send_by` (monotonic)."""
     number = next(_numbers)
-    name = f"t{time.time_ns():x}-{number}"[:26]
+    name = f"E{time.time_ns() % 10**15:x}_{number:x}_0"
     return Sent(number, name, leg, WrittenAhead(), at or datetime.now(UTC), send_by)
 
 
