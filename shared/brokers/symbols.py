@@ -98,6 +98,11 @@ def is_known(word: str) -> bool:
     return word in _ALIASES or pair_of(word) is not None or _COIN_PAIR.match(word) is not None
 
 
+def is_coin(word: str) -> bool:
+    """Whether a word is a coin in dollars, euros or pounds: not an index or oil whose name ends like that."""
+    return word not in _ALIASES and pair_of(word) is None and _COIN_PAIR.match(word) is not None
+
+
 def pair_of(word: str) -> tuple[str, str] | None:
     """Base and quote of a pair of two currencies, or of a metal in a currency."""
     base, quote = word[:3], word[3:]

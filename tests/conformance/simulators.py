@@ -40,6 +40,10 @@ class Operator:
         """End every session."""
         self._call("POST", "/_sim/revoke")
 
+    def post(self, path: str, **body: object) -> Any:
+        """What only one simulator can do: `path` below /_sim."""
+        return self._call("POST", f"/_sim/{path}", body)
+
     def log(self) -> list[dict[str, Any]]:
         """Every write that was received."""
         found: list[dict[str, Any]] = self._call("GET", "/_sim/log")

@@ -85,6 +85,8 @@ class VenueAccount:
     listings: dict[str, Listing]
     lists: Lists
     state: str = "DEPLOYED"
+    trade_allowed: bool = True
+    investor: bool = False
     notes: dict[str, Note] = field(default_factory=dict)
 
     def note(self, order_id: str) -> Note:

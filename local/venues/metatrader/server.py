@@ -53,7 +53,7 @@ class Venue:
         app = web.Application(middlewares=[_named, _errors, middleware(self.faults, operation_of, answers)])
         admin = Admin(self.faults, self.market, self.journal, self._state, self._faults_changed)
         app.add_routes([*self._provisioned(), *self._client(), *admin.routes()])
-        app.add_routes([web.post("/_sim/by_hand", self._by_hand)])
+        app.add_routes([web.post("/_sim/by_hand", self._by_hand), web.post("/_sim/rights", self._rights)])
         self._faults_changed()
         return app
 
@@ -144,6 +144,13 @@ class Venue:
         order = trade.by_hand(account, body["symbol"], body["side"], Decimal(str(body["qty"])))
         return answer({"id": order.id})
 
+    async def _rights(self, request: web.Request) -> web.Response:
+        """What the broker lets an account do: {"login", "trade_allowed", "investor"}."""
+        body = codec.decode(await request.read())
+        account = next(each for each in self.desk.accounts.values() if each.login == body["login"])
+        account.trade_allowed, account.investor = body["trade_allowed"], body["investor"]
+        return answer({"ok": True})
+
     def _faults_changed(self) -> None:
         lags = [each.seconds for each in self.faults.active() if each.kind is Kind.LAG_LISTS]
         self.desk.lag(lags[-1] if lags else 0.0)
@@ -153,6 +160,7 @@ class Venue:
             each.login: {
                 "id": each.id,
                 "kind": each.kind.name,
+                "token": each.token,
                 "balance": each.book.balance,
                 "working": [asdict(order) for order in each.book.working.values()],
                 "ended": [asdict(order) for order in each.book.ended],

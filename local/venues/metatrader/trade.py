@@ -36,6 +36,10 @@ class Trades:
 
     def do(self, account: VenueAccount, fields: Fields) -> Result:
         """One request."""
+        if account.investor:
+            raise Refusal(-8)
+        if not account.trade_allowed:
+            raise Refusal(10026 if account.kind.version == 5 else 133)
         does: dict[str, Callable[[VenueAccount, Fields], Result]] = {
             "POSITION_MODIFY": self._protect,
             "POSITION_PARTIAL": self._close,
