@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -65,6 +65,7 @@ class TopstepXVenue:
     user: str = field(default_factory=lambda: uuid.uuid4().hex)
     number: str = ""
     opened: list[TopstepX] = field(default_factory=list)
+    limits: Mapping[str, tuple[int, float]] | None = None
 
     async def connect(self) -> Broker:
         connect = self.connector()
@@ -115,7 +116,7 @@ class TopstepXVenue:
         async def login(_: Account) -> Login:
             return Login(self.operator.url, "", self.user, KEY)
 
-        connect = TopstepX(open_http, login, timing=TIMING, patience=PATIENCE)
+        connect = TopstepX(open_http, login, timing=TIMING, patience=PATIENCE, limits=self.limits)
         self.opened.append(connect)
         return connect
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from shared import clock
+from shared import clock, log
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.topstepx.catalogue import Catalogue
@@ -19,6 +19,7 @@ from shared.brokers.topstepx.views import Lens
 from shared.models.trading import Account
 
 T = TypeVar("T")
+_log = log.get("topstepx")
 SKEW = timedelta(minutes=2)
 """How far the gateway's clock may be from ours."""
 LOOK_BACK = timedelta(days=2)
@@ -48,6 +49,10 @@ class Memory:
         """The fills of these orders were the answer to a command: they cannot be the answer to another."""
         for each in order_ids:
             _put(self._told, each, client_order_id)
+
+    def is_its(self, order_id: str, client_order_id: str) -> bool:
+        """Whether an order's fills were the answer to this command."""
+        return self._told.get(order_id) == client_order_id
 
     def is_anothers(self, order_id: str, client_order_id: str) -> bool:
         """Whether an order's fills were the answer to another command."""
@@ -137,3 +142,12 @@ class Desk:
                 return found
             await asyncio.sleep(min(pause, max(0.0, by - clock.monotonic())))
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+async def or_else(certain: T, telling: Awaitable[T]) -> T:
+    """What the lists tell about a command that was taken; else what is certain without them."""
+    try:
+        return await telling
+    except (BrokerError, UnreadableError) as error:
+        _log.info("taken, and what it did could not be read", error=str(error))
+        return certain

@@ -23,10 +23,12 @@ from shared.brokers.pacing import Pace
 from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.topstepx import rows
 from shared.brokers.topstepx.envelope import opened
+from shared.brokers.topstepx.joint import Joint
 from shared.brokers.topstepx.rows import AccountRow, ContractRow, OrderRow, PositionRow, TradeRow
 
 READ_TRIES = 3
 PAGE = 50
+UNSAID_PAUSE_S = 0.5
 MAX_PAGES = 100
 LIMITS: Mapping[str, tuple[int, float]] = {"all": (200, 60.0), "reads": (150, 60.0), "bars": (50, 30.0)}
 """Requests and seconds, of the whole login. The gateway counts all together and bars apart; that reads leave some of
@@ -97,7 +99,7 @@ class Connection:
     def _pause(self, kind: str, error: BrokerError) -> float:
         if not isinstance(error, Throttled):
             return random.uniform(0.05, 0.3)  # noqa: S311  so that many do not come back at once
-        pause = error.retry_after_s if error.retry_after_s is not None else 1.0
+        pause = error.retry_after_s if error.retry_after_s is not None else UNSAID_PAUSE_S
         self._pace.window(kind).pause(pause)
         return 0.0
 
@@ -109,6 +111,10 @@ class Client:
         self._connection, self.account_id = connection, account_id
         self._own: Mapping[str, Any] = {"accountId": int(account_id)}
         self._has_query = True
+        self._orders: Joint[datetime, list[OrderRow]] = Joint(self._read_orders, min)
+        self._trades: Joint[datetime, list[TradeRow]] = Joint(self._read_trades, min)
+        self._positions: Joint[None, list[PositionRow]] = Joint(self._read_positions, _only)
+        self._unfinished: Joint[None, list[OrderRow]] = Joint(self._read_unfinished, _only)
 
     # Reads: raise BrokerError or UnreadableError.
 
@@ -148,9 +154,8 @@ class Client:
         return rows.last_price(await self._connection.read("/api/History/retrieveBars", body, "bars"))
 
     async def orders(self, since: datetime) -> list[OrderRow]:
-        """Every order made since a time, of any status but suspended."""
-        body = {**self._own, "startTimestamp": _text(since)}
-        return rows.orders(await self._connection.read("/api/Order/search", body))
+        """Every order made since a time, of any status but suspended; may hold earlier ones, too."""
+        return await self._orders.ask(since)
 
     async def order(self, order_id: str) -> OrderRow | None:
         """One order, however old; None where there is none or the gateway is too old to be asked so."""
@@ -169,23 +174,15 @@ class Client:
 
         Only v2/query shows those; where a gateway does not have it, searchOpen shows what is open.
         """
-        if self._has_query:
-            try:
-                return await self._queried(rows.UNFINISHED)
-            except Refused as error:
-                if error.status != 404:
-                    raise
-                self._has_query = False
-        return rows.orders(await self._connection.read("/api/Order/searchOpen", self._own))
+        return await self._unfinished.ask(None)
 
     async def positions(self) -> list[PositionRow]:
         """Every open position."""
-        return rows.positions(await self._connection.read("/api/Position/searchOpen", self._own))
+        return await self._positions.ask(None)
 
     async def trades(self, since: datetime) -> list[TradeRow]:
-        """Every fill since a time, oldest first."""
-        body = {**self._own, "startTimestamp": _text(since)}
-        return rows.trades(await self._connection.read("/api/Trade/search", body))
+        """Every fill since a time, oldest first; may hold earlier ones, too."""
+        return await self._trades.ask(since)
 
     # Writes: sent once, and not after `by` (monotonic). Raise BrokerError.
 
@@ -218,6 +215,27 @@ class Client:
 
     # How.
 
+    async def _read_orders(self, since: datetime) -> list[OrderRow]:
+        body = {**self._own, "startTimestamp": _text(since)}
+        return rows.orders(await self._connection.read("/api/Order/search", body))
+
+    async def _read_unfinished(self, _: None) -> list[OrderRow]:
+        if self._has_query:
+            try:
+                return await self._queried(rows.UNFINISHED)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+                self._has_query = False
+        return rows.orders(await self._connection.read("/api/Order/searchOpen", self._own))
+
+    async def _read_positions(self, _: None) -> list[PositionRow]:
+        return rows.positions(await self._connection.read("/api/Position/searchOpen", self._own))
+
+    async def _read_trades(self, since: datetime) -> list[TradeRow]:
+        body = {**self._own, "startTimestamp": _text(since)}
+        return rows.trades(await self._connection.read("/api/Trade/search", body))
+
     async def _queried(self, statuses: Sequence[int]) -> list[OrderRow]:
         """Pages by time, oldest first: whether an offset counts pages or rows is documented nowhere."""
         found: dict[str, OrderRow] = {}
@@ -237,6 +255,10 @@ class Client:
             # A little before the last one: orders of one moment may lie on two pages.
             after = max(each.created for each in page) - timedelta(microseconds=1)
         raise UnreadableError("orders: more than the gateway gives in its pages")
+
+
+def _only(_: list[None]) -> None:
+    """Questions without anything to them are all the same one."""
 
 
 def _id(order_id: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 from shared import log
@@ -94,7 +95,9 @@ class Closer:
         async def look() -> bool | None:
             orders = await self._desk.orders(command.submitted_at)
             mine = [e for e in orders if e.id not in before and self._fits(e, command, contract_id, wanted)]
-            rows[:] = _newest(mine, wanted)
+            rows[:] = self._chosen(mine, command, wanted, known=bool(before) or held is not None)
+            # At once, and kept: a close beside this one must not take the same orders for its own.
+            self._desk.memory.told((each.id for each in rows), command.client_order_id)
             names = {each.id for each in rows}
             if not names:
                 return None
@@ -117,6 +120,28 @@ class Closer:
         unclaimed = not self._desk.memory.is_anothers(row.id, command.client_order_id)
         return plain and recent and same and size and unclaimed and (wanted is None or row.qty <= wanted)
 
+    def _chosen(
+        self, rows: list[OrderRow], command: Sent, wanted: Decimal | None, *, known: bool
+    ) -> list[OrderRow]:
+        """Of the orders that fit as many as what was wanted takes: those chosen before, then the first that came
+        after the close (`known`: what was there before it is not among them), else those nearest to it in time."""
+
+        def rank(row: OrderRow) -> tuple[bool, timedelta, int]:
+            away = row.created - command.submitted_at
+            return (
+                not self._desk.memory.is_its(row.id, command.client_order_id),
+                away if known else abs(away),
+                int(row.id),
+            )
+
+        taken: list[OrderRow] = []
+        room = wanted
+        for each in sorted(rows, key=rank):
+            if room is None or each.qty <= room:
+                taken.append(each)
+                room = None if room is None else room - each.qty
+        return sorted(taken, key=lambda row: int(row.id))
+
     async def _told(
         self,
         command: Sent,
@@ -131,7 +156,6 @@ class Closer:
         if not trades:
             rejected = bool(rows) and all(each.status is OrderStatus.REJECTED for each in rows)
             return Accepted(None, OrderStatus.CANCELED if rejected else OrderStatus.WORKING)
-        self._desk.memory.told((each.id for each in rows), command.client_order_id)
         done, average = total(trades)
         ended = all(each.is_final and each.filled <= done for each in rows)
         complete = wanted is None or done >= wanted
@@ -169,20 +193,6 @@ class Closer:
         side = trades[-1].side.opposite
         entry = held.average if held is not None else average or Decimal(0)
         return self._desk.lens.gone(contract_id, side, entry), states
-
-
-def _newest(rows: list[OrderRow], wanted: Decimal | None) -> list[OrderRow]:
-    """The newest of the orders that fit, as many as what was wanted takes; oldest first."""
-    taken: list[OrderRow] = []
-    room = wanted
-    for each in sorted(rows, key=lambda row: (row.created, int(row.id)), reverse=True):
-        if room is not None and each.qty > room:
-            break
-        taken.append(each)
-        room = None if room is None else room - each.qty
-        if room == 0:
-            break
-    return taken[::-1]
 
 
 def _together(found: list[Accepted], *, complete: bool) -> Accepted:

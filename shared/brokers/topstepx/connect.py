@@ -24,15 +24,15 @@ from shared.models.trading import Account, FoundAccount
 
 OpenHttp = Callable[[str, float], httpx.AsyncClient]
 """`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
-HERE = "fleet"
-"""The executor of accounts that hosted workers trade."""
+PRACTICE = "PRAC-"
+"""How the names of accounts begin that may be traded from anywhere."""
 
 
 class TopstepX:
     """Implements `ConnectLogin` for every TopstepX account of a worker.
 
-    Topstep takes orders from the trader's own device only. `on_device` False: accounts whose executor is the device
-    can be read and nothing is sent for them, whatever is asked.
+    Topstep takes orders from the trader's own device only. `on_device` False: nothing is sent for accounts whose
+    executor is the device, nor for any that is neither simulated nor a practice account; they can be read.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class TopstepX:
             raise ReadFailed(f"this login has no account {account.account_number}; it has {have}")
         client = Client(connection, entry.id)
         desk = Desk(account, client, Catalogue(client), self._timing, self._patience)
-        may_send = self._on_device or account.executor == HERE
+        may_send = self._on_device or _from_here(account, entry.name)
         brackets = True
         if may_send and account.trading_enabled and entry.can_trade:
             brackets = await probe.takes_brackets(desk) is not False
@@ -135,6 +135,11 @@ class TopstepX:
             client_order_id_length=wording.TAG_LENGTH,
             quotes=False,
         )
+
+
+def _from_here(account: Account, name: str) -> bool:
+    """Whether a hosted worker may trade it: a simulator of the operator's, or a practice account."""
+    return account.executor == "fleet" and (account.environment == "simulated" or name.startswith(PRACTICE))
 
 
 def _failed(error: BrokerError | UnreadableError) -> ReadFailed:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shared import clock, log
-from shared.brokers.errors import BrokerError, UnreadableError
+from shared.brokers.errors import BrokerError, NotSent, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.topstepx import wording
-from shared.brokers.topstepx.account import Desk
+from shared.brokers.topstepx.account import Desk, or_else
 from shared.brokers.topstepx.errors import outcome_of
 from shared.brokers.topstepx.rows import STOP_LOSS, TAKE_PROFIT, OrderRow, PositionRow
 from shared.brokers.topstepx.views import guards, levels
@@ -103,19 +103,23 @@ class Guard:
         contract_id, wanted = command.leg.venue_symbol, command.leg.protection
         if wanted.empty:
             return Rejected(Reason.NOTHING_TO_MODIFY, "no stop and no target was named")
-        held = await self._desk.held(contract_id)
+        try:
+            held, before = await self._desk.held(contract_id), await self._desk.unfinished()
+        except (BrokerError, UnreadableError) as error:
+            raise NotSent(f"the position could not be read: {error}") from error
         if held is None:
             return Rejected(Reason.POSITION_NOT_FOUND, "there is no such position")
-        before = await self._desk.unfinished()
         try:
             for level in _levels(wanted):
                 await self._set(command, held, level, guards(held, before), by)
-            return await self._seen(command, _complete(wanted, levels(held, before)))
         except BrokerError as error:
             outcome = outcome_of(error)
-            if isinstance(outcome, Rejected):
-                return Rejected(outcome.reason, outcome.text, positions=await self._as_is(contract_id))
-            return outcome
+            if isinstance(outcome, Unknown):
+                return outcome
+            # Of several changes the first may have been done: the position says.
+            return Rejected(outcome.reason, outcome.text, positions=await self._as_is(contract_id))
+        doubt = Unknown("stop and target were taken, and the lists do not show them")
+        return await or_else(doubt, self._seen(command, _complete(wanted, levels(held, before)), doubt))
 
     async def _set(
         self, command: Sent, held: PositionRow, level: _Level, protecting: list[OrderRow], by: float
@@ -134,7 +138,7 @@ class Guard:
             rest = held.qty - covered
             await self._place(held.contract_id, held.side, rest, command.client_order_id, level, by)
 
-    async def _seen(self, command: Sent, wanted: Protection) -> Outcome:
+    async def _seen(self, command: Sent, wanted: Protection, doubt: Unknown) -> Outcome:
         """The position once it is as wanted. A sibling that went with what was removed is placed again, once."""
         contract_id, again = command.leg.venue_symbol, False
         half = self._desk.patience.confirm / 2
@@ -145,7 +149,7 @@ class Guard:
                 position = self._desk.lens.position(held, orders)
                 return Accepted(None, OrderStatus.WORKING, positions=(position,))
             if again:
-                return Unknown("stop and target were taken, and the lists do not show them")
+                return doubt
             again = True
             await self._missing_again(command, wanted)
 

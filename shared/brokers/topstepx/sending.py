@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -11,7 +13,7 @@ from shared import log
 from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.topstepx import wording
-from shared.brokers.topstepx.account import Desk
+from shared.brokers.topstepx.account import LOOK_BACK, Desk, or_else
 from shared.brokers.topstepx.closing import Closer
 from shared.brokers.topstepx.errors import Denied, outcome_of, reason_of
 from shared.brokers.topstepx.protecting import Guard
@@ -25,6 +27,7 @@ from shared.models.trading import Position
 
 T = TypeVar("T")
 _log = log.get("topstepx")
+PRICE_WITHIN_S = 1.0
 ELSEWHERE = Rejected(
     Reason.EXECUTOR_OFFLINE,
     "Topstep takes orders from the trader's own device only; this is not it. Close in TopstepX where it is urgent",
@@ -112,7 +115,7 @@ class Sender:
         reference = {OrderType.LIMIT: leg.price, OrderType.STOP: leg.stop_price}.get(leg.type)
         if reference is None:
             # Of a market order the last price tells best; the alert's own is what is left where there is none.
-            reference = await self._desk.catalogue.last_price(row.id) or leg.ref_price
+            reference = await self._last_price(row.id) or leg.ref_price
         if reference is None:
             return Rejected(Reason.NO_QUOTE, "no price is known from which stop and target could be counted")
         ticks = wording.brackets(leg.protection, leg.side, reference, row.tick_size)
@@ -122,6 +125,14 @@ class Sender:
                 Reason.STOP_PASSED, f"stop or target is on the wrong side of {reference:f}", numbers
             )
         return {**body, **ticks}
+
+    async def _last_price(self, contract_id: str) -> Decimal | None:
+        """The last price, if it is at hand soon: the prices asked for are set exactly after the fill anyway."""
+        try:
+            async with asyncio.timeout(PRICE_WITHIN_S):
+                return await self._desk.catalogue.last_price(contract_id)
+        except (BrokerError, UnreadableError, TimeoutError):
+            return None
 
     async def _not_reducing(self, leg: Leg) -> Rejected | None:
         """The gateway knows no order that only reduces: one that could open is not sent."""
@@ -147,15 +158,15 @@ class Sender:
         return await or_else(doubt, self._there_already(command, doubt))
 
     async def _there_already(self, command: Sent, doubt: Unknown) -> Outcome:
-        row = await self.by_tag(command)
+        row = await self.by_tag(command, command.submitted_at - LOOK_BACK)
         # One that was rejected may be this very one: the other, which took the tag, is not listed yet.
         taken = row is not None and row.status is not OrderStatus.REJECTED
         return await self.told(command, row.id, row) if row is not None and taken else doubt
 
-    async def by_tag(self, command: Sent) -> OrderRow | None:
+    async def by_tag(self, command: Sent, since: datetime) -> OrderRow | None:
         """The order that carries a command's id. Of several the one that was not rejected: a tag is taken once."""
         wanted = {command.client_order_id, wording.tag_of(command)}
-        listed = [*await self._desk.unfinished(), *await self._desk.orders(command.submitted_at)]
+        listed = [*await self._desk.unfinished(), *await self._desk.orders(since)]
         mine = {each.id: each for each in listed if each.custom in wanted}
         return min(mine.values(), key=lambda each: each.status is OrderStatus.REJECTED, default=None)
 
@@ -176,17 +187,17 @@ class Sender:
         leg, since = command.leg, command.submitted_at
         trades: tuple[TradeRow, ...] = ()
         if leg.type is OrderType.MARKET:
-            trades = await self._fills(order_id, command)
+            trades = await self._fills(order_id, since)
             if total(trades)[0] >= (leg.qty or 0):
                 return Story(None, trades)
         rows = {each.id: each for each in await self._desk.orders(since)}
         row = rows.get(order_id)
         if row is not None and row.filled > total(trades)[0]:
-            trades = await self._fills(order_id, command)
+            trades = await self._fills(order_id, since)
         return Story(row, trades)
 
-    async def _fills(self, order_id: str, command: Sent) -> tuple[TradeRow, ...]:
-        found = await self._desk.trades(command.submitted_at)
+    async def _fills(self, order_id: str, since: datetime) -> tuple[TradeRow, ...]:
+        found = await self._desk.trades(since)
         return tuple(each for each in found if each.order_id == order_id)
 
     async def told(
@@ -201,27 +212,24 @@ class Sender:
         """The outcome of an order of ours, with its position; the protection of an entry is seen to first."""
         leg = command.leg
         if trades is None:
-            trades = await self._fills(order_id, command)
+            made = command.submitted_at if row is None else row.created
+            trades = await self._fills(order_id, min(made, command.submitted_at))
         self._desk.memory.told([order_id], command.client_order_id)
         tag, wanted = command.client_order_id, leg.qty or Decimal(0)
         outcome = self._desk.lens.outcome(order_id, wanted, row, trades, tag)
         filled = total(trades)[0]
-        if isinstance(outcome, Rejected) or not filled:
-            return outcome
+        if isinstance(outcome, Rejected) or not filled or leg.protection.empty:
+            return outcome  # the position is the sum of its fills; only its stop and target are not in them
         over = outcome.status in (OrderStatus.FILLED, OrderStatus.CANCELED)
-        if not reads_only and over and not leg.protection.empty:
+        if not reads_only and over:
             await self.guard.after_fill(command, order_id, leg.venue_symbol, filled)
-        position = await or_else(None, self._position(leg, filled))
+        position = await or_else(None, self._position(leg.venue_symbol))
         return replace(outcome, positions=() if position is None else (position,))
 
-    async def _position(self, leg: Leg, filled: Decimal) -> Position | None:
-        """The position after a fill; None where the list does not show it (yet)."""
-        held = await self._desk.held(leg.venue_symbol)
-        if held is None:
-            return None
-        # What is just this fill, and was given no stop, has none: nobody need ask.
-        alone = leg.protection.empty and held.qty == filled
-        return self._desk.lens.position(held, [] if alone else await self._desk.unfinished())
+    async def _position(self, contract_id: str) -> Position | None:
+        """The position as it is now; None where the list does not show it (yet)."""
+        held = await self._desk.held(contract_id)
+        return None if held is None else self._desk.lens.position(held, await self._desk.unfinished())
 
     # Working orders.
 
@@ -272,15 +280,6 @@ class Sender:
 
 
 _ABOUT_THE_ORDER = frozenset({Reason.ORDER_NOT_FOUND, Reason.BROKER_REJECTED, Reason.INVALID})
-
-
-async def or_else(certain: T, telling: Awaitable[T]) -> T:
-    """What the lists tell about a command that was taken; else what is certain without them."""
-    try:
-        return await telling
-    except (BrokerError, UnreadableError) as error:
-        _log.info("taken, and what it did could not be read", error=str(error))
-        return certain
 
 
 def malformed(command: Sent) -> Rejected | None:

@@ -42,7 +42,7 @@ class Settler:
         leg = command.leg
         if leg.reduce_only and leg.type is OrderType.MARKET:
             return await self._closed(as_close(command))
-        row = await self._sender.by_tag(command)
+        row = await self._sender.by_tag(command, command.submitted_at)
         if row is None:
             return self._absent(command)
         if row.status is OrderStatus.REJECTED and self._is_young(command):

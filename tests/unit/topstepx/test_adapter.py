@@ -496,6 +496,56 @@ async def test_a_device_account_is_read_and_never_traded(venue: TopstepXVenue) -
     assert len(venue.operator.log()) == before
 
 
+async def test_a_hosted_worker_trades_practice_accounts_only(venue: TopstepXVenue) -> None:
+    """An account that is neither a simulator's nor named PRAC-... is read; nothing is sent for it."""
+    connect = venue.connector()
+    practice, combine, _ = await connect.accounts(account("0"))
+    assert (practice.name[:5], combine.name[:5]) == ("PRAC-", "50KTC")
+    for found, may in ((practice, True), (combine, False)):
+        broker = await connect(replace(account(found.number), environment="live"))
+        outcome = await broker.execute(sent(entry(await mnq(broker), D(1))))
+        assert isinstance(outcome, Accepted if may else Rejected), outcome
+
+
+async def test_two_closes_at_once_are_told_apart(venue: TopstepXVenue) -> None:
+    """Two equal parts closed side by side: each has its own fill."""
+    broker = await venue.connect()
+    instrument = await mnq(broker)
+    accepted(await broker.execute(sent(entry(instrument, D(5)))))
+    position = await only_position(broker)
+    commands = [sent(close_of(instrument, position, D(1))) for _ in range(4)]
+    outcomes = [accepted(each) for each in await asyncio.gather(*(broker.execute(e) for e in commands))]
+    fills = [fill.venue_fill_id for each in outcomes for fill in each.fills]
+    assert (len(fills), len(set(fills)), venue.net()) == (4, 4, D(1))
+
+
+async def test_protection_that_cannot_be_read_first_is_not_sent(venue: TopstepXVenue) -> None:
+    """Nothing leaves when it is not known what is there: a refusal by us, no doubt."""
+    broker = await venue.connect()
+    instrument = await mnq(broker)
+    accepted(await broker.execute(sent(entry(instrument, D(1)))))
+    venue.operator.fault("error_before", operation="query", times=None)
+    leg = leg_of(
+        instrument, kind=CommandKind.PROTECT, side=Side.BUY, qty=D(1), venue_position_id=instrument.venue_symbol,
+        protection=Protection(stop_loss=BID - 30 * TICK),
+    )  # fmt: skip
+    assert rejected(await broker.execute(sent(leg))).reason is Reason.BROKER_UNREACHABLE
+    assert len(written(venue)) == 1
+
+
+async def test_without_a_last_price_the_alerts_own_counts(venue: TopstepXVenue) -> None:
+    """Ticks are counted from the alert's price then; without one an entry with a stop is not sent."""
+    broker = await venue.connect()
+    instrument = await mnq(broker)
+    other = await venue.connect()
+    venue.operator.fault("error_before", operation="bars", times=None)
+    wanted = Protection(BID - 50 * TICK)
+    leg = entry(instrument, D(1), protection=wanted)
+    assert rejected(await other.execute(sent(leg))).reason is Reason.NO_QUOTE
+    done = accepted(await other.execute(sent(replace(leg, ref_price=BID - 10 * TICK))))
+    assert [each.stop_loss for each in done.positions] == [wanted.stop_loss]
+
+
 async def test_exits_do_not_wait_for_reads(venue: TopstepXVenue) -> None:
     """A close goes out when the position cannot be read first."""
     broker = await venue.connect()
