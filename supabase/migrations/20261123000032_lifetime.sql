@@ -51,8 +51,10 @@ begin
     v_body := jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
       'action', 'cancel', 'symbol', r.symbol, 'order_id', r.order_id::text, 'scope', 'symbol', 'comment', r.why
     ))::text;
-    continue when not engine.take_key(r.user_id, 'end:' || r.order_id, v_event,
-      encode(sha256(convert_to(v_body, 'UTF8')), 'hex'), interval '1 minute');
+    continue when engine.take_keys(array[row(
+      r.user_id, 'end:' || r.order_id, v_event, encode(sha256(convert_to(v_body, 'UTF8')), 'hex'),
+      clock_timestamp() + interval '1 minute'
+    )::engine.dedupe]) = '{}';
     perform engine.store_intent(v_event, r.user_id, 'system', v_body, array[r.account_id]);
     v_n := v_n + 1;
   end loop;
