@@ -191,7 +191,7 @@ create table engine.scope_counters (
   trades integer not null default 0 check (trades >= 0),
   constraint one_counter_per_scope_and_day unique (user_id, scope, trading_day)
 );
-comment on table engine.scope_counters is 'Trades reserved per day and scope: live or paper of a user, a broker, an account (its id).';
+comment on table engine.scope_counters is 'Trades reserved per day and scope: live or paper of a user, a broker, an account (its id); scope month: of the UTC month that begins on this day.';
 
 create table public.equity_history (
   id bigint generated always as identity primary key,

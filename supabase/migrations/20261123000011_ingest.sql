@@ -312,18 +312,18 @@ $$;
 comment on function engine.store_alerts(engine.candidate []) is 'Inbox, deliveries and queue of accepted alerts.';
 alter function engine.store_alerts(engine.candidate []) owner to empire_engine;
 
-create function engine.too_many(c engine.candidate) returns jsonb
+create function engine.too_many(c engine.candidate, p_message text) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
   -- A refused alert occupies no key.
   delete from engine.dedupe d
   where d.endpoint_id = (c.endpoint).id and d.key = (c.alert).key and d.event_id = c.event_id;
-  return engine.refuse(c.endpoint, c.said, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
+  return engine.refuse(c.endpoint, c.said, 429, 'rate_limited', p_message, null)
     || jsonb_build_object('retry_after', 60 - floor(extract(second from clock_timestamp()))::integer);
 end
 $$;
-comment on function engine.too_many(engine.candidate) is 'The answer to an alert beyond its endpoint''s limits.';
-alter function engine.too_many(engine.candidate) owner to empire_engine;
+comment on function engine.too_many(engine.candidate, text) is 'The answer to an alert beyond its endpoint''s limits.';
+alter function engine.too_many(engine.candidate, text) owner to empire_engine;
 
 create function engine.accept_alerts(p engine.candidate []) returns table (nth integer, answer jsonb)
 language plpgsql set search_path = '' as $$
@@ -336,7 +336,8 @@ begin
   v_counted := engine.count_alerts(array(select x from unnest(p) x where x.event_id = any (v_taken)));
   foreach c in array coalesce(v_counted.limited, '{}') loop
     nth := c.nth;
-    answer := engine.too_many(c);
+    answer := engine.too_many(c,
+      format('Too many alerts: this endpoint accepts %s a minute.', (c.endpoint).alerts_per_minute));
     return next;
   end loop;
   foreach c in array coalesce(v_counted.passed, '{}') loop
@@ -347,7 +348,9 @@ begin
         'http', 202, 'status', 'accepted', 'event_id', c.event_id, 'deliveries', cardinality(c.accounts)
       );
     else
-      answer := engine.too_many(c) || jsonb_build_object(
+      answer := engine.too_many(c,
+        format('This endpoint accepts %s entries a day (UTC); exits pass.', (c.endpoint).max_entries_per_day)
+      ) || jsonb_build_object(
         'retry_after', 86400 - floor(extract(epoch from (clock_timestamp() at time zone 'UTC')::time))::integer
       );
     end if;

@@ -50,16 +50,21 @@ comment on view engine.account_defaults is
 'What a silent alert gets for an account: the nearest scope that says something.';
 
 create view engine.account_scopes as
-select a.id as account_id, a.user_id, s.scope, t.day as trading_day
+select a.id as account_id, a.user_id, s.scope,
+  case s.scope when 'month' then date_trunc('month', now() at time zone 'UTC')::date else t.day end as trading_day
 from public.broker_accounts a
 cross join lateral (select engine.trading_day(a.timezone, a.reset_time, now()) as day) t
--- Live and paper are counted apart: practice never uses up the room of real money.
-cross join lateral unnest(
-  case when a.broker = 'paper' then array['paper', a.id::text] else array['live', a.broker::text, a.id::text] end
-) as s (scope);
+-- Live and paper are counted apart: practice never uses up the room of real money. A plan counts months, and of those
+-- only trades that reach a broker: no paper, no simulated venue.
+cross join lateral unnest(case
+  when a.broker = 'paper' then array['paper', a.id::text]
+  when (select c.environment from public.broker_connections c where c.id = a.connection_id) = 'simulated'
+    then array['live', a.broker::text, a.id::text]
+  else array['live', a.broker::text, a.id::text, 'month']
+end) as s (scope);
 comment on view engine.account_scopes is
-'What an entry on an account counts for: the user''s live or paper trading, the broker, the account; on its '
-'trading day.';
+'What an entry on an account counts for: the user''s live or paper trading, the broker, the account, on its trading '
+'day; and for the plan the user''s UTC month, by its first day.';
 grant select on engine.account_limits, engine.account_defaults, engine.account_scopes to empire_engine;
 -- The first of the three reads through a view: its function is called as the view's owner.
 grant execute on function engine.in_every_list(jsonb), engine.symbol_key(text), engine.trading_day(text, time, timestamptz) to postgres;

@@ -202,8 +202,10 @@ begin
       from scope s
       join engine.scope_counters c on c.user_id = s.user_id and c.scope = s.scope and c.trading_day = s.trading_day
       cross join lateral (
-        select min(r.max_trades_per_day) as trades, min(r.max_open_trades) as open_trades,
-          min(r.max_concurrent_positions) as positions
+        select case when s.scope = 'month' then (
+            select l.trades_per_month from public.plan_limits l where l.plan = private.effective_plan(s.user_id)
+          ) else min(r.max_trades_per_day) end as trades,
+          min(r.max_open_trades) as open_trades, min(r.max_concurrent_positions) as positions
         from public.risk_settings r
         where r.user_id = s.user_id and r.superseded_at is null and r.effective_from <= now() and (
           coalesce(r.account_id::text, r.broker::text) = s.scope
@@ -234,7 +236,10 @@ begin
     -- A reverse frees the room it needs: what it closes first is not counted against it.
     v_open := (s ->> 'open_now')::integer + v_new - p_closing;
     if (s ->> 'trades')::integer + v_new > (s ->> 'max_trades')::integer then
-      return engine.denied('max_trades_per_day', (s ->> 'trades')::integer + v_new, (s ->> 'max_trades')::integer);
+      return engine.denied(
+        (case s ->> 'scope' when 'month' then 'max_trades_per_month' else 'max_trades_per_day' end)::public.reason,
+        (s ->> 'trades')::integer + v_new, (s ->> 'max_trades')::integer
+      );
     elsif v_open > (s ->> 'max_open')::integer then
       return engine.denied('max_open_trades', v_open, (s ->> 'max_open')::integer);
     elsif v_open > (s ->> 'max_positions')::integer then

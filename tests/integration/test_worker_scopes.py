@@ -58,6 +58,45 @@ async def test_own_word_and_pip_are_traded(database: Database, connection: async
     assert await trader.invariants() == {}
 
 
+@pytest.mark.parametrize(
+    ("allowed", "symbol", "outcome"),
+    [
+        (["XAUUSD"], "EURUSD", ("denied", "symbol_not_allowed")),
+        (["OANDA:eurusd"], "EURUSD", ("executed", None)),
+        ([], "EURUSD", ("denied", "symbol_not_allowed")),
+        (["MES1!"], "CME_MINI:MESH2027", ("executed", None)),
+        (["ES1!"], "MES1!", ("denied", "symbol_not_allowed")),
+    ],
+)
+async def test_endpoint_opens_only_its_symbols(
+    database: Database,
+    connection: asyncpg.Connection,
+    allowed: list[str],
+    symbol: str,
+    outcome: tuple[str, str | None],
+) -> None:
+    """What is not on the endpoint's list is not opened through it; a future is on it in every month."""
+    trader = await new_trader(database, connection, allowed_symbols=allowed)
+    buy = {
+        "action": "open",
+        "side": "buy",
+        "symbol": symbol,
+        "qty_mode": "units",
+        "qty": 1000,
+        "ref_price": 1.1,
+    }
+    if "ES" in symbol:
+        buy |= {"qty_mode": "contracts", "qty": 1, "ref_price": 6000}
+    with worker(database):
+        done = await trader.delivery(await trader.alert(**buy))
+        assert (done["outcome"], done["reason"]) == outcome, done
+        # An exit is never refused by a list.
+        closed = await trader.delivery(
+            await trader.alert(action="close", symbol=symbol, ref_price=buy["ref_price"])
+        )
+    assert closed["reason"] in (None, "nothing_to_close"), closed
+
+
 async def test_tag_limits_an_exit_on_netting(database: Database, connection: asyncpg.Connection) -> None:
     """Two strategies on one net position: each closes what its own fills hold, and only once."""
     trader = await new_trader(database, connection)

@@ -741,7 +741,8 @@ begin
   v_counted := engine.count_alerts(array(select x from unnest(p) x where x.event_id = any (v_taken)));
   foreach c in array coalesce(v_counted.limited, '{}') loop
     nth := c.nth;
-    answer := engine.too_many(c);
+    answer := engine.too_many(c,
+      format('Too many alerts: this endpoint accepts %s a minute.', (c.endpoint).alerts_per_minute));
     return next;
   end loop;
   foreach c in array coalesce(v_counted.passed, '{}') loop
@@ -752,7 +753,9 @@ begin
         'http', 202, 'status', 'accepted', 'event_id', c.event_id, 'deliveries', cardinality(c.accounts)
       );
     else
-      answer := engine.too_many(c) || jsonb_build_object(
+      answer := engine.too_many(c,
+        format('This endpoint accepts %s entries a day (UTC); exits pass.', (c.endpoint).max_entries_per_day)
+      ) || jsonb_build_object(
         'retry_after', 86400 - floor(extract(epoch from (clock_timestamp() at time zone 'UTC')::time))::integer
       );
     end if;
@@ -2157,7 +2160,10 @@ begin
     -- A reverse frees the room it needs: what it closes first is not counted against it.
     v_open := (s ->> 'open_now')::integer + v_new - p_closing;
     if (s ->> 'trades')::integer + v_new > (s ->> 'max_trades')::integer then
-      return engine.denied('max_trades_per_day', (s ->> 'trades')::integer + v_new, (s ->> 'max_trades')::integer);
+      return engine.denied(
+        (case s ->> 'scope' when 'month' then 'max_trades_per_month' else 'max_trades_per_day' end)::public.reason,
+        (s ->> 'trades')::integer + v_new, (s ->> 'max_trades')::integer
+      );
     elsif v_open > (s ->> 'max_open')::integer then
       return engine.denied('max_open_trades', v_open, (s ->> 'max_open')::integer);
     elsif v_open > (s ->> 'max_positions')::integer then
@@ -2385,8 +2391,10 @@ begin
     v_body := jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
       'action', 'cancel', 'symbol', r.symbol, 'order_id', r.order_id::text, 'scope', 'symbol', 'comment', r.why
     ))::text;
-    continue when not engine.take_key(r.user_id, 'end:' || r.order_id, v_event,
-      encode(sha256(convert_to(v_body, 'UTF8')), 'hex'), interval '1 minute');
+    continue when engine.take_keys(array[row(
+      r.user_id, 'end:' || r.order_id, v_event, encode(sha256(convert_to(v_body, 'UTF8')), 'hex'),
+      clock_timestamp() + interval '1 minute'
+    )::engine.dedupe]) = '{}';
     perform engine.store_intent(v_event, r.user_id, 'system', v_body, array[r.account_id]);
     v_n := v_n + 1;
   end loop;
@@ -5062,8 +5070,10 @@ begin
       from scope s
       join engine.scope_counters c on c.user_id = s.user_id and c.scope = s.scope and c.trading_day = s.trading_day
       cross join lateral (
-        select min(r.max_trades_per_day) as trades, min(r.max_open_trades) as open_trades,
-          min(r.max_concurrent_positions) as positions
+        select case when s.scope = 'month' then (
+            select l.trades_per_month from public.plan_limits l where l.plan = private.effective_plan(s.user_id)
+          ) else min(r.max_trades_per_day) end as trades,
+          min(r.max_open_trades) as open_trades, min(r.max_concurrent_positions) as positions
         from public.risk_settings r
         where r.user_id = s.user_id and r.superseded_at is null and r.effective_from <= now() and (
           coalesce(r.account_id::text, r.broker::text) = s.scope
@@ -5728,10 +5738,10 @@ ALTER FUNCTION engine.tell_unreachable(p_deliveries bigint[]) OWNER TO empire_en
 COMMENT ON FUNCTION engine.tell_unreachable(p_deliveries bigint[]) IS 'An exit that cannot be sent is an alarm in the trader''s log.';
 
 --
--- Name: too_many(engine.candidate); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: too_many(engine.candidate, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.too_many(c engine.candidate) RETURNS jsonb
+CREATE FUNCTION engine.too_many(c engine.candidate, p_message text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -5739,18 +5749,18 @@ begin
   -- A refused alert occupies no key.
   delete from engine.dedupe d
   where d.endpoint_id = (c.endpoint).id and d.key = (c.alert).key and d.event_id = c.event_id;
-  return engine.refuse(c.endpoint, c.said, 429, 'rate_limited', 'Too many alerts on this endpoint.', null)
+  return engine.refuse(c.endpoint, c.said, 429, 'rate_limited', p_message, null)
     || jsonb_build_object('retry_after', 60 - floor(extract(second from clock_timestamp()))::integer);
 end
 $$;
 
-ALTER FUNCTION engine.too_many(c engine.candidate) OWNER TO empire_engine;
+ALTER FUNCTION engine.too_many(c engine.candidate, p_message text) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION too_many(c engine.candidate); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION too_many(c engine.candidate, p_message text); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.too_many(c engine.candidate) IS 'The answer to an alert beyond its endpoint''s limits.';
+COMMENT ON FUNCTION engine.too_many(c engine.candidate, p_message text) IS 'The answer to an alert beyond its endpoint''s limits.';
 
 --
 -- Name: trace_of(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9332,13 +9342,19 @@ CREATE VIEW engine.account_scopes AS
  SELECT a.id AS account_id,
     a.user_id,
     s.scope,
-    t.day AS trading_day
+        CASE s.scope
+            WHEN 'month'::text THEN (date_trunc('month'::text, (now() AT TIME ZONE 'UTC'::text)))::date
+            ELSE t.day
+        END AS trading_day
    FROM ((public.broker_accounts a
      CROSS JOIN LATERAL ( SELECT engine.trading_day(a.timezone, a.reset_time, now()) AS day) t)
      CROSS JOIN LATERAL unnest(
         CASE
             WHEN (a.broker = 'paper'::public.broker) THEN ARRAY['paper'::text, (a.id)::text]
-            ELSE ARRAY['live'::text, (a.broker)::text, (a.id)::text]
+            WHEN (( SELECT c.environment
+               FROM public.broker_connections c
+              WHERE (c.id = a.connection_id)) = 'simulated'::public.environment) THEN ARRAY['live'::text, (a.broker)::text, (a.id)::text]
+            ELSE ARRAY['live'::text, (a.broker)::text, (a.id)::text, 'month'::text]
         END) s(scope));
 
 ALTER VIEW engine.account_scopes OWNER TO postgres;
@@ -9347,7 +9363,7 @@ ALTER VIEW engine.account_scopes OWNER TO postgres;
 -- Name: VIEW account_scopes; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account; on its trading day.';
+COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account, on its trading day; and for the plan the user''s UTC month, by its first day.';
 
 --
 -- Name: commands_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -9842,7 +9858,7 @@ ALTER TABLE engine.scope_counters OWNER TO postgres;
 -- Name: TABLE scope_counters; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON TABLE engine.scope_counters IS 'Trades reserved per day and scope: live or paper of a user, a broker, an account (its id).';
+COMMENT ON TABLE engine.scope_counters IS 'Trades reserved per day and scope: live or paper of a user, a broker, an account (its id); scope month: of the UTC month that begins on this day.';
 
 --
 -- Name: scope_counters_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -13113,10 +13129,10 @@ REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_lev
 REVOKE ALL ON FUNCTION engine.tell_unreachable(p_deliveries bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION too_many(c engine.candidate); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION too_many(c engine.candidate, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.too_many(c engine.candidate) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.too_many(c engine.candidate, p_message text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION trace_of(p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine

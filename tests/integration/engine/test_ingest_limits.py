@@ -27,8 +27,10 @@ async def test_entries_a_day(road: Road) -> None:
     trader = await road.trader()
     await road.set("public.webhook_endpoints", trader.endpoint, max_entries_per_day=2)
     assert (await road.ingest(trader, action="close"))["http"] == 202
-    answers = [(await road.ingest(trader))["http"] for _ in range(3)]
-    assert answers == [202, 202, 429]
+    answers = [await road.ingest(trader) for _ in range(3)]
+    assert [each["http"] for each in answers] == [202, 202, 429]
+    assert answers[2]["message"] == "This endpoint accepts 2 entries a day (UTC); exits pass."
+    assert 0 < answers[2]["retry_after"] <= 86400
     assert (await road.ingest(trader, action="flatten"))["http"] == 202
     await road.admin.execute(
         "update engine.endpoint_counters set window_start = window_start - interval '1 day' where kind = 'entries'"
