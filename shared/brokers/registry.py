@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from shared import clock
 from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import CAPABILITIES as PAPER
 from shared.brokers.paper.broker import PaperBroker
@@ -23,6 +24,8 @@ from shared.brokers.venues import Addresses
 from shared.models import enums
 from shared.models.trading import Account, FoundAccount
 
+REFUSED_S = 600.0
+"""So long a login that was refused is not tried again by what wants to trade: brokers lock users after some."""
 KEPT = 10_000
 """Brokers (one per account) that stay connected; the one unused for longest makes room."""
 
@@ -70,6 +73,8 @@ class Registry:
         self._venue: httpx.AsyncClient | None = None
         self._logins = logins or {}
         self._seal_versions: dict[str, int] = {}
+        self._refused: dict[str, tuple[float, LoginRefused]] = {}
+        self._to_check: set[str] = set()
         self._brokers: OrderedDict[str, _Kept] = OrderedDict()
 
     async def broker(self, account: Account) -> Broker:
@@ -92,7 +97,14 @@ class Registry:
         if logins is None:
             raise LoginRefused(f"There is no adapter for {connection.broker.value} yet.")
         await self._renew(connection, logins)
-        return await logins.accounts(connection)
+        found = await logins.accounts(connection)
+        self._refused.pop(connection.connection_id, None)
+        return found
+
+    def refused(self) -> set[str]:
+        """Connections whose login was refused to something that wanted to trade, since this was asked last."""
+        told, self._to_check = self._to_check, set()
+        return told
 
     async def close(self) -> None:
         """Release every connection."""
@@ -111,13 +123,22 @@ class Registry:
         if logins is None:
             raise ReadFailed(f"there is no adapter for {account.broker} yet")
         await self._renew(account, logins)
-        return await logins(account)
+        until, refusal = self._refused.get(account.connection_id, (0.0, None))
+        if refusal is not None and clock.monotonic() < until:
+            raise refusal
+        try:
+            return await logins(account)
+        except LoginRefused as error:
+            self._refused[account.connection_id] = clock.monotonic() + REFUSED_S, error
+            self._to_check.add(account.connection_id)
+            raise
 
     async def _renew(self, account: Account, logins: ConnectLogin) -> None:
         """Forget what an older credential of this connection has opened; a row read before that is late."""
         known = self._seal_versions.get(account.connection_id)
         if known is None or known < account.seal_version:
             self._seal_versions[account.connection_id] = account.seal_version
+            self._refused.pop(account.connection_id, None)
             if known is not None:
                 await logins.forget(account.connection_id)
 

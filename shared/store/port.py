@@ -101,6 +101,8 @@ class Store(Protocol):
 
     async def record_connection(self, *, connection: str, token: int, result: CheckedConnection) -> bool: ...
 
+    async def recheck_connection(self, *, connection: str) -> bool: ...
+
     async def open_credential(
         self, *, connection: str, worker: str, tokens: Sequence[int]
     ) -> SealedCredential:

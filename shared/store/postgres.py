@@ -219,6 +219,12 @@ class PostgresStore:
         )
         return bool(answer)
 
+    async def recheck_connection(self, *, connection: str) -> bool:
+        (answer,) = await self._logins.call(
+            "select engine.recheck_connection(p_connection => $1)", connection, repeat=True
+        )
+        return bool(answer)
+
     async def open_credential(
         self, *, connection: str, worker: str, tokens: Sequence[int]
     ) -> SealedCredential:

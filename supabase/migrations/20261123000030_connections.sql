@@ -25,7 +25,7 @@ create table engine.connection_checks (
   lease_until timestamptz
 );
 comment on table engine.connection_checks is
-'Logins to be checked: a row while a check is due, under way or to be tried again; none when its result stands.';
+'Logins to be checked: when next, or by whom now; no row for one that was refused, until its owner does something.';
 create index connection_checks_due on engine.connection_checks (run_at);
 
 create table engine.session_turns (
@@ -171,17 +171,24 @@ begin
     update public.broker_connections set last_error = v_error where id = c.id and last_error is distinct from v_error;
     return true;
   end if;
-  delete from engine.connection_checks where connection_id = p_connection;
   if v_outcome = 'failed' then
+    -- Not tried again by itself: many brokers lock a user after some refused logins.
+    delete from engine.connection_checks where connection_id = p_connection;
     update public.broker_connections set status = 'failed', last_error = v_error where id = c.id;
     perform engine.tell_connection(c, 'error', 'connection_failed', v_error);
     return true;
   end if;
+  -- Looked at again in a day: accounts come and go, passwords are changed elsewhere.
+  update engine.connection_checks
+  set token = null, worker = null, lease_until = null, attempts = 0, run_at = clock_timestamp() + interval '1 day'
+  where connection_id = p_connection;
   v_n := engine.put_accounts(c, p_result -> 'accounts');
   update public.broker_connections
   set status = 'connected', last_error = null, verified_at = clock_timestamp() where id = c.id;
-  perform engine.tell_connection(c, 'info', 'connection_verified', format(
-    'Connected to %s as %s: %s account%s.', c.broker, coalesce(c.login_label, '?'), v_n, case v_n when 1 then '' else 's' end));
+  if c.status <> 'connected' then
+    perform engine.tell_connection(c, 'info', 'connection_verified', format(
+      'Connected to %s as %s: %s account%s.', c.broker, coalesce(c.login_label, '?'), v_n, case v_n when 1 then '' else 's' end));
+  end if;
   return true;
 end
 $$;
@@ -190,6 +197,22 @@ comment on function engine.record_connection(uuid, bigint, jsonb) is
 alter function engine.record_connection(uuid, bigint, jsonb) owner to empire_engine;
 revoke all on function engine.record_connection(uuid, bigint, jsonb) from public;
 grant execute on function engine.record_connection(uuid, bigint, jsonb) to empire_worker;
+
+create function engine.recheck_connection(p_connection uuid) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into engine.connection_checks as k (connection_id)
+  select c.id from public.broker_connections c where c.id = p_connection and c.status = 'connected'
+  on conflict (connection_id) do update set run_at = clock_timestamp()
+  where k.run_at > clock_timestamp() and k.lease_until is null;
+  return found;
+end
+$$;
+comment on function engine.recheck_connection(uuid) is
+'A worker was refused by the broker of a connected login: it is checked now, so that its owner sees it.';
+alter function engine.recheck_connection(uuid) owner to empire_engine;
+revoke all on function engine.recheck_connection(uuid) from public;
+grant execute on function engine.recheck_connection(uuid) to empire_worker;
 
 -- Opening what is sealed.
 create function engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint []) returns boolean

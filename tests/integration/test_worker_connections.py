@@ -153,6 +153,34 @@ async def test_a_refused_login_is_a_sentence_and_a_new_seal_another_try(
         assert "short" not in running.output
 
 
+async def test_a_password_that_was_changed_elsewhere(
+    stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
+) -> None:
+    """The broker refuses a connected login when an alert comes: the alert is denied with its words, the
+    connection turns to failed, and the next alert does not bring about another login."""
+    with fleet_worker(stack.database, files, {"tradelocker": venue.url}):
+        connection = await trader.connect()
+        await trader.checked(connection)
+    account = (await trader.accounts(connection))[0]
+    await trader.call("enable_account", p_account_id=account["id"])
+    endpoint = await trader.call(
+        "create_endpoint", p_broker="tradelocker", p_name="TL", p_account_ids=[account["id"]]
+    )
+    url = await endpoint_url(trader.login, trader.client, endpoint)
+    stack.database.sql("delete from engine.sessions")
+    venue.fault("expired_token", operation="login", times=None)  # 401, as for a wrong password
+    try:
+        with fleet_worker(stack.database, files, {"tradelocker": venue.url}):
+            for _ in range(2):
+                denied = (await send(trader, url, **INTENT)).deliveries[0]
+                assert (denied["outcome"], denied["reason"]) == ("denied", "account_disconnected")
+                assert denied["numbers"]["why"].startswith("login refused")
+            row = await trader.until(connection, status="failed", last_error="Login refused")
+            assert row["seal_version"] == 1
+    finally:
+        venue.clear()
+
+
 async def test_a_broker_that_is_away_is_tried_again(
     stack: RunningStack, trader: Customer, files: KeyFiles
 ) -> None:

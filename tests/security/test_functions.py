@@ -92,6 +92,7 @@ RIGHTS = {
         "engine.paper_fills_since(uuid,timestamp with time zone)",
         "engine.paper_load(uuid)",
         "engine.paper_save(uuid,bigint,numeric,jsonb,jsonb,jsonb)",
+        "engine.recheck_connection(uuid)",
         "engine.record_connection(uuid,bigint,jsonb)",
         "engine.record_executions(jsonb)",
         "engine.release(jsonb)",

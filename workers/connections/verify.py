@@ -2,7 +2,8 @@
 
     claim      engine.claim_connections: each login for one worker at a time
     log in     through the adapter, exactly as trading does
-    record     connected with its accounts | failed, a new credential is needed | later, tried again by itself
+    record     connected with its accounts, looked at again in a day | failed, a new credential is needed |
+               later, tried again by itself
 
 What the trader reads in last_error is a sentence. A login that the broker refused is not tried again: many
 brokers lock a user after some.
@@ -43,7 +44,9 @@ class Office:
 
 
 async def verify_due(office: Office) -> int:
-    """Check every login that is due, side by side. Returns how many."""
+    """Check every login that is due, side by side, also those that trading was refused. Returns how many."""
+    for connection in office.brokers.refused():
+        await office.store.recheck_connection(connection=connection)
     due = await office.store.claim_connections(worker=office.worker, limit=BATCH, lease_ms=LEASE_MS)
     with office.leases.held(each.token for each in due):
         await asyncio.gather(*(_check(each, office) for each in due))

@@ -156,7 +156,7 @@ async def test_who_trades_an_account_that_was_found(
     await road.admin.execute(
         "update public.broker_accounts set label = 'PRAC-mine' where connection_id = $1", connection
     )
-    await road.admin.execute("insert into engine.connection_checks (connection_id) values ($1)", connection)
+    await road.admin.execute("update engine.connection_checks set run_at = now()")
     check = await road.worker.fetchval("select engine.claim_connections('w1', 1, 60000)")
     assert await road.worker.fetchval(
         "select engine.record_connection($1, $2, $3)", connection, check["token"], result
