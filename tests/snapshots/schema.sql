@@ -4569,6 +4569,31 @@ ALTER FUNCTION engine.read_alert(p jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.read_alert(p jsonb) IS 'The argument of ingest, typed. Never fails: no input may cause more than a 4xx.';
 
 --
+-- Name: recheck_connection(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.recheck_connection(p_connection uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.connection_checks as k (connection_id)
+  select c.id from public.broker_connections c where c.id = p_connection and c.status = 'connected'
+  on conflict (connection_id) do update set run_at = clock_timestamp()
+  where k.run_at > clock_timestamp() and k.lease_until is null;
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.recheck_connection(p_connection uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION recheck_connection(p_connection uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.recheck_connection(p_connection uuid) IS 'A worker was refused by the broker of a connected login: it is checked now, so that its owner sees it.';
+
+--
 -- Name: record_connection(uuid, bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4596,17 +4621,24 @@ begin
     update public.broker_connections set last_error = v_error where id = c.id and last_error is distinct from v_error;
     return true;
   end if;
-  delete from engine.connection_checks where connection_id = p_connection;
   if v_outcome = 'failed' then
+    -- Not tried again by itself: many brokers lock a user after some refused logins.
+    delete from engine.connection_checks where connection_id = p_connection;
     update public.broker_connections set status = 'failed', last_error = v_error where id = c.id;
     perform engine.tell_connection(c, 'error', 'connection_failed', v_error);
     return true;
   end if;
+  -- Looked at again in a day: accounts come and go, passwords are changed elsewhere.
+  update engine.connection_checks
+  set token = null, worker = null, lease_until = null, attempts = 0, run_at = clock_timestamp() + interval '1 day'
+  where connection_id = p_connection;
   v_n := engine.put_accounts(c, p_result -> 'accounts');
   update public.broker_connections
   set status = 'connected', last_error = null, verified_at = clock_timestamp() where id = c.id;
-  perform engine.tell_connection(c, 'info', 'connection_verified', format(
-    'Connected to %s as %s: %s account%s.', c.broker, coalesce(c.login_label, '?'), v_n, case v_n when 1 then '' else 's' end));
+  if c.status <> 'connected' then
+    perform engine.tell_connection(c, 'info', 'connection_verified', format(
+      'Connected to %s as %s: %s account%s.', c.broker, coalesce(c.login_label, '?'), v_n, case v_n when 1 then '' else 's' end));
+  end if;
   return true;
 end
 $$;
@@ -9397,7 +9429,7 @@ ALTER TABLE engine.connection_checks OWNER TO postgres;
 -- Name: TABLE connection_checks; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON TABLE engine.connection_checks IS 'Logins to be checked: a row while a check is due, under way or to be tried again; none when its result stands.';
+COMMENT ON TABLE engine.connection_checks IS 'Logins to be checked: when next, or by whom now; no row for one that was refused, until its owner does something.';
 
 --
 -- Name: counters; Type: TABLE; Schema: engine; Owner: postgres
@@ -12931,6 +12963,13 @@ REVOKE ALL ON FUNCTION engine.put_accounts(c public.broker_connections, p_accoun
 --
 
 REVOKE ALL ON FUNCTION engine.read_alert(p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION recheck_connection(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.recheck_connection(p_connection uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.recheck_connection(p_connection uuid) TO empire_worker;
 
 --
 -- Name: FUNCTION record_connection(p_connection uuid, p_token bigint, p_result jsonb); Type: ACL; Schema: engine; Owner: empire_engine
