@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from shared import clock
+from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import CAPABILITIES as PAPER
 from shared.brokers.paper.broker import PaperBroker
@@ -29,12 +30,15 @@ REFUSED_S = 600.0
 KEPT = 10_000
 """Brokers (one per account) that stay connected; the one unused for longest makes room."""
 
+_METAAPI = "https://mt-provisioning-api-v1.agiliumtrade.agiliumtrade.ai"
+"""Knows the accounts of a token; where each of them trades follows from its region."""
 ADDRESSES: Addresses = {
     enums.Broker.TRADELOCKER.value: {
         "live": "https://live.tradelocker.com",
         "demo": "https://demo.tradelocker.com",
     },
     enums.Broker.TOPSTEPX.value: {"live": "https://api.topstepx.com"},
+    enums.Broker.METATRADER.value: {"live": _METAAPI, "demo": _METAAPI},
 }
 """Where the brokers are unless the settings say otherwise."""
 
@@ -44,6 +48,7 @@ def with_logins(open_login: OpenLogin, sessions: Sessions) -> Mapping[enums.Brok
     return {
         enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions),
         enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions),
+        enums.Broker.METATRADER: MetaTrader(open_http, open_login),
     }
 
 

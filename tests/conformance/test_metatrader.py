@@ -111,11 +111,11 @@ class MetaTraderVenue:
     def down(self) -> None:
         self.stop()
 
-    def connector(self, server: str = "SIM") -> MetaTrader:
+    def connector(self, server: str = "SIM", user: str = "trader") -> MetaTrader:
         """A connector with the venue's token."""
 
         async def login(_: Account) -> Login:
-            return Login(self.operator.url, server, "trader", self.token)
+            return Login(self.operator.url, server, user, self.token)
 
         connect = MetaTrader(open_http, login, self.timing, self.patience, self.limits)
         self.opened.append(connect)

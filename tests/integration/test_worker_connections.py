@@ -135,6 +135,40 @@ async def test_a_topstep_login_on_the_simulator(
     assert taken == ["place", "close"]
 
 
+@pytest.mark.parametrize(("number", "mode"), [(0, "hedging"), (1, "netting")])
+async def test_a_metatrader_login_on_the_simulator(
+    stack: RunningStack, trader: Customer, files: KeyFiles, number: int, mode: str
+) -> None:
+    """A token and the broker's server: an entry with a stop, half of it closed, then the rest, each sent once."""
+    place = Place("metatrader", "simulated", "SIM")
+    with (
+        running_simulator("metatrader", "--accounts", "2") as bridge,
+        fleet_worker(stack.database, files, {"metatrader": bridge.url}),
+    ):
+        connection = await trader.connect(place, "a-token-of-metaapi", "trader")
+        row = await trader.checked(connection)
+        assert (row["status"], row["last_error"]) == ("connected", None)
+        account = (await trader.accounts(connection))[number]
+        assert (account["currency"], account["margin_mode"]) == ("USD", mode)
+        await trader.call("enable_account", p_account_id=account["id"])
+        endpoint = await trader.call(
+            "create_endpoint", p_broker="metatrader", p_name="MT", p_account_ids=[account["id"]]
+        )
+        url = await endpoint_url(trader.login, trader.client, endpoint)
+        stop = {"mode": "pips", "value": 20}
+        exits = ({"action": "reduce", "qty_mode": "lots", "qty": 0.1}, {"action": "close"})
+        for intent in ({**INTENT, "qty": 0.2, "sl": stop}, *({**each, "symbol": "EURUSD"} for each in exits)):
+            road = await send(trader, url, **intent)
+            assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+        state = bridge.state()[account["account_id"]]
+        taken = [each["operation"] for each in bridge.log() if each["applied"]]
+    assert (state["positions"], state["working"]) == ([], [])
+    assert taken == ["place", "close", "close"]
+    fills = stack.database.sql("select effect || ' ' || qty from public.fills order by id")
+    assert fills.split() == ["open", "0.2", "close", "0.1", "close", "0.1"]
+    assert stack.database.sql("select count(*) from engine.invariant_position_is_sum_of_fills") == "0"
+
+
 async def test_a_refused_login_is_a_sentence_and_a_new_seal_another_try(
     stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
 ) -> None:

@@ -66,6 +66,11 @@ class Connection:
         """The broker's server that the credential names."""
         return self._login.server
 
+    @property
+    def number(self) -> str | None:
+        """The one account that the credential is for; None where its user name is no account number."""
+        return self._login.user if self._login.user.isdecimal() else None
+
     async def ask(
         self, http: httpx.AsyncClient, ask: Ask, read: Callable[[httpx.Response], T], by: float | None = None
     ) -> T:

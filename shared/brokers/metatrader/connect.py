@@ -57,7 +57,7 @@ class MetaTrader:
         """A broker whose login, server, currency and margin mode have been asserted. Raises ReadFailed."""
         try:
             connection, base_url = await self._connection(account)
-            entry = _ready(_entry(await self._entries(connection, base_url), account, connection.server))
+            entry = _ready(_entry(await self._entries(connection, base_url), account, connection))
             return await self._broker(account, connection, base_url, entry)
         except (BrokerError, UnreadableError) as error:
             raise _failed(error) from error
@@ -70,10 +70,10 @@ class MetaTrader:
         try:
             token, base_url = await self._connection(connection)
             entries = await self._entries(token, base_url)
-            mine = [each for each in entries if _same(each.server, token.server)]
+            mine = [each for each in entries if _is_meant(each, token)]
             ready = [each for each in mine if _why_not(each) is None]
             if not ready:
-                raise _none_ready(entries, mine, token.server)
+                raise _none_ready(entries, mine, token)
             clients = [self._client(token, base_url, each) for each in ready]
             seen = await asyncio.gather(*(each.information() for each in clients))
         except (BrokerError, UnreadableError) as error:
@@ -109,7 +109,7 @@ class MetaTrader:
     async def _open(self, account: Account) -> tuple[Connection, str]:
         login = await self._open_login(account)
         if not login.server:
-            raise ReadFailed("the connection does not name the broker's server")
+            raise LoginRefused("the connection does not name the broker's server, such as TruForex-Live")
         return Connection(login, lambda: self._open_login(account), self._timing), login.base_url
 
     def _http(self, base_url: str) -> httpx.AsyncClient:
@@ -174,13 +174,17 @@ def trading_url(base_url: str, region: str) -> str:
     return f"https://{_TRADING}.{region_part(region)}.{host.removeprefix(_PROVISIONING)}"
 
 
-def _entry(found: list[AccountRow], account: Account, server: str) -> AccountRow:
+def _is_meant(entry: AccountRow, token: Connection) -> bool:
+    """Whether an account is on the server that the credential names, and the one it names if it names one."""
+    return _same(entry.server, token.server) and token.number in (None, entry.login)
+
+
+def _entry(found: list[AccountRow], account: Account, token: Connection) -> AccountRow:
     """The account of that number on that server; where MetaApi has it twice, the one that is ready."""
-    mine = [each for each in found if each.login == account.account_number and _same(each.server, server)]
+    mine = [each for each in found if each.login == account.account_number and _is_meant(each, token)]
     if not mine:
-        raise ReadFailed(
-            f"this token has no account {account.account_number} on {server}; it has {_have(found)}"
-        )
+        wanted = f"account {account.account_number} on {token.server}"
+        raise ReadFailed(f"this token has no {wanted}; it has {_have(found)}")
     return next((each for each in mine if _why_not(each) is None), mine[0])
 
 
@@ -200,9 +204,10 @@ def _why_not(entry: AccountRow) -> str | None:
     return None
 
 
-def _none_ready(found: list[AccountRow], mine: list[AccountRow], server: str) -> ReadFailed:
+def _none_ready(found: list[AccountRow], mine: list[AccountRow], token: Connection) -> ReadFailed:
     if not mine:
-        return LoginRefused(f"this token has no account on {server}; it has {_have(found)}")
+        wanted = f"account {token.number}" if token.number else "account"
+        return LoginRefused(f"this token has no {wanted} on {token.server}; it has {_have(found)}")
     return ReadFailed("; ".join(why for each in mine if (why := _why_not(each)) is not None))
 
 

@@ -133,6 +133,18 @@ async def test_what_a_token_has(make: type[MetaTraderVenue]) -> None:
         await make().connector("Other-Live").accounts(account(""))
 
 
+async def test_a_credential_for_one_account(make: type[MetaTraderVenue]) -> None:
+    """A user name that is an account's number means that one and no other of the token."""
+    venue = make()
+    first, second = [each.number for each in await venue.connector().accounts(account(""))][:2]
+    only = venue.connector(user=first)
+    assert [each.number for each in await only.accounts(account(""))] == [first]
+    with pytest.raises(ReadFailed, match=f"no account {second} on SIM"):
+        await only(account(second, MarginMode.NETTING))
+    with pytest.raises(LoginRefused, match="no account 4711 on SIM"):
+        await venue.connector(user="4711").accounts(account(""))
+
+
 async def test_a_token_that_is_not_good(make: type[MetaTraderVenue]) -> None:
     """It stays so until there is another one."""
     venue = make()
