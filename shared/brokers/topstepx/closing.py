@@ -120,6 +120,13 @@ class Closer:
         unclaimed = not self._desk.memory.is_anothers(row.id, command.client_order_id)
         return plain and recent and same and size and unclaimed and (wanted is None or row.qty <= wanted)
 
+    async def _rest(self, command: Sent, row: PositionRow, *, reads_only: bool) -> Position:
+        """What is left of a position, with protection that is no larger."""
+        orders = await self._desk.unfinished()
+        if not reads_only and await self._guard.fit(command, row, orders):
+            orders = await self._desk.unfinished()
+        return self._desk.lens.position(row, orders)
+
     def _chosen(
         self, rows: list[OrderRow], command: Sent, wanted: Decimal | None, *, known: bool
     ) -> list[OrderRow]:
@@ -182,7 +189,7 @@ class Closer:
             if row is not None:
                 # A list that lags still shows what was there before: better none than that.
                 lags = before is not None and row.qty > before - done
-                return (None if lags else self._desk.lens.position(row, await self._desk.unfinished())), ()
+                return (None if lags else await self._rest(command, row, reads_only=reads_only)), ()
         except (BrokerError, UnreadableError) as error:
             _log.info("closed, and what is left could not be read", error=str(error))
             return None, ()

@@ -181,6 +181,21 @@ class Guard:
 
     # After an exit.
 
+    async def fit(self, command: Sent, held: PositionRow, orders: list[OrderRow]) -> bool:
+        """Stops, and targets, together no larger than what is left: the rest would open a position. Whether one was."""
+        changed = False
+        for kind in (OrderType.STOP, OrderType.LIMIT):
+            left = held.qty
+            for each in (row for row in guards(held, orders) if row.type is kind):
+                room = min(left, each.qty - each.filled)
+                left -= room
+                if room < each.qty - each.filled:
+                    by, size = self._desk.send_by(command), {"size": int(room + each.filled)}
+                    client = self._desk.client
+                    change = client.modify(each.id, size, by) if room else client.cancel(each.id, by)
+                    changed |= await self._quietly(change)
+        return changed
+
     async def sweep(self, command: Sent, contract_id: str) -> list[OrderRow]:
         """Cancel what protected a position that is gone: left alone it would open one. Those that are canceled."""
         try:

@@ -295,14 +295,36 @@ async def test_a_full_close_sweeps_what_protected(venue: TopstepXVenue) -> None:
     assert venue.net() == 0
 
 
-async def test_a_partial_close_keeps_what_protects(venue: TopstepXVenue) -> None:
-    """What is left keeps its stop."""
+async def test_a_partial_close_fits_what_protects(venue: TopstepXVenue) -> None:
+    """What is left keeps its stop, and no more of it: a stop for three would turn two around."""
     broker = await venue.connect()
     instrument = await mnq(broker)
-    accepted(await broker.execute(sent(entry(instrument, D(3), protection=Protection(BID - 50 * TICK)))))
+    wanted = Protection(BID - 50 * TICK, ASK + 90 * TICK)
+    accepted(await broker.execute(sent(entry(instrument, D(3), protection=wanted))))
     position = await only_position(broker)
     [rest] = accepted(await broker.execute(sent(close_of(instrument, position, D(1))))).positions
-    assert (rest.qty, rest.stop_loss) == (D(2), BID - 50 * TICK)
+    assert (rest.qty, rest.stop_loss, rest.take_profit) == (D(2), wanted.stop_loss, wanted.take_profit)
+    assert {each.qty for each in (await broker.snapshot()).orders} == {D(2)}
+    venue.price(BID - 60 * TICK, ASK - 60 * TICK)
+    assert venue.net() == 0
+
+
+async def test_of_several_stops_so_many_stay_as_the_rest_needs(venue: TopstepXVenue) -> None:
+    """Two entries, two stops: after a close of most of it they do not hold more than what is left."""
+    broker = await venue.connect()
+    instrument = await mnq(broker)
+    for qty in (D(2), D(3)):
+        wanted = Protection(BID - 50 * TICK, ASK + 90 * TICK)
+        accepted(await broker.execute(sent(entry(instrument, qty, protection=wanted))))
+    position = await only_position(broker)
+    accepted(await broker.execute(sent(close_of(instrument, position, D(4)))))
+    orders = (await broker.snapshot()).orders
+    sizes = [
+        sum(each.qty for each in orders if each.type is kind) for kind in (OrderType.STOP, OrderType.LIMIT)
+    ]
+    assert sizes == [D(1), D(1)]
+    venue.price(BID - 60 * TICK, ASK - 60 * TICK)
+    assert venue.net() == 0
 
 
 async def test_removing_the_target_keeps_the_stop_either_way(venue: TopstepXVenue) -> None:
