@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -12,7 +13,7 @@ from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Capabilities, ReadFailed, Sent
 from shared.brokers.symbols import Chosen
-from shared.brokers.topstepx import catalogue
+from shared.brokers.topstepx import catalogue, products
 from shared.brokers.topstepx.account import Desk
 from shared.brokers.topstepx.rows import OrderRow, PositionRow, TradeRow
 from shared.brokers.topstepx.sending import Sender
@@ -63,10 +64,10 @@ class TopstepXBroker:
         return await _reading(self._snapshot)
 
     async def execute(self, command: Sent) -> Outcome:
-        return await self._sender.send(command)
+        return await self._sender.send(_named(command))
 
     async def lookup(self, command: Sent) -> Lookup:
-        return await self._settler.look(command)
+        return await self._settler.look(_named(command))
 
     async def fills(self, since: datetime) -> tuple[Fill, ...]:
         return await _reading(lambda: self._fills(since))
@@ -113,6 +114,16 @@ class TopstepXBroker:
         for order_id in sorted(unknown):
             if not self._desk.memory.knows(order_id):
                 await self._desk.order(order_id)
+
+
+def _named(command: Sent) -> Sent:
+    """The command on a contract's id: an exit may name a month that is not active by our symbol of it."""
+    name = products.named(command.leg.venue_symbol, clock.now().year)
+    return (
+        command
+        if name == command.leg.venue_symbol
+        else replace(command, leg=replace(command.leg, venue_symbol=name))
+    )
 
 
 def _awake(orders: Sequence[OrderRow]) -> list[OrderRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from shared.brokers import futures
 from shared.brokers.futures import CODES, Month
 
 PRODUCTS = {
@@ -80,6 +81,18 @@ def contract_id(root: str, month: Month) -> str | None:
     """The id of one month of a root; None for a root we do not know."""
     product = PRODUCTS.get(root)
     return None if product is None else f"CON.F.US.{product}.{month.code}{month.year % 100:02}"
+
+
+def named(word: str, year: int) -> str:
+    """The id of what a leg is of, which is an id or our own dated symbol (a position of our books has only that).
+
+    `year` is the present one. A word that is neither stays as it is: the gateway will not know it.
+    """
+    if parts(word) is not None:
+        return word
+    asked = futures.read(word, PRODUCTS, year)
+    found = None if asked is None or asked.month is None else contract_id(asked.root, asked.month)
+    return found or word
 
 
 def parts(contract: str) -> tuple[str, Month] | None:

@@ -426,7 +426,7 @@ async def test_an_exit_finds_the_month_it_is_in(venue: TopstepXVenue) -> None:
     broker = await venue.connect()
     before = await broker.instrument("COMEX:GC1!")
     assert isinstance(before, Instrument)
-    accepted(await broker.execute(sent(entry(before, D(1)))))
+    accepted(await broker.execute(sent(entry(before, D(2)))))
     roll(venue, "GC")
     other = await venue.connect()
     after = await other.instrument("COMEX:GC1!")
@@ -439,6 +439,9 @@ async def test_an_exit_finds_the_month_it_is_in(venue: TopstepXVenue) -> None:
     stale = rejected(await other.execute(sent(entry(before, D(1)))))
     assert stale.reason is Reason.INSTRUMENT_UNKNOWN
     assert "not the active month" in stale.text
+    part = close_of(after, position, D(1))
+    by_our_name = replace(part, venue_symbol=position.symbol, venue_position_id=None)
+    assert accepted(await other.execute(sent(by_our_name))).filled_qty == 1
     accepted(await other.execute(sent(entry(after, D(1)))))
     native = leg_of(after, kind=CommandKind.CLOSE, reduce_only=True)
     done = accepted(await other.execute(sent(native)))

@@ -12,7 +12,7 @@ import pytest
 from local.venues.topstepx import refusals
 from shared import codec
 from shared.brokers.errors import LoggedOut, NotSent, Silent, Throttled, UnreadableError
-from shared.brokers.topstepx import errors, rows
+from shared.brokers.topstepx import errors, products, rows
 from shared.brokers.topstepx.envelope import opened
 from shared.brokers.topstepx.errors import Denied
 from shared.models.enums import OrderStatus, OrderType, Side
@@ -243,3 +243,15 @@ def test_a_refused_login_says_why() -> None:
     """Code 3 of the login has no sentence of its own: ours."""
     with pytest.raises(Denied, match="user name or API key is not right"):
         opened("login", payload("loginKey_refused"))
+
+
+def test_a_leg_may_name_a_contract_by_our_symbol() -> None:
+    """A position of our books has only that; ids stay what they are, and other words too."""
+    names = {
+        "CON.F.US.ENQ.Z26": "CON.F.US.ENQ.Z26",
+        "NQZ2026": "CON.F.US.ENQ.Z26",
+        "MNQH27": "CON.F.US.MNQ.H27",
+        "NQ1!": "NQ1!",
+        "EURUSD": "EURUSD",
+    }
+    assert {word: products.named(word, 2026) for word in names} == names
