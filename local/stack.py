@@ -28,15 +28,7 @@ from local.supabase_cli import SupabaseCli, SupabaseCliError
 from local.supervisor import StartFailed, Supervisor
 from shared.crypto.fleet_keys import FleetKeyError
 
-HOUSEKEEPING_S = 30.0
 _LOG_LIMIT = 10_000_000
-_HOUSEKEEPING = """
-select to_regprocedure('engine.housekeeping()') is not null as present \\gset
-\\if :present
-select engine.housekeeping();
-\\endif
-"""
-"""pg_cron's place in the embedded stack."""
 
 
 class AlreadyRunning(Exception):
@@ -56,20 +48,12 @@ class Stack:
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, stop. Raises StartFailed."""
         self._write_state()
-        await self.supervisor.run(self._announce, [self._keep_house])
+        await self.supervisor.run(self._announce)
 
     async def _announce(self) -> None:
         self._ready = True
         self._write_state()
         print(f"ready {self.boot.api_url}", flush=True)
-
-    async def _keep_house(self) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(self.boot.cluster.sql, _HOUSEKEEPING, self.boot.database)
-            except PostgresError as error:
-                print(f"housekeeping: {error}", file=sys.stderr)
-            await asyncio.sleep(HOUSEKEEPING_S)
 
     def _write_state(self) -> None:
         children = [

@@ -6,10 +6,9 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from local.child import Child, Program
 
@@ -19,9 +18,6 @@ _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 10.0
 _WELL_AFTER_S = 30.0
 _POLL_S = 0.02
-
-Timer = Callable[[], Coroutine[Any, Any, None]]
-"""Work of the supervisor's own; it must not raise."""
 
 
 class StartFailed(Exception):
@@ -46,8 +42,8 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._child_ended = asyncio.Event()
 
-    async def run(self, ready: Timer, timers: Sequence[Timer]) -> None:
-        """Start everything, call `ready`, keep it and the timers running until a stop. Raises StartFailed."""
+    async def run(self, ready: Callable[[], Awaitable[None]]) -> None:
+        """Start everything, call `ready`, keep it running until a stop. Raises StartFailed."""
         self._listen()
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -56,7 +52,6 @@ class Supervisor:
                     return
                 tasks.append(asyncio.create_task(self._keep(kept)))
             await ready()
-            tasks += [asyncio.create_task(timer()) for timer in timers]
             await self._stopping.wait()
         finally:
             await self._stop_all(tasks)

@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 RESCUE_LIMIT = 200
 ENTRIES_LIMIT = 200
+FORGET_LIMIT = 2000
 
 
 class Kind(StrEnum):
@@ -135,6 +136,9 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
     async def entries() -> bool:
         return await store.end_entries(limit=ENTRIES_LIMIT) == ENTRIES_LIMIT
 
+    async def housekeeping() -> bool:
+        return await store.housekeeping(limit=FORGET_LIMIT)
+
     async def seen() -> None:
         await store.worker_seen(worker=name, kind=kind.value, details={"pid": os.getpid()})
 
@@ -154,6 +158,7 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
         Loop("unreachable", 0.5, unreachable),
         Loop("settle", 0.4, settle),
         Loop("entries", 1.0, entries),
+        Loop("housekeeping", 60.0, housekeeping),
         Loop("seen", 5.0, seen),
         Loop("stats", 5.0, stats),
         Loop("invariants", 60.0, invariants),

@@ -75,6 +75,9 @@ class Store(Protocol):
     async def end_entries(self, *, limit: int) -> int:
         """How many pending entries were asked to be canceled."""
 
+    async def housekeeping(self, *, limit: int) -> bool:
+        """Forget a batch of what is over its time. True: there is more."""
+
     async def paper_load(self, *, account: str) -> PaperBook | None: ...
 
     async def paper_save(

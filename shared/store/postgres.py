@@ -148,6 +148,10 @@ class PostgresStore:
         (answer,) = await self._upkeep.call("select engine.end_entries(p_limit => $1)", limit, repeat=True)
         return int(answer)
 
+    async def housekeeping(self, *, limit: int) -> bool:
+        (answer,) = await self._upkeep.call("select engine.housekeeping(p_limit => $1)", limit, repeat=True)
+        return bool((codec.decode(answer) or {})["more"])
+
     async def paper_load(self, *, account: str) -> PaperBook | None:
         async with self._book() as line:
             (answer,) = await line.call("select engine.paper_load(p_account => $1)", account, repeat=True)

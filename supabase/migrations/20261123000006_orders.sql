@@ -21,7 +21,7 @@ create table public.orders (
   user_id uuid not null references public.profiles (id),
   broker public.broker not null,
   account_id uuid not null references public.broker_accounts (id),
-  delivery_id bigint references public.deliveries (id),
+  delivery_id bigint references public.deliveries (id) on delete set null,
   leg integer not null default 0,
   client_order_id text not null check (char_length(client_order_id) <= 26),
   venue_order_id text,

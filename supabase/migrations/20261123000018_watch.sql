@@ -124,28 +124,3 @@ $$;
 comment on function engine.trace_of(bigint) is 'An alert from door to fill: for the operator''s trace command.';
 alter function engine.trace_of(bigint) owner to empire_engine;
 revoke all on function engine.trace_of(bigint) from public;
-
-create function engine.housekeeping() returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  c_batch constant integer := 5000;
-  v_dedupe integer;
-  v_counters integer;
-  v_logs integer;
-begin
-  -- Small batches: a long delete would hold back vacuum of the queue.
-  delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit c_batch));
-  get diagnostics v_dedupe = row_count;
-  delete from engine.endpoint_counters where window_start < now() - interval '2 days';
-  get diagnostics v_counters = row_count;
-  delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < now() - interval '90 days' limit c_batch));
-  get diagnostics v_logs = row_count;
-  delete from engine.scope_counters where trading_day < now() - interval '100 days';
-  delete from engine.workers where seen_at < now() - interval '1 day';
-  return jsonb_build_object('dedupe', v_dedupe, 'endpoint_counters', v_counters, 'logs', v_logs);
-end
-$$;
-comment on function engine.housekeeping() is 'Forgets what need not be remembered, a small batch at a time.';
-alter function engine.housekeeping() owner to empire_engine;
-revoke all on function engine.housekeeping() from public;
-grant execute on function engine.housekeeping() to postgres;

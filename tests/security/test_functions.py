@@ -84,6 +84,7 @@ RIGHTS = {
         "engine.defer(jsonb)",
         "engine.end_unreachable(integer)",
         "engine.heartbeat(text,bigint[],integer)",
+        "engine.housekeeping(integer)",
         "engine.invariant_rows()",
         "engine.load_session(uuid)",
         "engine.open_credential(uuid,text,bigint[])",

@@ -2721,6 +2721,67 @@ ALTER FUNCTION engine.finish(p_ends jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.finish(p_ends jsonb) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
 
 --
+-- Name: forget_deliveries(timestamp with time zone, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.forget_deliveries(p_before timestamp with time zone, p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ids constant bigint [] := array(
+    select d.id from public.webhook_events e join public.deliveries d on d.event_id = e.id
+    where e.received_at < p_before and d.status in ('done', 'dead')
+    order by e.received_at, d.id limit p_limit
+  );
+begin
+  -- Orders outlive their alert. All at once here, not one by one by the foreign key.
+  update public.orders set delivery_id = null where delivery_id = any (v_ids);
+  delete from engine.commands where delivery_id = any (v_ids);
+  delete from engine.dead_letters where delivery_id = any (v_ids);
+  delete from public.deliveries where id = any (v_ids);
+  return cardinality(v_ids);
+end
+$$;
+
+ALTER FUNCTION engine.forget_deliveries(p_before timestamp with time zone, p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION forget_deliveries(p_before timestamp with time zone, p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.forget_deliveries(p_before timestamp with time zone, p_limit integer) IS 'Deletes ended deliveries of alerts received before a time, with their commands. One that is not done is kept however old it is. Returns how many.';
+
+--
+-- Name: forget_events(timestamp with time zone, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_n integer;
+begin
+  delete from public.webhook_events where id = any (array(
+    select e.id from public.webhook_events e
+    where e.received_at < p_before and not exists (select 1 from public.deliveries d where d.event_id = e.id)
+    order by e.received_at limit p_limit
+  ));
+  get diagnostics v_n = row_count;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION forget_events(p_before timestamp with time zone, p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit integer) IS 'Deletes alerts received before a time that have no delivery (any more), refused ones too. Returns how many.';
+
+--
 -- Name: give_back(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2930,39 +2991,48 @@ ALTER FUNCTION engine.hide(p_text text) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.hide(p_text text) IS 'The text without what is a secret by its look: endpoint tokens, signing secrets, API keys, JWTs. As redact.ts at the door.';
 
 --
--- Name: housekeeping(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: housekeeping(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.housekeeping() RETURNS jsonb
+CREATE FUNCTION engine.housekeeping(p_limit integer DEFAULT 2000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 declare
-  c_batch constant integer := 5000;
+  c_keep constant timestamptz := now() - interval '90 days';
   v_dedupe integer;
-  v_counters integer;
+  v_deliveries integer;
+  v_events integer;
   v_logs integer;
 begin
+  -- Every worker asks; one at a time is enough.
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.housekeeping', 0)) then
+    return '{"more": false}';
+  end if;
   -- Small batches: a long delete would hold back vacuum of the queue.
-  delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit c_batch));
+  delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit p_limit));
   get diagnostics v_dedupe = row_count;
-  delete from engine.endpoint_counters where window_start < now() - interval '2 days';
-  get diagnostics v_counters = row_count;
-  delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < now() - interval '90 days' limit c_batch));
+  v_deliveries := engine.forget_deliveries(c_keep, p_limit);
+  v_events := engine.forget_events(c_keep, p_limit);
+  delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < c_keep limit p_limit));
   get diagnostics v_logs = row_count;
+  delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
   delete from engine.workers where seen_at < now() - interval '1 day';
-  return jsonb_build_object('dedupe', v_dedupe, 'endpoint_counters', v_counters, 'logs', v_logs);
+  return jsonb_build_object(
+    'dedupe', v_dedupe, 'deliveries', v_deliveries, 'events', v_events, 'logs', v_logs,
+    'more', greatest(v_dedupe, v_deliveries, v_events, v_logs) >= p_limit
+  );
 end
 $$;
 
-ALTER FUNCTION engine.housekeeping() OWNER TO empire_engine;
+ALTER FUNCTION engine.housekeeping(p_limit integer) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION housekeeping(); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION housekeeping(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.housekeeping() IS 'Forgets what need not be remembered, a small batch at a time.';
+COMMENT ON FUNCTION engine.housekeeping(p_limit integer) IS 'Forgets what need not be remembered, a small batch of each kind; more = there is more of something.';
 
 --
 -- Name: hung_exits(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11596,7 +11666,7 @@ ALTER TABLE ONLY public.orders
 --
 
 ALTER TABLE ONLY public.orders
-    ADD CONSTRAINT orders_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES public.deliveries(id);
+    ADD CONSTRAINT orders_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES public.deliveries(id) ON DELETE SET NULL;
 
 --
 -- Name: orders orders_parent_order_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
@@ -12614,6 +12684,18 @@ REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_sid
 REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION forget_deliveries(p_before timestamp with time zone, p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.forget_deliveries(p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION forget_events(p_before timestamp with time zone, p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
+
+--
 -- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12657,11 +12739,11 @@ REVOKE ALL ON FUNCTION engine.held_by_tag(d public.deliveries) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.hide(p_text text) FROM PUBLIC;
 
 --
--- Name: FUNCTION housekeeping(); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION housekeeping(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.housekeeping() FROM PUBLIC;
-GRANT ALL ON FUNCTION engine.housekeeping() TO postgres;
+REVOKE ALL ON FUNCTION engine.housekeeping(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.housekeeping(p_limit integer) TO empire_worker;
 
 --
 -- Name: FUNCTION hung_exits(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
