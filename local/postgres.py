@@ -28,7 +28,8 @@ _SETTINGS = {
     "max_wal_senders": "20",
     "max_worker_processes": "4",
     "max_parallel_workers_per_gather": "0",
-    "shared_buffers": "64MB",
+    "shared_buffers": "32MB",  # all of it counts as ours; what does not fit is in the system's cache
+    "wal_buffers": "4MB",
     "max_wal_size": "512MB",
     "checkpoint_timeout": "10min",
     "jit": "off",

@@ -24,6 +24,9 @@ _FUNCTIONS = PROJECT / "supabase" / "functions"
 _GATEWAY_SCRIPT = PROJECT / "local" / "api" / "main.ts"
 _FUNCTIONS_SCRIPT = PROJECT / "local" / "functions" / "main.ts"
 _HEALTH_TIMEOUT_S = 4.0
+# A small nursery, and an old generation that is collected before it has doubled: after 24,000 alerts the functions hold
+# 66 MB instead of 133, at the same CPU time an alert. No hard limit: 4,096 waiting alerts may hold 64 MB of bodies.
+_SMALL_HEAP = "--max-semi-space-size=2,--initial-old-space-size=16,--heap-growing-percent=40"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,7 @@ def _gateway_environment(boot: Boot) -> dict[str, str]:
         "EMPIRE_JWT_EXPIRY": str(config.jwt_expiry_s),
         "EMPIRE_VERIFY_JWT_OFF": ",".join(config.functions_without_jwt),
         "EMPIRE_ACCESS_TOKEN_HOOK": config.access_token_hook,
-        # A small nursery: 185 MB under load instead of 240, at the same speed.
-        "DENO_V8_FLAGS": "--max-semi-space-size=2",
+        "DENO_V8_FLAGS": _SMALL_HEAP,
     }
 
 
@@ -173,6 +175,7 @@ def _functions_environment(boot: Boot) -> dict[str, str]:
         "EMPIRE_EDGE_DATABASE_URL": boot.url("empire_edge"),
         "EMPIRE_TOKEN_KEYS": boot.secrets.token_keys,
         "TRUSTED_PROXY_HOPS": str(1 + boot.proxies),  # the gateway is one
+        "DENO_V8_FLAGS": _SMALL_HEAP,
     }
 
 

@@ -26,6 +26,10 @@ export interface Config {
   enableSignup: boolean;
   /** REST connections to Postgres. */
   restPool: number;
+  /** Seconds without work after which a database session is closed. */
+  idle: number;
+  /** Seconds without a request after which the auth worker ends. */
+  authIdle: number;
   /** Refuse realtime channels that are not private. */
   privateOnly: boolean;
 }
@@ -81,6 +85,9 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
     minimumPasswordLength: positive(env, "EMPIRE_MINIMUM_PASSWORD_LENGTH", 6),
     enableSignup: env("EMPIRE_ENABLE_SIGNUP") !== "0",
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
+    // Each look at the health uses another session in turn: within a round of theirs none would ever be idle.
+    idle: positive(env, "EMPIRE_IDLE_S", 5),
+    authIdle: positive(env, "EMPIRE_AUTH_IDLE_S", 30),
     privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };
 }

@@ -206,6 +206,31 @@ def test_it_stays_small_under_load(stack: RunningStack) -> None:
     assert pages * os.sysconf("SC_PAGE_SIZE") <= 200 * 1024 * 1024
 
 
+def test_what_nobody_uses_is_given_back(stack: RunningStack) -> None:
+    """Without work its sessions end, and the auth worker with them; the next request finds everything again."""
+    program = programs.gateway(stack.boot)
+    stack.gateway.stop()
+    impatient = {**program.environment, "EMPIRE_IDLE_S": "1", "EMPIRE_AUTH_IDLE_S": "1"}
+    gateway = Service(replace(program, environment=impatient))
+    gateway.start()
+    try:
+        names = "'empire-auth', 'empire-rest', 'empire-realtime'"
+        held = (
+            "select count(*) from pg_stat_activity"
+            f" where datname = current_database() and application_name in ({names})"
+        )
+        user = stack.create_user()
+        assert stack.database.sql(held) != "0"
+        for _ in range(2):
+            wait_until(lambda: stack.database.sql(held) == "0", 20)
+            assert stack.sign_in(user.email, user.password)
+            answer = httpx.get(f"{stack.api_url}/rest/v1/nothing", headers={"apikey": stack.secret_key})
+            assert answer.json()["code"] == "PGRST205"
+    finally:
+        gateway.stop()
+        stack.gateway.start()
+
+
 def test_its_log_holds_no_secret(stack: RunningStack) -> None:
     """Neither tokens in paths nor keys nor passwords are written down."""
     headers = {"apikey": stack.secret_key}

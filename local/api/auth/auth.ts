@@ -12,35 +12,67 @@ const FORWARDED = ["authorization", "content-type", "user-agent", "x-supabase-ap
 export class Auth {
   readonly #pending = new Map<number, (response: WorkerResponse) => void>();
   #next = 1;
+  #worker: Promise<Worker> | null = null;
+  #idle: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(
-    private readonly worker: Worker,
+    private readonly settings: WorkerSettings,
     private readonly keys: ApiKeys,
-    private readonly publishableKey: string,
-  ) {
-    worker.onmessage = ({ data }: MessageEvent<WorkerResponse>) => {
-      this.#pending.get(data.id)?.(data);
-      this.#pending.delete(data.id);
-    };
+    private readonly onDeath: () => void,
+    private readonly idle: number,
+  ) {}
+
+  /**
+   * Starts the Worker, so that a gateway that is up can sign people in. People sign in now and then, and it holds 30 MB:
+   * without work for `idle` seconds it ends, and the next request starts it again. `onDeath` is called when it ends by an uncaught error: requests would wait for ever.
+   */
+  static async start(
+    settings: WorkerSettings,
+    keys: ApiKeys,
+    onDeath: () => void,
+    idle: number,
+  ): Promise<Auth> {
+    const auth = new Auth(settings, keys, onDeath, idle);
+    await auth.#running();
+    auth.#rest();
+    return auth;
   }
 
-  /** Starts the Worker. `onDeath` is called when it ends by an uncaught error: requests would wait for ever. */
-  static async start(settings: WorkerSettings, keys: ApiKeys, onDeath: () => void): Promise<Auth> {
+  /** Ends the Worker, whatever it is doing. */
+  stop(): void {
+    clearTimeout(this.#idle);
+    const worker = this.#worker;
+    this.#worker = null;
+    worker?.then((running) => running.terminate(), () => {});
+  }
+
+  #running(): Promise<Worker> {
+    clearTimeout(this.#idle);
+    return this.#worker ??= this.#launch();
+  }
+
+  async #launch(): Promise<Worker> {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "auth" });
     await new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve();
       worker.onerror = (event) => reject(new Error(event.message));
-      worker.postMessage(settings);
+      worker.postMessage(this.settings);
     });
     worker.onerror = (event) => {
       event.preventDefault();
-      onDeath();
+      this.onDeath();
     };
-    return new Auth(worker, keys, settings.publishableKey);
+    worker.onmessage = ({ data }: MessageEvent<WorkerResponse>) => {
+      this.#pending.get(data.id)?.(data);
+      this.#pending.delete(data.id);
+      this.#rest();
+    };
+    return worker;
   }
 
-  stop(): void {
-    this.worker.terminate();
+  #rest(): void {
+    clearTimeout(this.#idle);
+    if (this.#pending.size === 0) this.#idle = setTimeout(() => this.stop(), this.idle * 1000);
   }
 
   async handle(request: Request, url: URL, peer: string): Promise<Response> {
@@ -53,7 +85,7 @@ export class Auth {
     if (bytes === null) {
       return json({ code: 413, error_code: "validation_failed", msg: "Request body too large" }, 413);
     }
-    const headers: [string, string][] = [["apikey", this.publishableKey], ["x-empire-peer", peer]];
+    const headers: [string, string][] = [["apikey", this.settings.publishableKey], ["x-empire-peer", peer]];
     for (const name of FORWARDED) {
       const value = request.headers.get(name);
       if (value !== null) headers.push([name, value]);
@@ -72,7 +104,11 @@ export class Auth {
 
   async #ask(message: WorkerRequest): Promise<Response> {
     const answered = new Promise<WorkerResponse>((resolve) => this.#pending.set(message.id, resolve));
-    this.worker.postMessage(message);
+    const worker = await this.#running().catch((error) => {
+      this.onDeath();
+      throw error;
+    });
+    worker.postMessage(message);
     const { status, headers, body } = await answered;
     return new Response(NO_BODY.has(status) ? null : body, { status, headers });
   }

@@ -16,6 +16,8 @@ const HOUR_MS = 3_600_000;
 
 export interface RealtimeSettings {
   adminUrl: string;
+  /** Seconds after which a database session without work is closed. */
+  idle: number;
   /** Refuse channels that are not private. */
   privateOnly: boolean;
 }
@@ -36,6 +38,7 @@ export class Realtime {
     // The owner of realtime.messages: writes probes past RLS. The login may become any role, Authorizer allows three.
     this.#sql = postgres(settings.adminUrl, {
       max: 4,
+      idle_timeout: settings.idle,
       onnotice: () => {},
       connection: {
         application_name: "empire-realtime",

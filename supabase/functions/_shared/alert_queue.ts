@@ -25,9 +25,10 @@ export interface QueueLimits {
 }
 
 export const LIMITS: QueueLimits = {
-  statements: 8,
+  // Each session holds 12 MB in Postgres.
+  statements: 5,
   young: 2,
-  slowMs: 40,
+  slowMs: 100,
   batch: 16,
   waiting: 4_096,
   // TradingView waits 3 s, and resends after a 503 only. The role's statement_timeout (2.5 s) comes first.
