@@ -15,7 +15,7 @@ from shared.brokers.registry import ADDRESSES
 from shared.brokers.venues import SIMULATED, Venues
 from shared.models.enums import Broker
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 10.0
 # Simulated brokers come and go (the demo starts and ends one): they are missed only where something waits for them.
 _TRADED_AT = """
 select distinct c.broker, c.environment, coalesce(c.server, '') from public.broker_connections c

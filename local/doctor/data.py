@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from local.database import missing_migrations, unknown_migrations
 from local.doctor.checks import check
 from local.postgres import PostgresError
@@ -32,6 +34,8 @@ where p.pronamespace in (select n.oid from pg_namespace n where n.nspname in ('e
     select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0
   )
 """
+_SEEN_LATELY = "select count(*) from engine.workers where seen_at > clock_timestamp() - interval '20 seconds'"
+_FIRST_SEEN_S = 8.0
 _OLDEST_ALLOWED_S = 60
 
 
@@ -80,13 +84,12 @@ def _invariants(found: Installation) -> str | None:
 @check("workers")
 def _workers(found: Installation) -> str | None:
     wanted = [child for child in found.state.children if child.name.startswith("worker-")]
-    alive, oldest, dead = found.boot.cluster.sql(
-        "select (select count(*) from engine.workers where seen_at > clock_timestamp() - interval '20 seconds'),"
-        " round((engine.stats() ->> 'queue_oldest_seconds')::numeric),"
+    oldest, dead = found.boot.cluster.sql(
+        "select round((engine.stats() ->> 'queue_oldest_seconds')::numeric),"
         " (select count(*) from engine.dead_letters)",
         found.boot.database,
     ).split("|")
-    if int(alive) < len(wanted):
+    if (alive := _seen(found, len(wanted))) < len(wanted):
         return (
             f"{alive} of {len(wanted)} workers were seen in the last 20 seconds: see {found.boot.paths.logs}."
         )
@@ -95,3 +98,13 @@ def _workers(found: Installation) -> str | None:
     if int(dead) > 0:
         return f"{dead} deliveries failed with a bug or a broken machine: read engine.dead_letters, then empty it."
     return None
+
+
+def _seen(found: Installation, wanted: int) -> int:
+    """How many workers have told of themselves lately; one that has just started does so within seconds."""
+    deadline = time.monotonic() + _FIRST_SEEN_S
+    while True:
+        alive = int(found.boot.cluster.sql(_SEEN_LATELY, found.boot.database))
+        if alive >= wanted or time.monotonic() > deadline:
+            return alive
+        time.sleep(0.1)

@@ -151,7 +151,7 @@ async def _join_public(found: Installation) -> bool:
         "ref": "1",
         "join_ref": "1",
     }
-    async with asyncio.timeout(5), websockets.connect(address, open_timeout=5) as socket:
+    async with asyncio.timeout(10), websockets.connect(address, open_timeout=10) as socket:
         await socket.send(json.dumps(join))
         async for frame in socket:
             message = json.loads(frame)
@@ -163,7 +163,7 @@ async def _join_public(found: Installation) -> bool:
 def _ask(
     port: int, method: str, path: str, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request(method, path, headers=headers or {})
         answer = connection.getresponse()
