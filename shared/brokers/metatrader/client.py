@@ -22,6 +22,7 @@ from shared.brokers.metatrader import rows
 from shared.brokers.metatrader.http import Done, payload, trade_result
 from shared.brokers.metatrader.rows import DealRow, OrderRow, PositionRow, PriceRow, Specification
 from shared.brokers.pacing import Pace
+from shared.brokers.port import ReadFailed
 from shared.brokers.rest import Ask, exchange
 from shared.brokers.session import Login
 
@@ -87,7 +88,11 @@ class Connection:
         """A token never changes by itself: the trader may have put another one in its place."""
         async with self._one:
             if self._login is used:
-                self._login = await self._reopen()
+                try:
+                    self._login = await self._reopen()
+                except ReadFailed as error:
+                    # Nothing was done under the old token and there is no other: a refusal, also of a trade.
+                    raise LoggedOut(401, str(error)) from error
 
     async def _once(
         self, http: httpx.AsyncClient, ask: Ask, timeout_s: float, by: float | None

@@ -12,13 +12,16 @@ import pytest
 from local.venues.metatrader.codes import NAMES
 from local.venues.metatrader.desk import KINDS
 from shared.brokers.metatrader.client import LIMITS
-from shared.brokers.metatrader.connect import trading_url
+from shared.brokers.metatrader.connect import MetaTrader, trading_url
 from shared.brokers.port import Broker, LoginRefused, ReadFailed, Sent
+from shared.brokers.session import Login
+from shared.brokers.transport import open_http
 from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, Effect, MarginMode, OrderStatus, OrderType, Side
 from shared.models.market import Ambiguous, Instrument
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Rejected, Unknown
 from shared.models.reasons import Reason
+from shared.models.trading import Account
 from tests.conformance.harness import (
     accepted,
     close_of,
@@ -224,6 +227,28 @@ async def test_a_token_that_was_replaced(make: type[MetaTraderVenue]) -> None:
     command = sent(entry(await traded(broker), LOTS))
     assert accepted(await broker.execute(command)).status is OrderStatus.FILLED
     assert log_of(venue, command.client_order_id) == ["place"]
+
+
+async def test_a_token_that_is_gone(make: type[MetaTraderVenue]) -> None:
+    """The broker does not take the token any more and the credential cannot be opened again: a refusal, no error."""
+    venue = make()
+    opened = 0
+
+    async def login(_: Account) -> Login:
+        nonlocal opened
+        opened += 1
+        if opened > 1:
+            raise LoginRefused("The connection is disconnected: connect it again.")
+        return Login(venue.operator.url, "SIM", "trader", venue.token)
+
+    connect = MetaTrader(open_http, login, venue.timing, venue.patience, venue.limits)
+    venue.opened.append(connect)
+    broker = await connect(account(await venue.number()))
+    leg = entry(await traded(broker), LOTS)
+    venue.fault("expired_token", "place")
+    refused = rejected(await broker.execute(sent(leg)))
+    assert (refused.reason, "connect it again" in refused.text) == (Reason.NOT_AUTHORIZED, True)
+    assert venue.orders_made() == 0
 
 
 # What it trades.
