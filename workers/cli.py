@@ -15,8 +15,10 @@ import typer
 import uvloop
 
 from shared import log
+from shared.brokers.blocks import Reserve
 from shared.brokers.registry import ADDRESSES, Registry, with_logins
 from shared.brokers.venues import Venues
+from shared.models.calls import CallsGranted, CallsWanted
 from shared.settings import SettingsError, WorkerSettings, read_worker_settings
 from shared.store.postgres import PostgresStore
 from workers import metrics
@@ -25,6 +27,7 @@ from workers.credentials import Credentials, KeyFile
 from workers.execution.desk import Desk, desk_for
 from workers.execution.pipeline import run_batch
 from workers.execution.settler import settle_due
+from workers.gather import Gather
 from workers.leases import Leases
 from workers.runtime import Loop, Runtime
 from workers.sessions import SealedSessions
@@ -108,8 +111,18 @@ def _brokers(store: PostgresStore, worker: str, leases: Leases, settings: Worker
     venues = Venues(ADDRESSES, settings.venues, production=settings.env == "production")
     keys = KeyFile(settings.fleet_keys_file)
     credentials = Credentials(store, worker, leases, venues, keys)
-    logins = with_logins(credentials.open_login, SealedSessions(store, worker, keys))
+    sessions = SealedSessions(store, worker, keys)
+    logins = with_logins(credentials.open_login, sessions, _fleet_calls(store, worker))
     return Registry(store, settings.paper_venue_url, logins)
+
+
+def _fleet_calls(store: PostgresStore, worker: str) -> Reserve:
+    """The fleet's share of every broker's limits; what accounts ask for at the same moment goes together."""
+
+    async def reserve(asks: list[CallsWanted]) -> list[CallsGranted]:
+        return await store.reserve_calls(worker=worker, asks=asks)
+
+    return Gather(reserve, order=lambda _: 0).ask
 
 
 def _logins_loop(office: Office) -> Loop:

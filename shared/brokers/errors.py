@@ -1,7 +1,8 @@
 """What can go wrong between us and any broker, and what it says about a write.
 
 BrokerError
-├── NotSent        provably nothing left: no connection, or our turn did not come in time
+├── NotSent        provably nothing left: no connection, the time was over
+│   └── NoTurn     our turn under the broker's rate limit would come too late
 ├── Silent         it may have it: timeout, cut connection, 5xx, an answer that cannot be read
 └── Refused        it said no, and nothing was done
     ├── LoggedOut  401: the token is not good (any more)
@@ -15,6 +16,9 @@ from collections.abc import Callable
 from shared.models.outcome import Rejected, Unknown
 from shared.models.reasons import Reason
 
+SILENT_S = 1.0
+"""The pause after a 429 that names none."""
+
 
 class BrokerError(Exception):
     """The broker did not do, or did not tell, what it was asked."""
@@ -22,6 +26,10 @@ class BrokerError(Exception):
 
 class NotSent(BrokerError):
     """Not one byte of the request left."""
+
+
+class NoTurn(NotSent):
+    """Too many requests before ours: the broker was not asked."""
 
 
 class Silent(BrokerError):
@@ -43,6 +51,11 @@ class LoggedOut(Refused):
 class Throttled(Refused):
     """Too many requests. `retry_after_s` is how long the broker wants us to be quiet; None = it does not say."""
 
+    @property
+    def pause_s(self) -> float:
+        """How long we are quiet."""
+        return SILENT_S if self.retry_after_s is None else self.retry_after_s
+
 
 class UnreadableError(Exception):
     """An answer does not have the shape it must have; the message names the place. For a write: Silent."""
@@ -53,5 +66,6 @@ def outcome_of(error: BrokerError, reason_of: Callable[[Refused], Reason]) -> Re
     if isinstance(error, Refused):
         return Rejected(reason_of(error), error.text[:500])
     if isinstance(error, NotSent):
-        return Rejected(Reason.BROKER_UNREACHABLE, str(error)[:500])
+        reason = Reason.BROKER_BUSY if isinstance(error, NoTurn) else Reason.BROKER_UNREACHABLE
+        return Rejected(reason, str(error)[:500])
     return Unknown(str(error)[:500])

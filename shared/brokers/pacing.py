@@ -1,71 +1,236 @@
-"""Our turn: never more requests than the broker allows in any window, by kind of request."""
+"""Our turn: never more requests than the broker allows in any window, by kind of request and over all workers.
+
+The fleet shares a limit through engine.reserve_calls: a worker is handed a block of requests to be sent within a
+second at most, and spends it without asking again. Without a fleet, or while the database is away, a worker counts by
+itself. What is urgent goes first and has a share of every limit for itself: a flatten never waits behind entries.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 
-from shared import clock
-from shared.brokers.errors import NotSent
+from shared import clock, log
+from shared.brokers.blocks import Blocks, Reserve, Share
+from shared.brokers.errors import NoTurn
+from shared.brokers.turns import Turn, TurnLog
 
-MARGIN = 1.05
-"""Windows are taken a little longer than they are: requests do not travel equally fast."""
+_log = log.get("pacing")
 UNLISTED = (5, 1.0)
 """Requests and seconds for what the broker names no limit for."""
+UNREACHABLE_PER_S = 1000.0
+"""A limit that one worker cannot reach is none: nothing is counted."""
+ANSWER_S, AWAY_S = 0.5, 1.0
+"""So long the database may take for a block; then for so long it is not asked, and this worker counts by itself."""
+NEVER = float("inf")
+
+urgent: ContextVar[bool] = ContextVar("urgent", default=False)
+"""Set in the task of a delivery that goes before others: flatten, kill switch, breach, a close that was clicked."""
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """Somebody who waits, until `by` at the longest."""
+
+    by: float
+    turn: asyncio.Future[Turn]
 
 
 class Window:
-    """At most `limit` turns in any `seconds`. Turns are given in the order in which they were asked for."""
+    """At most `limit` requests in any `seconds`, in the order in which they were asked for, the urgent first."""
 
-    def __init__(self, limit: int, seconds: float) -> None:
-        self._seconds = seconds * MARGIN
-        self._planned: deque[float] = deque(maxlen=limit)
-        self._taken: deque[float] = deque(maxlen=limit)
-        self._not_before = 0.0
-        self._next = asyncio.Lock()
+    def __init__(self, limit: int, seconds: float, share: Share | None = None) -> None:
+        limit = max(1, limit)
+        self._own = TurnLog(limit, seconds)
+        self._limit, self._seconds = limit, seconds
+        self._blocks = Blocks(share, self._wake) if share is not None else None
+        self._away_until = self._not_before = 0.0
+        self._waiting: dict[bool, deque[_Ticket]] = {True: deque(), False: deque()}
+        self._news = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
 
-    async def turn(self, within_s: float) -> None:
-        """Wait for a turn; NotSent, and no turn is used, when it would not come within `within_s`."""
-        now = clock.monotonic()
-        start = max(now, self._free(self._planned))
-        if start - now > within_s:
-            raise NotSent(f"the broker's rate limit: our turn would be in {start - now:.1f} s")
-        self._planned.append(start)
-        async with self._next:
-            # Whoever woke up late has moved the window: what counts is when turns were really taken.
-            while True:
-                wait = self._free(self._taken) - clock.monotonic()
-                if wait <= 0:
-                    break
-                await asyncio.sleep(wait)
-            self._taken.append(clock.monotonic())
-
-    def _free(self, turns: deque[float]) -> float:
-        full = len(turns) == turns.maxlen
-        return max(self._not_before, turns[0] + self._seconds if full else 0.0)
+    async def turn(self, within_s: float) -> Turn:
+        """Wait for a turn; `with` it around the request. NoTurn when it does not come within `within_s`."""
+        hurry, now = urgent.get(), clock.monotonic()
+        if not self._waiting[True] and (hurry or not self._waiting[False]):
+            turn = self._take(hurry, now)
+            if turn is not None:
+                return turn
+        ticket = _Ticket(now + within_s, asyncio.get_running_loop().create_future())
+        self._waiting[hurry].append(ticket)
+        self._wake()
+        try:
+            async with asyncio.timeout(max(within_s, 0)):
+                return await ticket.turn
+        except TimeoutError:
+            raise NoTurn(f"the broker's rate limit: our turn did not come within {within_s:.1f} s") from None
+        finally:
+            self._news.set()
 
     def pause(self, seconds: float) -> None:
-        """No turn for so long: the broker has said that we are too fast."""
+        """No turn for so long, for any worker: the broker has said that we are too fast."""
         self._not_before = max(self._not_before, clock.monotonic() + seconds)
+        if self._blocks is not None:
+            task = asyncio.ensure_future(self._tell_pause(self._blocks, seconds))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    def resize(self, limit: int, seconds: float) -> None:
+        """The broker names another limit. What was sent before counts on."""
+        self._limit, self._seconds = max(1, limit), seconds
+        self._own.resize(self._limit, seconds)
+
+    @property
+    def _kept(self) -> int:
+        """So many of the limit are for what is urgent; of a few none are: there it is only the first in the line."""
+        return min(self._limit // 5, 20)
+
+    def _take(self, hurry: bool, now: float) -> Turn | None:
+        if now < self._not_before:
+            return None
+        if self._limit / self._seconds >= UNREACHABLE_PER_S:
+            return Turn(now)
+        if self._blocks is None or now < self._away_until:
+            free = self._own.free_at(self._limit - (0 if hurry else self._kept), now) <= now
+            return self._own.add(Turn(now, self._wake)) if free else None
+        turn = self._blocks.take(hurry, now)
+        # Counted here too: so a worker that loses the database goes on within the limit.
+        return None if turn is None else self._own.add(turn)
+
+    def _next_at(self, hurry: bool, now: float) -> float:
+        """When somebody waiting may have a turn, or when it is worth asking for one."""
+        if self._blocks is None or now < self._away_until:
+            next_at = self._own.free_at(self._limit - (0 if hurry else self._kept), now)
+        else:
+            next_at = self._blocks.next_at(hurry, now)
+        return max(next_at, self._not_before)
+
+    def _lanes(self) -> list[bool]:
+        """The lanes where somebody waits, the urgent one first. Who gave up is forgotten."""
+        for line in self._waiting.values():
+            while line and line[0].turn.done():
+                line.popleft()
+        return [hurry for hurry, line in self._waiting.items() if line]
+
+    def _wake(self) -> None:
+        self._news.set()
+        if (self._pump is None or self._pump.done()) and any(self._waiting.values()):
+            self._pump = asyncio.ensure_future(self._serve())
+            self._pump.add_done_callback(self._served)
+
+    def _served(self, pump: asyncio.Task[None]) -> None:
+        if not pump.cancelled() and (error := pump.exception()) is not None:
+            _log.error("pacing failed", exc_info=error)
+            self._refuse(NEVER, NEVER)
+
+    async def _serve(self) -> None:
+        while self._lanes():
+            self._news.clear()
+            self._hand_out()
+            now = clock.monotonic()
+            waits = {hurry: self._next_at(hurry, now) for hurry in self._lanes()}
+            due = [hurry for hurry, at in waits.items() if at <= now]
+            if due and self._blocks is not None and now >= self._away_until:
+                await self._ask(self._blocks, due[0], now)
+            elif waits and not due:
+                self._refuse(waits.get(True, NEVER), waits.get(False, NEVER))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, min(waits.values()) - clock.monotonic())):
+                        await self._news.wait()
+
+    def _hand_out(self) -> None:
+        for hurry in self._lanes():
+            line = self._waiting[hurry]
+            while line:
+                if line[0].turn.done():
+                    line.popleft()
+                elif (turn := self._take(hurry, clock.monotonic())) is not None:
+                    line.popleft().turn.set_result(turn)
+                else:
+                    break
+
+    async def _ask(self, blocks: Blocks, hurry: bool, now: float) -> None:
+        line = [each for each in self._waiting[hurry] if not each.turn.done()]
+        within_s = max(each.by for each in line) - now
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await blocks.ask(
+                    self._limit,
+                    self._kept,
+                    self._seconds,
+                    urgent=hurry,
+                    want=len(line),
+                    within_s=within_s,
+                )
+        except (ConnectionError, TimeoutError) as error:
+            _log.warning(
+                "no block from the database, counting alone", error=str(error) or "no answer in time"
+            )
+            self._away_until = clock.monotonic() + AWAY_S
+        except Exception as error:  # noqa: BLE001 - whatever it is, orders must not wait for it
+            _log.error("no block from the database, counting alone", exc_info=error)
+            self._away_until = clock.monotonic() + AWAY_S
+
+    def _refuse(self, urgent_at: float, normal_at: float) -> None:
+        """Whoever would wait in vain is told at once, and when the turn would be."""
+        now = clock.monotonic()
+        for hurry, at in ((True, urgent_at), (False, normal_at)):
+            for ticket in self._waiting[hurry]:
+                if ticket.by < at and not ticket.turn.done():
+                    when = (
+                        f"our turn would be in {at - now:.1f} s"
+                        if at < NEVER
+                        else "turns cannot be given now"
+                    )
+                    ticket.turn.set_exception(NoTurn(f"the broker's rate limit: {when}"))
+
+    async def _tell_pause(self, blocks: Blocks, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await blocks.tell_pause(self._limit, self._seconds, seconds)
+        except (ConnectionError, TimeoutError) as error:
+            _log.warning("a pause was not told to the other workers", error=str(error) or "no answer in time")
 
 
 class Pace:
     """The windows of one account or login, by whatever the broker counts."""
 
-    def __init__(self, limits: Mapping[str, tuple[int, float]] | None = None) -> None:
-        """No limits yet (None): every kind gets UNLISTED until `learn`."""
+    def __init__(
+        self,
+        limits: Mapping[str, tuple[int, float]] | None = None,
+        reserve: Reserve | None = None,
+        connection_id: str = "",
+        part: str = "",
+    ) -> None:
+        """No limits yet (None): every kind gets UNLISTED until `learn`.
+
+        With `reserve` the limits are shared with the other workers, under the connection's id and, where the broker
+        counts its accounts apart, the account's number as `part`.
+        """
         self._limits: Mapping[str, tuple[int, float]] = limits or {}
+        self._reserve, self._connection_id, self._part = reserve, connection_id, part
         self._windows: dict[str, Window] = {}
 
     def learn(self, limits: Mapping[str, tuple[int, float]]) -> None:
-        """The limits that the broker has named. Unchanged ones keep counting."""
-        for kind in [each for each in self._windows if limits.get(each) != self._limits.get(each)]:
-            del self._windows[kind]
+        """The limits that the broker has named: they hold from now on, for what was sent before too."""
         self._limits = limits
+        for kind, window in self._windows.items():
+            window.resize(*limits.get(kind, UNLISTED))
 
     def window(self, kind: str) -> Window:
         """The window of a kind of request, by the broker's own name for it."""
         if kind not in self._windows:
-            self._windows[kind] = Window(*self._limits.get(kind, UNLISTED))
+            limit, seconds = self._limits.get(kind, UNLISTED)
+            self._windows[kind] = Window(limit, seconds, self._shared(kind))
         return self._windows[kind]
+
+    def _shared(self, kind: str) -> Share | None:
+        if self._reserve is None:
+            return None
+        route = f"{self._part}/{kind}" if self._part else kind
+        return Share(self._reserve, self._connection_id, route)

@@ -11,6 +11,7 @@ import httpx
 
 from shared import clock
 from shared.brokers.metatrader.connect import MetaTrader
+from shared.brokers.blocks import Reserve
 from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import CAPABILITIES as PAPER
 from shared.brokers.paper.broker import PaperBroker
@@ -43,10 +44,12 @@ ADDRESSES: Addresses = {
 """Where the brokers are unless the settings say otherwise."""
 
 
-def with_logins(open_login: OpenLogin, sessions: Sessions) -> Mapping[enums.Broker, ConnectLogin]:
-    """The brokers that one logs in at, by name."""
+def with_logins(
+    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None
+) -> Mapping[enums.Broker, ConnectLogin]:
+    """The brokers that one logs in at, by name. With `reserve` workers share their limits."""
     return {
-        enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions),
+        enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions, reserve=reserve),
         enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions),
         enums.Broker.METATRADER: MetaTrader(open_http, open_login),
     }

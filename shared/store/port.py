@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from shared.models.calls import CallsGranted, CallsWanted
 from shared.store.rows import (
     Begun,
     CheckedConnection,
@@ -126,6 +127,9 @@ class Store(Protocol):
         expires_at: datetime,
     ) -> bool:
         """Compare-and-set. Not repeated: a save of ours whose answer was lost would look like somebody else's."""
+
+    async def reserve_calls(self, *, worker: str, asks: Sequence[CallsWanted]) -> list[CallsGranted]:
+        """An answer per ask, in their order. Not repeated: a lost block lapses by itself."""
 
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None: ...
 

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 
 from shared import codec, log
+from shared.models.calls import CallsGranted, CallsWanted
 from shared.models.enums import Lane
 from shared.store.line import LOST, Line, open_connection
 from shared.store.port import StoreUnavailable
@@ -58,7 +59,7 @@ class PostgresStore:
         self._claiming = {lane: line(f"claim {lane}") for lane in Lane}
         self._writing, self._recording = line("write"), line("record")
         self._pulse, self._upkeep = line("pulse"), line("upkeep")
-        self._logins = line("logins")
+        self._logins, self._pacing = line("logins"), line("pacing")
         self._books: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for _ in range(BOOK_LINES):
             self._books.put_nowait(line("book"))
@@ -271,6 +272,14 @@ class PostgresStore:
         )
         return bool(answer)
 
+    async def reserve_calls(self, *, worker: str, asks: Sequence[CallsWanted]) -> list[CallsGranted]:
+        (answer,) = await self._pacing.call(
+            "select engine.reserve_calls(p_worker => $1, p_asks => $2)",
+            *(worker, codec.encode(asks)),
+            repeat=False,
+        )
+        return codec.decode_as(list[CallsGranted], answer)
+
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None:
         await self._upkeep.call(
             "select engine.worker_seen(p_worker => $1, p_kind => $2, p_details => $3)",
@@ -320,6 +329,7 @@ class PostgresStore:
             self._pulse,
             self._upkeep,
             self._logins,
+            self._pacing,
         ]
         while not self._books.empty():
             lines.append(self._books.get_nowait())

@@ -260,13 +260,22 @@ class BrokerContract:
 
     @pytest.mark.parametrize("fault", ["rate_limit_json", "rate_limit_text"])
     async def test_too_fast_is_refused_and_nothing_is_done(self, venue: ContractVenue, fault: str) -> None:
-        """429, as JSON or as plain text, is a refusal: nothing was done, and nothing is sent again."""
+        """429, as JSON or as plain text, is a refusal: nothing was done, and the next order waits as long as it says."""
         broker = await venue.connect()
         instrument = await instrument_of(broker, venue)
         venue.fault(fault, "place")
         outcome = rejected(await broker.execute(sent(entry(instrument, venue.qty))))
+        refused_at = time.monotonic()
         assert outcome.reason is Reason.BROKER_BUSY
         assert venue.orders_made() == 0
+
+        async def again() -> Outcome | None:
+            second = await broker.execute(sent(entry(instrument, venue.qty)))
+            return None if isinstance(second, Rejected) and second.reason is Reason.BROKER_BUSY else second
+
+        accepted(await eventually(again, "an order after the pause"))
+        assert time.monotonic() - refused_at >= 0.9
+        assert venue.orders_made() == 1
 
     async def test_nothing_leaves_after_the_lease(self, venue: ContractVenue) -> None:
         """A command whose time is over is not sent, entry or exit: somebody else may be asking about it."""

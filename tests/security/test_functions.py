@@ -99,6 +99,7 @@ RIGHTS = {
         "engine.release(jsonb)",
         "engine.rescue(integer)",
         "engine.save_session(uuid,text,bigint,text,bytea,timestamp with time zone)",
+        "engine.reserve_calls(text,jsonb)",
         "engine.settle(jsonb)",
         "engine.stats()",
         "engine.take_session_turn(uuid,text,integer)",

@@ -21,9 +21,10 @@ import asyncio
 from collections.abc import Sequence
 
 from shared import clock
+from shared.brokers.pacing import urgent
 from shared.brokers.port import Broker, ReadFailed
 from shared.models.context import RiskContext
-from shared.models.enums import Action, DeliveryOutcome, Stage
+from shared.models.enums import Action, DeliveryOutcome, Lane, Stage
 from shared.models.reasons import Reason
 from shared.models.signal import Signal
 from shared.risk import actions, policy
@@ -50,6 +51,8 @@ def run_batch(batch: Sequence[tuple[Claimed, Lease]], desk: Desk) -> list[asynci
 
 
 async def _deliver(job: Job, desk: Desk) -> None:
+    # Every request of this task to a broker goes before those of others that wait for their turn.
+    urgent.set(job.claimed.delivery.lane is Lane.URGENT)
     try:
         await record(job, await _road(job, desk), desk)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave its account stuck

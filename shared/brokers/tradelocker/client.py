@@ -19,7 +19,7 @@ import httpx
 from shared import clock
 from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Silent, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
-from shared.brokers.pacing import Pace
+from shared.brokers.pacing import Pace, Window
 from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.tradelocker import parse, rows
 from shared.brokers.tradelocker.http import PREFIX, unwrapped
@@ -53,14 +53,30 @@ class Connection:
         answer = await self.ask(Ask("GET", "/auth/jwt/all-accounts"), {}, None)
         return parse.accounts(answer)
 
-    async def ask(self, ask: Ask, headers: Mapping[str, str], by: float | None) -> Any:
+    async def ask(
+        self, ask: Ask, headers: Mapping[str, str], by: float | None, window: Window | None = None
+    ) -> Any:
         """The JSON of the answer; not sent after `by` (monotonic). After a 401 once more with a new token."""
         token = await self._keeper.token()
         try:
-            return await self._once(ask, headers, token, by)
+            return await self._in_turn(ask, headers, token, by, window)
         except LoggedOut:
             token = await self._keeper.after_refusal(token)
-        return await self._once(ask, headers, token, by)
+        return await self._in_turn(ask, headers, token, by, window)
+
+    async def _in_turn(
+        self, ask: Ask, headers: Mapping[str, str], token: str, by: float | None, window: Window | None
+    ) -> Any:
+        """The turn comes last: between it and the broker there is nothing left to wait for."""
+        if window is None:
+            return await self._once(ask, headers, token, by)
+        within_s = self.timing.read_within if by is None else by - clock.monotonic()
+        with await window.turn(within_s):
+            try:
+                return await self._once(ask, headers, token, by)
+            except Throttled as error:
+                window.pause(error.pause_s)
+                raise
 
     async def _once(self, ask: Ask, headers: Mapping[str, str], token: str, by: float | None) -> Any:
         if by is not None and clock.monotonic() > by:
@@ -192,27 +208,25 @@ class Client:
         while True:
             tries -= 1
             try:
-                return await self._asked(ask, self._connection.timing.read_within, None)
+                return await self._asked(ask, None)
             except (Silent, Throttled, NotSent) as error:
                 if not tries or clock.monotonic() - began > self._connection.timing.read_within:
                     raise
-                await asyncio.sleep(self._pause(ask, error))
-
-    def _pause(self, ask: Ask, error: BrokerError) -> float:
-        if not isinstance(error, Throttled):
-            return random.uniform(0.05, 0.3)  # noqa: S311  so that many do not come back at once
-        pause = error.retry_after_s if error.retry_after_s is not None else 1.0
-        if ask.kind is not None:
-            self._pace.window(ask.kind).pause(pause)
-        return 0.0 if ask.kind is not None else pause
+                await asyncio.sleep(_until_again(ask, error))
 
     async def _write(self, ask: Ask, by: float) -> Any:
-        return await self._asked(ask, by - clock.monotonic(), by)
+        return await self._asked(ask, by)
 
-    async def _asked(self, ask: Ask, within_s: float, by: float | None) -> Any:
-        if ask.kind is not None:
-            await self._pace.window(ask.kind).turn(within_s)
-        return unwrapped(await self._connection.ask(ask, self._headers, by))
+    async def _asked(self, ask: Ask, by: float | None) -> Any:
+        window = None if ask.kind is None else self._pace.window(ask.kind)
+        return unwrapped(await self._connection.ask(ask, self._headers, by, window))
+
+
+def _until_again(ask: Ask, error: BrokerError) -> float:
+    """Seconds before a read is tried again; where the broker has a limit for it, its pause does the waiting."""
+    if isinstance(error, Throttled):
+        return 0.0 if ask.kind is not None else error.pause_s
+    return random.uniform(0.05, 0.3)  # noqa: S311  so that many do not come back at once
 
 
 def _fitting(layout: Config, answer: Any, read: Callable[[Config, Any], T]) -> T:

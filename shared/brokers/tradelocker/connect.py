@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import httpx
 
+from shared.brokers.blocks import Reserve
 from shared.brokers.errors import BrokerError, LoggedOut, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
 from shared.brokers.pacing import Pace
@@ -36,10 +37,13 @@ class TradeLocker:
         sessions: Sessions | None = None,
         timing: Timing | None = None,
         patience: Patience | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
+        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself."""
         self._open_http, self._open_login = open_http, open_login
         self._sessions = sessions or MemorySessions()
         self._timing, self._patience = timing or Timing(), patience or Patience()
+        self._reserve = reserve
         self._https: dict[str, httpx.AsyncClient] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
 
@@ -103,7 +107,9 @@ class TradeLocker:
         if entry is None:
             have = ", ".join(each.id for each in entries) or "none"
             raise ReadFailed(f"this login has no account {account.account_number}; it has {have}")
-        client = Client(connection, entry.id, entry.acc_num, Pace())
+        pace = Pace(reserve=self._reserve, connection_id=account.connection_id, part=entry.id)
+        client = Client(connection, entry.id, entry.acc_num, pace)
+        await client.config()  # names the limits that hold from the first request on
         details = await client.details()
         if parse.account_ids(details) != (entry.id,):
             # Id and header number must name the same account, or an order would go to another one.

@@ -12,7 +12,7 @@ import pytest
 
 from shared import codec
 from shared.brokers import rest
-from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Refused, Silent, Throttled
+from shared.brokers.errors import BrokerError, LoggedOut, NotSent, NoTurn, Refused, Silent, Throttled
 from shared.brokers.tradelocker import errors, http, parse, rows
 from shared.models.enums import OrderStatus, OrderType, Side
 from shared.models.market import InstrumentKind
@@ -169,6 +169,7 @@ def test_every_error_has_an_outcome() -> None:
     """No kind of error is forgotten: refused and unsent are Rejected, silence is Unknown."""
     kinds = {
         NotSent("x"): Reason.BROKER_UNREACHABLE,
+        NoTurn("x"): Reason.BROKER_BUSY,
         Refused(200, "no"): Reason.BROKER_REJECTED,
         LoggedOut(401, "no"): Reason.NOT_AUTHORIZED,
         Throttled(429, "no"): Reason.BROKER_BUSY,

@@ -1,0 +1,147 @@
+-- How many requests the fleet may still send to a broker: every worker asks here for blocks before it sends.
+create type engine.call_block as (id bigint, worker text, calls integer, ends timestamptz);
+comment on type engine.call_block is
+'Requests that one worker may send, or has sent: at `ends` the last of them has arrived at the broker for certain.';
+
+create unlogged table engine.call_windows (
+  connection_id uuid not null references public.broker_connections (id) on delete cascade,
+  route text not null check (char_length(route) between 1 and 100),
+  blocks engine.call_block [] not null default '{}',
+  last_block bigint not null default 0,
+  worker text,
+  shared_at timestamptz not null default '-infinity',
+  paused_until timestamptz not null default '-infinity',
+  primary key (connection_id, route)
+) with (fillfactor = 50);
+comment on table engine.call_windows is
+'Per connection and route (a rate limit of the broker) the blocks handed out to workers. Unlogged: a crash of the '
+'database forgives, the broker''s own 429 is what is left then.';
+comment on column engine.call_windows.shared_at is 'When another worker than the one before last asked: while one is alone its blocks are larger.';
+comment on column engine.call_windows.paused_until is 'The broker has said that the fleet is too fast.';
+grant select, insert, update on engine.call_windows to empire_engine;
+
+create function engine.blocks_left(
+  p_blocks engine.call_block [], p_worker text, p_used jsonb, p_window interval, p_now timestamptz
+) returns engine.call_block []
+language sql immutable set search_path = '' as $$
+  with said as (
+    select b.id, b.worker, least(b.calls, u.calls) as calls,
+      least(b.ends, p_now - u.age_ms * interval '1 millisecond') as ends
+    from unnest(p_blocks) b
+    left join jsonb_to_recordset(p_used) u (block bigint, calls integer, age_ms numeric)
+      on u.block = b.id and b.worker = p_worker
+  )
+  select coalesce(array_agg(row(m.id, m.worker, m.calls, m.ends)::engine.call_block order by m.id), '{}')
+  from (
+    select max(s.id) as id, max(s.worker) as worker, sum(s.calls)::integer as calls, max(s.ends) as ends
+    from said s
+    where s.calls > 0 and s.ends > p_now - p_window
+    -- Old ones of a twentieth of the window are counted together, as late as the last of them.
+    group by case
+      when cardinality(p_blocks) < 40 or s.ends > p_now - p_window / 20 then s.id
+      else -floor(extract(epoch from s.ends) / (extract(epoch from p_window) / 20))::bigint
+    end
+  ) m
+$$;
+comment on function engine.blocks_left(engine.call_block [], text, jsonb, interval, timestamptz) is
+'The blocks that still count in a window, each cut to what its worker says it has really used.';
+alter function engine.blocks_left(engine.call_block [], text, jsonb, interval, timestamptz) owner to empire_engine;
+
+create function engine.first_free(p_blocks engine.call_block [], p_allowed integer, p_window interval) returns timestamptz
+language sql immutable set search_path = '' as $$
+  select n.ends + p_window from (
+    select b.ends, sum(b.calls) over (order by b.ends desc, b.id desc) as newer from unnest(p_blocks) b
+  ) n
+  where n.newer >= p_allowed order by n.ends desc limit 1
+$$;
+comment on function engine.first_free(engine.call_block [], integer, interval) is
+'From when on a window has room for one request more; null = now.';
+alter function engine.first_free(engine.call_block [], integer, interval) owner to empire_engine;
+
+create function engine.hand_out_calls(p_worker text, p_ask jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  c_connection constant uuid := p_ask ->> 'connection_id';
+  c_route constant text := p_ask ->> 'route';
+  c_urgent constant boolean := p_ask ->> 'urgent';
+  c_window constant interval := (p_ask ->> 'window_ms')::numeric * interval '1 millisecond';
+  c_life constant interval := (p_ask ->> 'life_ms')::numeric * interval '1 millisecond';
+  c_want constant integer := p_ask ->> 'want';
+  c_allowed constant integer := (p_ask ->> 'limit')::integer - case when c_urgent then 0 else (p_ask ->> 'reserve')::integer end;
+  v_row engine.call_windows;
+  v_now timestamptz;
+  v_from timestamptz;
+  v_free integer;
+  v_calls integer := 0;
+  v_alone boolean;
+begin
+  select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
+  if not found then
+    insert into engine.call_windows (connection_id, route) values (c_connection, c_route) on conflict do nothing;
+    select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
+  end if;
+  v_now := clock_timestamp();
+  v_row.blocks := engine.blocks_left(v_row.blocks, p_worker, p_ask -> 'used', c_window, v_now);
+  v_row.paused_until := greatest(v_row.paused_until, v_now + (p_ask ->> 'pause_ms')::numeric * interval '1 millisecond');
+  if v_row.worker <> p_worker then
+    v_row.shared_at := v_now;
+  end if;
+  v_alone := v_row.shared_at < v_now - interval '10 seconds';
+  v_from := greatest(v_now, v_row.paused_until, engine.first_free(v_row.blocks, c_allowed, c_window));
+  -- Only what is urgent may book ahead: so it is first wherever there is room again.
+  if c_want > 0 and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
+    select c_allowed - coalesce(sum(b.calls), 0) into v_free from unnest(v_row.blocks) b where b.ends > v_from - c_window;
+    v_calls := least(v_free, case
+      when c_urgent then c_want
+      -- A second's worth, and half of the room for a worker that may come.
+      when v_alone then greatest(c_want, least((v_free + 1) / 2, ceil(c_allowed / extract(epoch from c_window))::integer))
+      else least(c_want, greatest(1, c_allowed / 2))
+    end);
+    v_row.last_block := v_row.last_block + 1;
+    v_row.blocks := v_row.blocks || row(
+      v_row.last_block, p_worker, v_calls, v_from + c_life + (p_ask ->> 'grace_ms')::numeric * interval '1 millisecond'
+    )::engine.call_block;
+  end if;
+  update engine.call_windows w
+  set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until
+  where w.connection_id = c_connection and w.route = c_route;
+  return jsonb_build_object(
+    'block', v_row.last_block, 'calls', v_calls,
+    'from_ms', ceil(extract(epoch from v_from - v_now) * 1000),
+    'until_ms', floor(extract(epoch from v_from - v_now + c_life) * 1000),
+    -- Who has just had its share comes a little after the others.
+    'wait_ms', ceil(extract(epoch from v_from - v_now) * 1000) + case
+      when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then 30 else 0
+    end
+  );
+end
+$$;
+comment on function engine.hand_out_calls(text, jsonb) is
+'One ask of engine.reserve_calls: the caller''s reports are believed, then a block of what is left is handed out.';
+alter function engine.hand_out_calls(text, jsonb) owner to empire_engine;
+
+create function engine.reserve_calls(p_worker text, p_asks jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_ask record;
+  v_answers jsonb := '{}';
+begin
+  -- One order of locks for every worker.
+  for v_ask in
+    select a.ordinality::text as place, a.value from jsonb_array_elements(p_asks) with ordinality a
+    order by a.value ->> 'connection_id', a.value ->> 'route', a.ordinality
+  loop
+    v_answers := v_answers || jsonb_build_object(v_ask.place, engine.hand_out_calls(p_worker, v_ask.value));
+  end loop;
+  return (select coalesce(jsonb_agg(a.value order by a.key::integer), '[]') from jsonb_each(v_answers) a);
+end
+$$;
+comment on function engine.reserve_calls(text, jsonb) is
+'Hands out requests to a broker: for each ask {connection_id, route, urgent, limit, reserve, window_ms, want, within_ms, '
+'life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, '
+'or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: '
+'calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what '
+'is urgent. `used` gives back what was not used; `pause_ms` stops the route for everybody.';
+alter function engine.reserve_calls(text, jsonb) owner to empire_engine;
+revoke all on function engine.reserve_calls(text, jsonb) from public;
+grant execute on function engine.reserve_calls(text, jsonb) to empire_worker;
