@@ -50,7 +50,7 @@ def with_logins(
     """The brokers that one logs in at, by name. With `reserve` workers share their limits."""
     return {
         enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions, reserve=reserve),
-        enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions),
+        enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions, reserve=reserve),
         enums.Broker.METATRADER: MetaTrader(open_http, open_login),
     }
 

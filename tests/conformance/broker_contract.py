@@ -274,7 +274,8 @@ class BrokerContract:
             return None if isinstance(second, Rejected) and second.reason is Reason.BROKER_BUSY else second
 
         accepted(await eventually(again, "an order after the pause"))
-        assert time.monotonic() - refused_at >= 0.9
+        # The simulators say half a second, a second, or nothing: then it is a second.
+        assert time.monotonic() - refused_at >= 0.4
         assert venue.orders_made() == 1
 
     async def test_nothing_leaves_after_the_lease(self, venue: ContractVenue) -> None:

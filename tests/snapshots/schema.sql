@@ -160,6 +160,25 @@ ALTER TYPE engine.arrival OWNER TO postgres;
 COMMENT ON TYPE engine.arrival IS 'What is to be done for accounts, as the queue takes it. by_symbol = whatever endpoint opened it is meant.';
 
 --
+-- Name: call_block; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.call_block AS (
+	id bigint,
+	worker text,
+	calls integer,
+	ends timestamp with time zone
+);
+
+ALTER TYPE engine.call_block OWNER TO postgres;
+
+--
+-- Name: TYPE call_block; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.call_block IS 'Requests that one worker may send, or has sent: at `ends` the last of them has arrived at the broker for certain.';
+
+--
 -- Name: broker; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -1255,6 +1274,42 @@ ALTER FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer)
 --
 
 COMMENT ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) IS 'Begins the send of pending commands: later legs and resumed ones. Only a go = true may be sent.';
+
+--
+-- Name: blocks_left(engine.call_block[], text, jsonb, interval, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) RETURNS engine.call_block[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  with said as (
+    select b.id, b.worker, least(b.calls, u.calls) as calls,
+      least(b.ends, p_now - u.age_ms * interval '1 millisecond') as ends
+    from unnest(p_blocks) b
+    left join jsonb_to_recordset(p_used) u (block bigint, calls integer, age_ms numeric)
+      on u.block = b.id and b.worker = p_worker
+  )
+  select coalesce(array_agg(row(m.id, m.worker, m.calls, m.ends)::engine.call_block order by m.id), '{}')
+  from (
+    select max(s.id) as id, max(s.worker) as worker, sum(s.calls)::integer as calls, max(s.ends) as ends
+    from said s
+    where s.calls > 0 and s.ends > p_now - p_window
+    -- Old ones of a twentieth of the window are counted together, as late as the last of them.
+    group by case
+      when cardinality(p_blocks) < 40 or s.ends > p_now - p_window / 20 then s.id
+      else -floor(extract(epoch from s.ends) / (extract(epoch from p_window) / 20))::bigint
+    end
+  ) m
+$$;
+
+ALTER FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) IS 'The blocks that still count in a window, each cut to what its worker says it has really used.';
 
 --
 -- Name: bury(bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2721,6 +2776,28 @@ ALTER FUNCTION engine.finish(p_ends jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.finish(p_ends jsonb) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
 
 --
+-- Name: first_free(engine.call_block[], integer, interval); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select n.ends + p_window from (
+    select b.ends, sum(b.calls) over (order by b.ends desc, b.id desc) as newer from unnest(p_blocks) b
+  ) n
+  where n.newer >= p_allowed order by n.ends desc limit 1
+$$;
+
+ALTER FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) IS 'From when on a window has room for one request more; null = now.';
+
+--
 -- Name: forget_deliveries(timestamp with time zone, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2843,6 +2920,79 @@ ALTER FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_be
 --
 
 COMMENT ON FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) IS 'Raises the halt epoch: nothing older may be sent, except exits it does not cover (it covers all, or those of a symbol, or with null none). Returns events to be closed. The caller holds the accounts.';
+
+--
+-- Name: hand_out_calls(text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.hand_out_calls(p_worker text, p_ask jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_connection constant uuid := p_ask ->> 'connection_id';
+  c_route constant text := p_ask ->> 'route';
+  c_urgent constant boolean := p_ask ->> 'urgent';
+  c_window constant interval := (p_ask ->> 'window_ms')::numeric * interval '1 millisecond';
+  c_life constant interval := (p_ask ->> 'life_ms')::numeric * interval '1 millisecond';
+  c_want constant integer := p_ask ->> 'want';
+  c_allowed constant integer := (p_ask ->> 'limit')::integer - case when c_urgent then 0 else (p_ask ->> 'reserve')::integer end;
+  v_row engine.call_windows;
+  v_now timestamptz;
+  v_from timestamptz;
+  v_free integer;
+  v_calls integer := 0;
+  v_alone boolean;
+begin
+  select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
+  if not found then
+    insert into engine.call_windows (connection_id, route) values (c_connection, c_route) on conflict do nothing;
+    select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
+  end if;
+  v_now := clock_timestamp();
+  v_row.blocks := engine.blocks_left(v_row.blocks, p_worker, p_ask -> 'used', c_window, v_now);
+  v_row.paused_until := greatest(v_row.paused_until, v_now + (p_ask ->> 'pause_ms')::numeric * interval '1 millisecond');
+  if v_row.worker <> p_worker then
+    v_row.shared_at := v_now;
+  end if;
+  v_alone := v_row.shared_at < v_now - interval '10 seconds';
+  v_from := greatest(v_now, v_row.paused_until, engine.first_free(v_row.blocks, c_allowed, c_window));
+  -- Only what is urgent may book ahead: so it is first wherever there is room again.
+  if c_want > 0 and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
+    select c_allowed - coalesce(sum(b.calls), 0) into v_free from unnest(v_row.blocks) b where b.ends > v_from - c_window;
+    v_calls := least(v_free, case
+      when c_urgent then c_want
+      -- A second's worth, and half of the room for a worker that may come.
+      when v_alone then greatest(c_want, least((v_free + 1) / 2, ceil(c_allowed / extract(epoch from c_window))::integer))
+      else least(c_want, greatest(1, c_allowed / 2))
+    end);
+    v_row.last_block := v_row.last_block + 1;
+    v_row.blocks := v_row.blocks || row(
+      v_row.last_block, p_worker, v_calls, v_from + c_life + (p_ask ->> 'grace_ms')::numeric * interval '1 millisecond'
+    )::engine.call_block;
+  end if;
+  update engine.call_windows w
+  set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until
+  where w.connection_id = c_connection and w.route = c_route;
+  return jsonb_build_object(
+    'block', v_row.last_block, 'calls', v_calls,
+    'from_ms', ceil(extract(epoch from v_from - v_now) * 1000),
+    'until_ms', floor(extract(epoch from v_from - v_now + c_life) * 1000),
+    -- Who has just had its share comes a little after the others.
+    'wait_ms', ceil(extract(epoch from v_from - v_now) * 1000) + case
+      when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then 30 else 0
+    end
+  );
+end
+$$;
+
+ALTER FUNCTION engine.hand_out_calls(p_worker text, p_ask jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION hand_out_calls(p_worker text, p_ask jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.hand_out_calls(p_worker text, p_ask jsonb) IS 'One ask of engine.reserve_calls: the caller''s reports are believed, then a block of what is left is handed out.';
 
 --
 -- Name: has_work_for(uuid, text, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5151,6 +5301,37 @@ ALTER FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) OWNER TO emp
 --
 
 COMMENT ON FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) IS 'A delivery whose lease ran out: to the settler, ready again, or, after 20 times, dead. Returns events to be closed.';
+
+--
+-- Name: reserve_calls(text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_ask record;
+  v_answers jsonb := '{}';
+begin
+  -- One order of locks for every worker.
+  for v_ask in
+    select a.ordinality::text as place, a.value from jsonb_array_elements(p_asks) with ordinality a
+    order by a.value ->> 'connection_id', a.value ->> 'route', a.ordinality
+  loop
+    v_answers := v_answers || jsonb_build_object(v_ask.place, engine.hand_out_calls(p_worker, v_ask.value));
+  end loop;
+  return (select coalesce(jsonb_agg(a.value order by a.key::integer), '[]') from jsonb_each(v_answers) a);
+end
+$$;
+
+ALTER FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION reserve_calls(p_worker text, p_asks jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) IS 'Hands out requests to a broker: for each ask {connection_id, route, urgent, limit, reserve, window_ms, want, within_ms, life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what is urgent. `used` gives back what was not used; `pause_ms` stops the route for everybody.';
 
 --
 -- Name: room_of(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9468,6 +9649,42 @@ ALTER VIEW engine.account_scopes OWNER TO postgres;
 COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account, on its trading day; and for the plan the user''s UTC month, by its first day.';
 
 --
+-- Name: call_windows; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE engine.call_windows (
+    connection_id uuid NOT NULL,
+    route text NOT NULL,
+    blocks engine.call_block[] DEFAULT '{}'::engine.call_block[] NOT NULL,
+    last_block bigint DEFAULT 0 NOT NULL,
+    worker text,
+    shared_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    paused_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT call_windows_route_check CHECK (((char_length(route) >= 1) AND (char_length(route) <= 100)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE engine.call_windows OWNER TO postgres;
+
+--
+-- Name: TABLE call_windows; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.call_windows IS 'Per connection and route (a rate limit of the broker) the blocks handed out to workers. Unlogged: a crash of the database forgives, the broker''s own 429 is what is left then.';
+
+--
+-- Name: COLUMN call_windows.shared_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.call_windows.shared_at IS 'When another worker than the one before last asked: while one is alone its blocks are larger.';
+
+--
+-- Name: COLUMN call_windows.paused_until; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.call_windows.paused_until IS 'The broker has said that the fleet is too fast.';
+
+--
 -- Name: commands_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
 --
 
@@ -10602,6 +10819,13 @@ ALTER TABLE ONLY engine.account_days
     ADD CONSTRAINT account_days_pkey PRIMARY KEY (account_id, trading_day);
 
 --
+-- Name: call_windows call_windows_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.call_windows
+    ADD CONSTRAINT call_windows_pkey PRIMARY KEY (connection_id, route);
+
+--
 -- Name: commands commands_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -11550,6 +11774,13 @@ CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW EXEC
 CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_events FOR EACH ROW EXECUTE FUNCTION private.touch('version');
 
 --
+-- Name: call_windows call_windows_connection_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.call_windows
+    ADD CONSTRAINT call_windows_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id) ON DELETE CASCADE;
+
+--
 -- Name: api_keys api_keys_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -12430,6 +12661,12 @@ REVOKE ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms 
 GRANT ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms integer) TO empire_worker;
 
 --
+-- Name: FUNCTION blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION bury(p_delivery bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12684,6 +12921,12 @@ REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_sid
 REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) FROM PUBLIC;
+
+--
 -- Name: FUNCTION forget_deliveries(p_before timestamp with time zone, p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -12706,6 +12949,12 @@ REVOKE ALL ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) FROM PU
 --
 
 REVOKE ALL ON FUNCTION engine.halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION hand_out_calls(p_worker text, p_ask jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.hand_out_calls(p_worker text, p_ask jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -13129,6 +13378,13 @@ GRANT ALL ON FUNCTION engine.rescue(p_limit integer) TO empire_worker;
 --
 
 REVOKE ALL ON FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION reserve_calls(p_worker text, p_asks jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) TO empire_worker;
 
 --
 -- Name: FUNCTION room_of(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14130,6 +14386,12 @@ GRANT SELECT ON TABLE engine.account_limits TO empire_engine;
 --
 
 GRANT SELECT ON TABLE engine.account_scopes TO empire_engine;
+
+--
+-- Name: TABLE call_windows; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE engine.call_windows TO empire_engine;
 
 --
 -- Name: SEQUENCE commands_id_seq; Type: ACL; Schema: engine; Owner: postgres

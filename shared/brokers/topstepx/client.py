@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 
 from shared import clock
-from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Refused, Silent, Throttled, UnreadableError
+from shared.brokers.errors import LoggedOut, NotSent, Refused, Silent, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
 from shared.brokers.pacing import Pace
 from shared.brokers.rest import Ask, exchange, payload
@@ -28,11 +29,12 @@ from shared.brokers.topstepx.rows import AccountRow, ContractRow, OrderRow, Posi
 
 READ_TRIES = 3
 PAGE = 50
-UNSAID_PAUSE_S = 0.5
 MAX_PAGES = 100
-LIMITS: Mapping[str, tuple[int, float]] = {"all": (200, 60.0), "reads": (150, 60.0), "bars": (50, 30.0)}
-"""Requests and seconds, of the whole login. The gateway counts all together and bars apart; that reads leave some of
-its 200 to writes is ours."""
+LIMITS: Mapping[str, tuple[int, float]] = {"all": (195, 60.0), "reads": (150, 60.0), "bars": (50, 30.0)}
+"""Requests and seconds, of the whole login. The gateway counts all together and bars apart. That reads leave some of
+its 200 to writes is ours; so are five for logins and refreshes, which wait for no turn."""
+_COUNTED = {"all": ("all",), "reads": ("reads", "all"), "bars": ("bars",)}
+"""The windows of a kind of request; the last is the gateway's own, which its 429 speaks of."""
 BAR_SPAN = timedelta(days=7)
 """So far back is looked for the last price: over a weekend and a holiday."""
 
@@ -62,32 +64,43 @@ class Connection:
         while True:
             tries -= 1
             try:
-                await self._pace.window(kind).turn(self.timing.read_within)
-                return opened("read", await self._asked(ask, self.timing.read_within, None))
+                return opened("read", await self._asked(ask, None))
             except (Silent, Throttled, NotSent) as error:
                 if not tries or clock.monotonic() - began > self.timing.read_within:
                     raise
-                await asyncio.sleep(self._pause(kind, error))
+                # So that many do not come back at once; after a 429 it is the turn that waits.
+                await asyncio.sleep(0 if isinstance(error, Throttled) else random.uniform(0.05, 0.3))  # noqa: S311
 
     async def write(self, endpoint: str, path: str, body: Mapping[str, Any], by: float) -> Mapping[str, Any]:
         """The answer to a command, which is sent once, and not after `by` (monotonic)."""
         ask = Ask("POST", path, "all", body=body)
-        return opened(endpoint, await self._asked(ask, by - clock.monotonic(), by))
+        return opened(endpoint, await self._asked(ask, by))
 
     async def close(self) -> None:
         """End what runs in the background. The HTTP client belongs to whoever opened it."""
         await self._keeper.close()
 
-    async def _asked(self, ask: Ask, within_s: float, by: float | None) -> Any:
+    async def _asked(self, ask: Ask, by: float | None) -> Any:
         """The JSON of the answer; after a 401 once more with a new token."""
-        if ask.kind != "bars":
-            await self._pace.window("all").turn(within_s)
         token = await self._keeper.token()
         try:
-            return await self._once(ask, token, by)
+            return await self._in_turn(ask, token, by)
         except LoggedOut:
             token = await self._keeper.after_refusal(token)
-        return await self._once(ask, token, by)
+        return await self._in_turn(ask, token, by)
+
+    async def _in_turn(self, ask: Ask, token: str, by: float | None) -> Any:
+        """The turns come last: between them and the broker there is nothing left to wait for."""
+        until = by if by is not None else clock.monotonic() + self.timing.read_within
+        windows = [self._pace.window(kind) for kind in _COUNTED[ask.kind or "all"]]
+        with ExitStack() as turns:
+            for window in windows:
+                turns.enter_context(await window.turn(until - clock.monotonic()))
+            try:
+                return await self._once(ask, token, by)
+            except Throttled as error:
+                windows[-1].pause(error.pause_s)
+                raise
 
     async def _once(self, ask: Ask, token: str, by: float | None) -> Any:
         if by is not None and clock.monotonic() > by:
@@ -95,13 +108,6 @@ class Connection:
             raise NotSent("it took too long to get ready to send it")
         headers = {"Authorization": f"Bearer {token}"}
         return payload(await exchange(self._http, ask, headers, self.timing.request_timeout))
-
-    def _pause(self, kind: str, error: BrokerError) -> float:
-        if not isinstance(error, Throttled):
-            return random.uniform(0.05, 0.3)  # noqa: S311  so that many do not come back at once
-        pause = error.retry_after_s if error.retry_after_s is not None else UNSAID_PAUSE_S
-        self._pace.window(kind).pause(pause)
-        return 0.0
 
 
 class Client:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import httpx
 
+from shared.brokers.blocks import Reserve
 from shared.brokers.errors import BrokerError, LoggedOut, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
 from shared.brokers.pacing import Pace
@@ -45,11 +46,13 @@ class TopstepX:
         *,
         on_device: bool = False,
         limits: Mapping[str, tuple[int, float]] | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
+        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself."""
         self._open_http, self._open_login = open_http, open_login
         self._sessions = sessions or MemorySessions()
         self._timing, self._patience = timing or Timing(), patience or Patience()
-        self._on_device, self._limits = on_device, limits or LIMITS
+        self._on_device, self._limits, self._reserve = on_device, limits or LIMITS, reserve
         self._https: dict[str, httpx.AsyncClient] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
 
@@ -97,7 +100,8 @@ class TopstepX:
         http = self._http(login)
         door = KeyDoor(http, login, self._timing.request_timeout)
         keeper = Keeper(door, account.connection_id, self._sessions)
-        return Connection(http, keeper, self._timing, Pace(self._limits))
+        pace = Pace(self._limits, self._reserve, account.connection_id)
+        return Connection(http, keeper, self._timing, pace)
 
     def _http(self, login: Login) -> httpx.AsyncClient:
         if login.base_url not in self._https:
