@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import httpx
 
 from shared import clock
-from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.blocks import Reserve
+from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import CAPABILITIES as PAPER
 from shared.brokers.paper.broker import PaperBroker
@@ -51,7 +51,7 @@ def with_logins(
     return {
         enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions, reserve=reserve),
         enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions, reserve=reserve),
-        enums.Broker.METATRADER: MetaTrader(open_http, open_login),
+        enums.Broker.METATRADER: MetaTrader(open_http, open_login, reserve=reserve),
     }
 
 

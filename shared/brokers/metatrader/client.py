@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -58,8 +59,10 @@ class Timing:
 class Connection:
     """One token; shared by the accounts that it is good for."""
 
-    def __init__(self, login: Login, reopen: Callable[[], Awaitable[Login]], timing: Timing) -> None:
-        self._login, self._reopen, self.timing = login, reopen, timing
+    def __init__(
+        self, connection_id: str, login: Login, reopen: Callable[[], Awaitable[Login]], timing: Timing
+    ) -> None:
+        self.id, self._login, self._reopen, self.timing = connection_id, login, reopen, timing
         self._one = asyncio.Lock()
 
     @property
@@ -173,14 +176,14 @@ class Client:
 
     async def trade(self, body: Mapping[str, Any], by: float) -> Done:
         """One trade. Raises BrokerError: Refused and NotSent for certain, Silent in doubt."""
-        await self._turns(TRADES, by - clock.monotonic())
-        try:
-            return await self._connection.ask(
-                self._http, Ask("POST", self._path + "/trade", body=body), trade_result, by
-            )
-        except Throttled as error:
-            self._pause(error)
-            raise
+        ask = Ask("POST", self._path + "/trade", body=body)
+        with ExitStack() as turns:
+            await self._turns(turns, TRADES, by)
+            try:
+                return await self._connection.ask(self._http, ask, trade_result, by)
+            except Throttled as error:
+                self._pause(error)
+                raise
 
     # How.
 
@@ -237,12 +240,15 @@ class Client:
     async def _asked(
         self, path: str, params: Mapping[str, str] | None, kinds: tuple[str, ...] = READS
     ) -> Any:
-        await self._turns(kinds, self._connection.timing.read_within)
-        return await self._connection.ask(self._http, Ask("GET", self._path + path, params=params), payload)
+        ask = Ask("GET", self._path + path, params=params)
+        with ExitStack() as turns:
+            await self._turns(turns, kinds, clock.monotonic() + self._connection.timing.read_within)
+            return await self._connection.ask(self._http, ask, payload)
 
-    async def _turns(self, kinds: tuple[str, ...], within_s: float) -> None:
+    async def _turns(self, turns: ExitStack, kinds: tuple[str, ...], by: float) -> None:
+        """A turn of each kind. They are over when the answer is there."""
         for kind in kinds:
-            await self._pace.window(kind).turn(within_s)
+            turns.enter_context(await self._pace.window(kind).turn(by - clock.monotonic()))
 
     def _pause(self, error: BrokerError, nth: int = 1) -> float:
         """How long to wait before a read is tried again. 429: nothing is sent for as long as was said."""

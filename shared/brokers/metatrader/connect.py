@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from shared.brokers.blocks import Reserve
 from shared.brokers.errors import BrokerError, Refused, UnreadableError
 from shared.brokers.metatrader import rows, wording
 from shared.brokers.metatrader.account import Desk, Patience
@@ -47,9 +48,12 @@ class MetaTrader:
         timing: Timing | None = None,
         patience: Patience | None = None,
         limits: Mapping[str, tuple[int, float]] = LIMITS,
+        reserve: Reserve | None = None,
     ) -> None:
+        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself."""
         self._open_http, self._open_login = open_http, open_login
         self._timing, self._patience, self._limits = timing or Timing(), patience or Patience(), limits
+        self._reserve = reserve
         self._https: dict[str, httpx.AsyncClient] = {}
         self._connections: dict[str, asyncio.Task[tuple[Connection, str]]] = {}
 
@@ -110,7 +114,9 @@ class MetaTrader:
         login = await self._open_login(account)
         if not login.server:
             raise LoginRefused("the connection does not name the broker's server, such as TruForex-Live")
-        return Connection(login, lambda: self._open_login(account), self._timing), login.base_url
+        return Connection(
+            account.connection_id, login, lambda: self._open_login(account), self._timing
+        ), login.base_url
 
     def _http(self, base_url: str) -> httpx.AsyncClient:
         if base_url not in self._https:
@@ -120,7 +126,7 @@ class MetaTrader:
 
     def _client(self, connection: Connection, base_url: str, entry: AccountRow) -> Client:
         http = self._http(trading_url(base_url, entry.region))
-        return Client(connection, http, entry.id, Pace(self._limits))
+        return Client(connection, http, entry.id, Pace(self._limits, self._reserve, connection.id, entry.id))
 
     async def _entries(self, connection: Connection, base_url: str) -> list[AccountRow]:
         """Every account of the token."""
