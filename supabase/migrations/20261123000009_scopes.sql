@@ -72,3 +72,38 @@ $$;
 comment on function engine.held_by_tag(public.deliveries) is
 'Per root the signed quantity that fills with the delivery''s tag still hold of its account''s net positions.';
 alter function engine.held_by_tag(public.deliveries) owner to empire_engine;
+
+create function engine.is_overtaken(k engine.commands) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
+    select 1
+    from public.deliveries d
+    join public.broker_accounts a on a.id = d.account_id
+    join public.webhook_events own on own.id = d.event_id
+    join public.deliveries x on x.account_id = d.account_id and x.id > d.id
+    join public.webhook_events e on e.id = x.event_id
+    where d.id = k.delivery_id and not x.dry_run
+      and (x.symbol is null or engine.symbol_key(x.symbol) = engine.symbol_key(d.symbol))
+      and (x.tag is null or x.tag = d.tag)
+      and (a.margin_mode = 'netting' or e.endpoint_id is null or e.endpoint_id = own.endpoint_id)
+      and case x.action
+        -- A sell closes what buys have opened; a cancel names the side of the entry, or one order by its id.
+        when 'close' then x.side is null or x.side::text <> k.request ->> 'side'
+        when 'cancel' then (x.side is null or x.side::text = k.request ->> 'side')
+          and e.payload #>> '{intent,order_id}' is null
+        else x.action in ('flatten', 'reverse', 'target')
+      end
+      -- It has had its turn, or has it now. What still waits comes after the entry and sees it.
+      and (
+        x.outcome in ('executed', 'rejected', 'unknown')
+        or (x.outcome = 'skipped' and x.action in ('close', 'cancel', 'flatten') and x.reason is distinct from 'superseded')
+        or (x.outcome is null and (select q.state from engine.queue q where q.id = x.id) in ('claimed', 'unsettled'))
+      )
+  );
+end
+$$;
+comment on function engine.is_overtaken(engine.commands) is
+'Whether a later exit of its scope has had its turn before this entry was sent: sent now it would be open although its '
+'trader has closed.';
+alter function engine.is_overtaken(engine.commands) owner to empire_engine;

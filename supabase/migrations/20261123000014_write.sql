@@ -203,7 +203,7 @@ declare
   s constant engine.situation := (select x from engine.situations(array[k.delivery_id]) x);
 begin
   if k.is_entry then
-    return engine.denial_of_state(s);
+    return coalesce(engine.denial_of_state(s), case when engine.is_overtaken(k) then engine.denied('superseded') end);
   end if;
   -- Since it was written other exits may have closed what it meant to close.
   return engine.denial_of_exit(s, k.request || jsonb_build_object('kind', k.kind, 'root', k.root), 0, k.order_id);

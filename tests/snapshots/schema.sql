@@ -2296,7 +2296,7 @@ declare
   s constant engine.situation := (select x from engine.situations(array[k.delivery_id]) x);
 begin
   if k.is_entry then
-    return engine.denial_of_state(s);
+    return coalesce(engine.denial_of_state(s), case when engine.is_overtaken(k) then engine.denied('superseded') end);
   end if;
   -- Since it was written other exits may have closed what it meant to close.
   return engine.denial_of_exit(s, k.request || jsonb_build_object('kind', k.kind, 'root', k.root), 0, k.order_id);
@@ -3414,6 +3414,51 @@ ALTER FUNCTION engine.is_limited(l jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.is_limited(l jsonb) IS 'Whether locks and limits apply to a leg: an entry, or a change that adds risk (a stop widened or removed).';
+
+--
+-- Name: is_overtaken(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_overtaken(k engine.commands) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select 1
+    from public.deliveries d
+    join public.broker_accounts a on a.id = d.account_id
+    join public.webhook_events own on own.id = d.event_id
+    join public.deliveries x on x.account_id = d.account_id and x.id > d.id
+    join public.webhook_events e on e.id = x.event_id
+    where d.id = k.delivery_id and not x.dry_run
+      and (x.symbol is null or engine.symbol_key(x.symbol) = engine.symbol_key(d.symbol))
+      and (x.tag is null or x.tag = d.tag)
+      and (a.margin_mode = 'netting' or e.endpoint_id is null or e.endpoint_id = own.endpoint_id)
+      and case x.action
+        -- A sell closes what buys have opened; a cancel names the side of the entry, or one order by its id.
+        when 'close' then x.side is null or x.side::text <> k.request ->> 'side'
+        when 'cancel' then (x.side is null or x.side::text = k.request ->> 'side')
+          and e.payload #>> '{intent,order_id}' is null
+        else x.action in ('flatten', 'reverse', 'target')
+      end
+      -- It has had its turn, or has it now. What still waits comes after the entry and sees it.
+      and (
+        x.outcome in ('executed', 'rejected', 'unknown')
+        or (x.outcome = 'skipped' and x.action in ('close', 'cancel', 'flatten') and x.reason is distinct from 'superseded')
+        or (x.outcome is null and (select q.state from engine.queue q where q.id = x.id) in ('claimed', 'unsettled'))
+      )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.is_overtaken(k engine.commands) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_overtaken(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_overtaken(k engine.commands) IS 'Whether a later exit of its scope has had its turn before this entry was sent: sent now it would be open although its trader has closed.';
 
 --
 -- Name: is_unanchored(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -13044,6 +13089,12 @@ REVOKE ALL ON FUNCTION engine.is_exit(p_action public.action) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_overtaken(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_overtaken(k engine.commands) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_unanchored(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
