@@ -13,12 +13,17 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from shared import codec
 from tests.conformance.simulators import Operator, running_simulator
 
 CLIENT = "project-x-py==4.4.1"
@@ -32,6 +37,7 @@ PROGRAM = textwrap.dedent(
     from project_x_py.config import load_default_config
     from project_x_py.event_bus import EventBus
     from project_x_py.order_manager import OrderManager
+    from project_x_py.realtime import ProjectXRealtimeClient
 
     logging.disable(logging.CRITICAL)
 
@@ -41,6 +47,52 @@ PROGRAM = textwrap.dedent(
         except Exception as error:
             return str(error)
         return None if answer.success else answer.errorMessage
+
+    async def live(client, orders, contract):
+        # What both hubs tell while an order with a stop is placed and closed.
+        heard = {"orders": [], "positions": [], "trades": [], "accounts": 0, "quotes": 0}
+        flat, quoted = asyncio.Event(), asyncio.Event()
+
+        def data(event):
+            inner = event.get("data", event)
+            return inner.get("data", inner) if isinstance(inner, dict) else inner
+
+        async def order(event):
+            row = data(event)
+            heard["orders"].append([row["type"], row["status"]])
+
+        async def position(event):
+            row = data(event)
+            heard["positions"].append([row["type"], row["size"]])
+            if not row["size"]:
+                flat.set()
+
+        async def trade(event):
+            heard["trades"].append(data(event)["size"])
+
+        async def account(event):
+            heard["accounts"] += 1
+
+        async def quote(event):
+            heard["quotes"] += 1
+            quoted.set()
+
+        hubs = ProjectXRealtimeClient(client.session_token, str(client.account_info.id), config=load_default_config())
+        listeners = {"order_update": order, "position_update": position, "trade_execution": trade,
+                     "account_update": account, "quote_update": quote}
+        for name, listener in listeners.items():
+            await hubs.add_callback(name, listener)
+        heard["connected"] = await hubs.connect()
+        heard["subscribed"] = [await hubs.subscribe_user_updates(), await hubs.subscribe_market_data([contract])]
+        await asyncio.wait_for(quoted.wait(), 20)
+        await orders.place_order(contract, order_type=2, side=1, size=2, custom_tag="vendor-live",
+                                 stop_loss_bracket={"ticks": 80, "type": 4})
+        await orders.close_position(contract)
+        await asyncio.wait_for(flat.wait(), 20)
+        heard["quotes"] = heard["quotes"] > 0
+        heard["accounts"] = heard["accounts"] > 0
+        await hubs.disconnect()
+        return heard
 
     async def main():
         said = {}
@@ -84,11 +136,31 @@ PROGRAM = textwrap.dedent(
             said["open"] = len(await orders.query_orders(statuses=[1, 8]))
             trades = await client.search_trades()
             said["trades"] = sorted([each.side, each.size, each.profitAndLoss is None] for each in trades)
+            said["live"] = await live(client, orders, mnq.id)
         print(json.dumps(said))
 
     asyncio.run(main())
     """
 )
+
+
+@contextmanager
+def told(operator: Operator) -> Iterator[None]:
+    """The market says the same price again and again: quotes for who listens, and nothing moves."""
+    over = threading.Event()
+    contract = codec.decode(httpx.get(f"{operator.url}/_sim/contracts", trust_env=False).content)["MNQ"]
+
+    def tell() -> None:
+        while not over.wait(0.2):
+            operator.price(contract, Decimal("25000.00"), Decimal("25000.25"))
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def _interpreter() -> str | None:
@@ -140,7 +212,7 @@ else:
     @pytest.fixture(scope="module")
     def simulator() -> Iterator[Operator]:
         """A simulator with the gateway's rate limits in force."""
-        with running_simulator("topstepx") as operator:
+        with running_simulator("topstepx") as operator, told(operator):
             yield operator
 
     @pytest.fixture(scope="module")
@@ -182,6 +254,16 @@ else:
         assert (said["closed"], said["flat"], said["left"], said["swept"]) == (True, [], 2, [True, True])
         assert said["trades"] == [[0, 3, True], [1, 3, False]]
         assert [each["applied"] for each in simulator.log()][:3] == [True, False, False]
+
+    def test_it_hears_what_happens(said: dict[str, Any]) -> None:
+        """Both hubs, negotiated: an order as it comes and goes, its sleeping stop, fills, the position and its end."""
+        live = said["live"]
+        assert (live["connected"], live["subscribed"]) == (True, [True, True])
+        assert live["positions"] == [[2, 2], [0, 0]]
+        assert live["trades"] == [2, 2]
+        market, stop = 2, 4
+        assert live["orders"][:4] == [[market, 6], [stop, 8], [market, 2], [stop, 1]]
+        assert (live["quotes"], live["accounts"]) == (True, True)
 
     def test_it_works_with_waiting_orders(said: dict[str, Any]) -> None:
         """A limit order rests, moves and goes; the child of a waiting entry is suspended, and goes with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -51,6 +51,11 @@ class Desk:
         self._ids = _ids(seed)
         self._by_user: dict[str, list[VenueAccount]] = {}
         self._lag_s = 0.0
+        self._listeners: list[Callable[[VenueAccount], None]] = []
+
+    def listen(self, listener: Callable[[VenueAccount], None]) -> None:
+        """Call `listener(account)` after anything in an account's book has changed."""
+        self._listeners.append(listener)
 
     def accounts_of(self, user: str) -> list[VenueAccount]:
         """The user's accounts, opened at the first login. `...+position` starts in Position Brackets."""
@@ -76,12 +81,11 @@ class Desk:
         book = Book(self.market, self._ids, lambda: datetime.now(UTC), BALANCE)
         lists = Lists(book)
         lists.lag(self._lag_s)
-        book.changed = lists.changed
         first = 1_000_000 + zlib.crc32(user.encode()) % 20_000 * 100
         while first in self.accounts:
             first += 100
         family = FAMILIES[number % len(FAMILIES)]
-        return VenueAccount(
+        account = VenueAccount(
             id=first + number,
             name=f"{family}-{first}-{number + 1}",
             user=user,
@@ -89,6 +93,13 @@ class Desk:
             lists=lists,
             auto_oco=not user.endswith("+position"),
         )
+        book.changed = lambda: self._changed(account)
+        return account
+
+    def _changed(self, account: VenueAccount) -> None:
+        account.lists.changed()
+        for listener in self._listeners:
+            listener(account)
 
 
 def _ids(seed: int) -> Iterator[int]:

@@ -16,6 +16,7 @@ from local.venues.topstepx.body import Body, Malformed
 from local.venues.topstepx.contracts import Catalogue
 from local.venues.topstepx.desk import SETTINGS, Desk, VenueAccount
 from local.venues.topstepx.entry import Entry as Orders
+from local.venues.topstepx.hubs import Hubs
 from local.venues.topstepx.limits import RateLimits
 from local.venues.topstepx.reads import BadQuery, Reads, bad_query
 from local.venues.topstepx.refusals import Refusal, said
@@ -61,6 +62,7 @@ class Venue:
         self._tokens = Tokens()
         self._limits = RateLimits(limited)
         self._entry = Orders(contracts, faults)
+        self._hubs = Hubs(self.desk, contracts, self._tokens)
         reads = Reads(self.desk, faults)
         self._of_users: dict[str, UserHandler] = {
             "accounts": reads.accounts,
@@ -89,6 +91,7 @@ class Venue:
             [
                 *admin.routes(),
                 *(web.post(f"/_sim/{path}", handler) for path, handler in own),
+                *self._hubs.routes(),
                 web.get("/_sim/contracts", self._active),
                 web.get("/{path:(?i:api/status/ping)}", self._ping),
                 web.post("/{path:.*}", self._answer),
