@@ -28,8 +28,8 @@ export interface Config {
   restPool: number;
   /** Seconds without work after which a database session is closed. */
   idle: number;
-  /** Seconds without a request after which the auth worker ends. */
-  authIdle: number;
+  /** Seconds without a caller after which the auth worker ends and the stream of messages pauses. */
+  serviceIdle: number;
   /** Refuse realtime channels that are not private. */
   privateOnly: boolean;
 }
@@ -87,7 +87,7 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
     // Each look at the health uses another session in turn: within a round of theirs none would ever be idle.
     idle: positive(env, "EMPIRE_IDLE_S", 5),
-    authIdle: positive(env, "EMPIRE_AUTH_IDLE_S", 30),
+    serviceIdle: positive(env, "EMPIRE_SERVICE_IDLE_S", 30),
     privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };
 }

@@ -8,7 +8,7 @@ export interface HealthSources {
   nonce: string;
   // deno-lint-ignore no-explicit-any
   serving: Kysely<any>;
-  replicationActive: () => boolean;
+  replication: () => boolean;
 }
 
 async function answersInTime(probe: Promise<unknown>): Promise<boolean> {
@@ -26,7 +26,7 @@ async function answersInTime(probe: Promise<unknown>): Promise<boolean> {
 /** `select 1` on the pool that serves requests (a wedged pool must show) and a live replication stream. */
 export async function health(sources: HealthSources): Promise<Response> {
   const database = await answersInTime(sql`select 1`.execute(sources.serving));
-  const replication = sources.replicationActive();
+  const replication = sources.replication();
   const ok = database && replication;
   const body = { status: ok ? "ok" : "down", nonce: sources.nonce, database, replication };
   return json(body, ok ? 200 : 503, { "cache-control": "no-store" });

@@ -61,7 +61,7 @@ async function main(config: Config): Promise<void> {
   const realtime = new Realtime(config, keys, tokens);
   const [lite, auth] = await Promise.all([
     connectLite(config, keys),
-    Auth.start(authSettings(config), keys, () => die(new Error("auth worker ended")), config.authIdle),
+    Auth.start(authSettings(config), keys, () => die(new Error("auth worker ended")), config.serviceIdle),
     realtime.start(),
   ]);
   const gateway = new Gateway(config, new Doorman(config.port, config.siteUrl), {
@@ -73,7 +73,7 @@ async function main(config: Config): Promise<void> {
       health({
         nonce: config.nonce,
         serving: lite.connection.kysely,
-        replicationActive: () => realtime.active,
+        replication: () => realtime.well,
       }),
   });
   const server = Deno.serve({

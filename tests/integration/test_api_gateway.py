@@ -210,7 +210,7 @@ def test_what_nobody_uses_is_given_back(stack: RunningStack) -> None:
     """Without work its sessions end, and the auth worker with them; the next request finds everything again."""
     program = programs.gateway(stack.boot)
     stack.gateway.stop()
-    impatient = {**program.environment, "EMPIRE_IDLE_S": "1", "EMPIRE_AUTH_IDLE_S": "1"}
+    impatient = {**program.environment, "EMPIRE_IDLE_S": "1", "EMPIRE_SERVICE_IDLE_S": "1"}
     gateway = Service(replace(program, environment=impatient))
     gateway.start()
     try:

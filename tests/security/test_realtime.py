@@ -11,13 +11,15 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from local.scratch import ScratchCluster
+from local import programs
+from local.scratch import ScratchCluster, Service
 from tests.security.people import (
     ADMIN_AT_AAL2,
     ANON,
@@ -33,7 +35,7 @@ from tests.security.people import (
     refused,
     seed,
 )
-from tests.support.clusters import Database, clone
+from tests.support.clusters import Database, clone, wait_until
 from tests.support.stacks import RunningStack, running_stack
 
 TOPICS = ("orders", "positions", "logs", "events")
@@ -210,6 +212,28 @@ async def test_the_owner_hears_the_database(served: RunningStack) -> None:
         assert heard["payload"]["id"] == mine
         await owner.settle()
         assert owner.broadcasts == []
+
+
+async def test_the_first_listener_after_a_silence_misses_nothing(served: RunningStack) -> None:
+    """Without a socket the stream pauses and the gateway stays healthy; whoever joins hears all that follows."""
+    program = programs.gateway(served.boot)
+    served.gateway.stop()
+    gateway = Service(replace(program, environment={**program.environment, "EMPIRE_SERVICE_IDLE_S": "1"}))
+    gateway.start()
+    try:
+        slots = "select count(*) from pg_replication_slots where database = current_database()"
+        for _ in range(3):
+            wait_until(lambda: served.database.sql(slots) == "0", 20)
+            async with httpx.AsyncClient(base_url=served.api_url) as http:
+                assert (await http.get("/health")).status_code == 200
+            async with client(served) as owner:
+                joined = await owner.join(f"orders:{OWNER}", token(served, OWNER_WITHOUT_FACTOR))
+                assert joined["status"] == "ok", joined
+                touch_order(served, OWNER)
+                assert (await owner.hear())["event"] == "order.updated"
+    finally:
+        gateway.stop()
+        served.gateway.start()
 
 
 @pytest.mark.parametrize(

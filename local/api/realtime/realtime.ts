@@ -18,6 +18,8 @@ export interface RealtimeSettings {
   adminUrl: string;
   /** Seconds after which a database session without work is closed. */
   idle: number;
+  /** Seconds without a socket after which the stream from the database pauses. */
+  serviceIdle: number;
   /** Refuse channels that are not private. */
   privateOnly: boolean;
 }
@@ -29,6 +31,7 @@ export class Realtime {
   readonly #authorizer: Authorizer;
   readonly #stream: WalStream;
   #purgeTimer: ReturnType<typeof setInterval> | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly settings: RealtimeSettings,
@@ -55,18 +58,21 @@ export class Realtime {
     });
   }
 
-  get active(): boolean {
-    return this.#stream.active;
+  /** Whether whoever listens hears everything. */
+  get well(): boolean {
+    return this.#stream.well;
   }
 
   async start(): Promise<void> {
     await this.#stream.start();
+    this.#rest();
     this.#purgeTimer = setInterval(() => void this.#purge(), HOUR_MS);
     void this.#purge();
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#purgeTimer);
+    clearTimeout(this.#idle);
     for (const socket of [...this.#sockets]) socket.shutdown();
     await this.#stream.stop();
     await this.#sql.end({ timeout: 1 });
@@ -110,17 +116,30 @@ export class Realtime {
       authorizer: this.#authorizer,
       hub: this.#hub,
       privateOnly: this.settings.privateOnly,
-      ready: () => this.#stream.active,
+      ready: () => this.#stream.live(),
       replay: (topic, since, limit) => replay(this.#sql, topic, since, limit),
     });
-    ws.onopen = () => this.#sockets.add(socket);
+    this.#stream.resume();
+    ws.onopen = () => {
+      this.#sockets.add(socket);
+      this.#stream.resume();
+    };
     ws.onmessage = (event) => socket.accept(event.data);
     ws.onerror = () => {};
     ws.onclose = () => {
       this.#sockets.delete(socket);
       socket.dispose();
+      this.#rest();
     };
     return response;
+  }
+
+  /** Nobody may be listening any more. */
+  #rest(): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if (this.#sockets.size === 0) this.#stream.pause();
+    }, this.settings.serviceIdle * 1000);
   }
 
   #interrupt(): void {

@@ -20,7 +20,7 @@ export interface SocketServices {
   hub: Hub;
   privateOnly: boolean;
   /** False while nothing could be delivered: joins are put off. */
-  ready: () => boolean;
+  ready: () => Promise<boolean>;
   replay: (topic: string, since: number, limit: number) => Promise<Broadcast[]>;
 }
 
@@ -166,7 +166,7 @@ export class Socket {
     if (name === null) throw new Refused("unmatched topic");
     if (name === "") throw new Refused("TopicNameRequired: You must provide a topic name");
     if (this.#channels.size >= MAX_CHANNELS) throw new Refused("ChannelRateLimitReached: Too many channels");
-    if (!this.services.ready()) {
+    if (!await this.services.ready()) {
       throw new Refused("RealtimeRestarting: Realtime is restarting, please standby");
     }
     const claims = await this.#claimsOf(request.accessToken);
