@@ -1,4 +1,13 @@
 -- Pending entries do not live for ever, and not on where nothing may be opened any more.
+create table engine.endings (
+  order_id bigint primary key,
+  event_id bigint not null,
+  asked integer not null default 1,
+  ask_again_at timestamptz not null
+);
+comment on table engine.endings is 'Pending entries that were to be canceled: how often it was asked for, the last alert that did, and when it is asked again if the order still stands.';
+grant select, insert, update, delete on engine.endings to empire_engine;
+
 create function engine.entries_to_end(p_limit integer)
 returns table (order_id bigint, user_id uuid, account_id uuid, symbol text, why text)
 language plpgsql stable set search_path = '' as $$
@@ -21,9 +30,9 @@ begin
     where o.status in ('working', 'partially_filled') and not o.reduce_only and o.kind = 'place' and o.origin <> 'broker'
       and x.why is not null
       and not exists (
-        select 1 from engine.dedupe k
-        where k.endpoint_id = o.user_id and k.key = 'end:' || o.id and (k.expires_at > clock_timestamp() or exists (
-          select 1 from public.deliveries d where d.event_id = k.event_id and d.status in ('queued', 'claimed')
+        select 1 from engine.endings n
+        where n.order_id = o.id and (n.ask_again_at > clock_timestamp() or exists (
+          select 1 from public.deliveries d where d.event_id = n.event_id and d.status in ('queued', 'claimed')
         ))
       )
     order by o.account_id, o.id limit p_limit;
@@ -31,7 +40,7 @@ end
 $$;
 comment on function engine.entries_to_end(integer) is
 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any '
-'more. Not those that were asked for a minute ago or whose cancel is under way.';
+'more. Not those that were asked for a while ago or whose cancel is under way.';
 alter function engine.entries_to_end(integer) owner to empire_engine;
 
 create function engine.end_entries(p_limit integer) returns integer
@@ -51,10 +60,12 @@ begin
     v_body := jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
       'action', 'cancel', 'symbol', r.symbol, 'order_id', r.order_id::text, 'scope', 'symbol', 'comment', r.why
     ))::text;
-    continue when engine.take_keys(array[row(
-      r.user_id, 'end:' || r.order_id, v_event, encode(sha256(convert_to(v_body, 'UTF8')), 'hex'),
-      clock_timestamp() + interval '1 minute'
-    )::engine.dedupe]) = '{}';
+    -- A broker that cannot be reached for days is not asked every minute of them.
+    insert into engine.endings as n (order_id, event_id, ask_again_at)
+    values (r.order_id, v_event, clock_timestamp() + interval '1 minute')
+    on conflict (order_id) do update
+    set event_id = excluded.event_id, asked = n.asked + 1,
+      ask_again_at = clock_timestamp() + least(interval '1 hour', interval '1 minute' * power(2, least(n.asked, 6)));
     perform engine.store_intent(v_event, r.user_id, 'system', v_body, array[r.account_id]);
     v_n := v_n + 1;
   end loop;
@@ -63,7 +74,7 @@ end
 $$;
 comment on function engine.end_entries(integer) is
 'Asks for the cancel of pending entries that may not live on, through the inbox and queue like everybody. Asked again '
-'while they stand. Returns how many.';
+'while they stand, after a minute at first and later every hour. Returns how many.';
 alter function engine.end_entries(integer) owner to empire_engine;
 revoke all on function engine.end_entries(integer) from public;
 grant execute on function engine.end_entries(integer) to empire_worker;

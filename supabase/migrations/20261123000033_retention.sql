@@ -61,6 +61,7 @@ begin
   get diagnostics v_logs = row_count;
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
+  delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(
     'dedupe', v_dedupe, 'deliveries', v_deliveries, 'events', v_events, 'logs', v_logs,

@@ -2446,10 +2446,12 @@ begin
     v_body := jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
       'action', 'cancel', 'symbol', r.symbol, 'order_id', r.order_id::text, 'scope', 'symbol', 'comment', r.why
     ))::text;
-    continue when engine.take_keys(array[row(
-      r.user_id, 'end:' || r.order_id, v_event, encode(sha256(convert_to(v_body, 'UTF8')), 'hex'),
-      clock_timestamp() + interval '1 minute'
-    )::engine.dedupe]) = '{}';
+    -- A broker that cannot be reached for days is not asked every minute of them.
+    insert into engine.endings as n (order_id, event_id, ask_again_at)
+    values (r.order_id, v_event, clock_timestamp() + interval '1 minute')
+    on conflict (order_id) do update
+    set event_id = excluded.event_id, asked = n.asked + 1,
+      ask_again_at = clock_timestamp() + least(interval '1 hour', interval '1 minute' * power(2, least(n.asked, 6)));
     perform engine.store_intent(v_event, r.user_id, 'system', v_body, array[r.account_id]);
     v_n := v_n + 1;
   end loop;
@@ -2463,7 +2465,7 @@ ALTER FUNCTION engine.end_entries(p_limit integer) OWNER TO empire_engine;
 -- Name: FUNCTION end_entries(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.end_entries(p_limit integer) IS 'Asks for the cancel of pending entries that may not live on, through the inbox and queue like everybody. Asked again while they stand. Returns how many.';
+COMMENT ON FUNCTION engine.end_entries(p_limit integer) IS 'Asks for the cancel of pending entries that may not live on, through the inbox and queue like everybody. Asked again while they stand, after a minute at first and later every hour. Returns how many.';
 
 --
 -- Name: end_unreachable(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2658,9 +2660,9 @@ begin
     where o.status in ('working', 'partially_filled') and not o.reduce_only and o.kind = 'place' and o.origin <> 'broker'
       and x.why is not null
       and not exists (
-        select 1 from engine.dedupe k
-        where k.endpoint_id = o.user_id and k.key = 'end:' || o.id and (k.expires_at > clock_timestamp() or exists (
-          select 1 from public.deliveries d where d.event_id = k.event_id and d.status in ('queued', 'claimed')
+        select 1 from engine.endings n
+        where n.order_id = o.id and (n.ask_again_at > clock_timestamp() or exists (
+          select 1 from public.deliveries d where d.event_id = n.event_id and d.status in ('queued', 'claimed')
         ))
       )
     order by o.account_id, o.id limit p_limit;
@@ -2673,7 +2675,7 @@ ALTER FUNCTION engine.entries_to_end(p_limit integer) OWNER TO empire_engine;
 -- Name: FUNCTION entries_to_end(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.entries_to_end(p_limit integer) IS 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any more. Not those that were asked for a minute ago or whose cancel is under way.';
+COMMENT ON FUNCTION engine.entries_to_end(p_limit integer) IS 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any more. Not those that were asked for a while ago or whose cancel is under way.';
 
 --
 -- Name: executor_of(public.broker_connections, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3168,6 +3170,7 @@ begin
   get diagnostics v_logs = row_count;
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
+  delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(
     'dedupe', v_dedupe, 'deliveries', v_deliveries, 'events', v_events, 'logs', v_logs,
@@ -9831,6 +9834,25 @@ ALTER TABLE engine.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 );
 
 --
+-- Name: endings; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.endings (
+    order_id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    asked integer DEFAULT 1 NOT NULL,
+    ask_again_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE engine.endings OWNER TO postgres;
+
+--
+-- Name: TABLE endings; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.endings IS 'Pending entries that were to be canceled: how often it was asked for, the last alert that did, and when it is asked again if the order still stands.';
+
+--
 -- Name: endpoint_counters; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -10911,6 +10933,13 @@ ALTER TABLE ONLY engine.dead_letters
 
 ALTER TABLE ONLY engine.dedupe
     ADD CONSTRAINT dedupe_pkey PRIMARY KEY (endpoint_id, key);
+
+--
+-- Name: endings endings_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.endings
+    ADD CONSTRAINT endings_pkey PRIMARY KEY (order_id);
 
 --
 -- Name: endpoint_counters endpoint_counters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -14479,6 +14508,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dead_letters TO empire_engine;
 --
 
 GRANT USAGE ON SEQUENCE engine.dead_letters_id_seq TO empire_engine;
+
+--
+-- Name: TABLE endings; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.endings TO empire_engine;
 
 --
 -- Name: TABLE endpoint_counters; Type: ACL; Schema: engine; Owner: postgres

@@ -72,14 +72,23 @@ async def test_entry_is_canceled(road: Road, cause: object, why: str) -> None:
 
 
 async def test_asked_again_while_it_stands(road: Road) -> None:
-    """A cancel that ended and left the order working is asked for again after a minute, not before."""
+    """A cancel that left the order working is asked for again: after a minute, later every hour."""
     await resting(road, expires_at="2020-01-01T00:00:00Z")
     assert await end(road) == 1
-    await road.admin.execute("update engine.dedupe set expires_at = now() - interval '1 second'")
+    await road.admin.execute("update engine.endings set ask_again_at = now()")
     assert await end(road) == 0, "the first is still in line"
-    (claimed,) = await road.claim()
-    assert await road.deny(claimed)
-    assert await end(road) == 1
+    waits = []
+    for _ in range(8):
+        (claimed,) = await road.claim()
+        assert await road.deny(claimed)
+        waits.append(
+            await road.value(
+                "select round(extract(epoch from ask_again_at - now()) / 60) from engine.endings"
+            )
+        )
+        await road.admin.execute("update engine.endings set ask_again_at = now()")
+        assert await end(road) == 1
+    assert [int(each) for each in waits[1:]] == [2, 4, 8, 16, 32, 60, 60]
 
 
 async def test_what_is_not_an_entry_of_ours_stays(road: Road) -> None:
