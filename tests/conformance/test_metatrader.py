@@ -183,3 +183,9 @@ class TestNettingAccount(BrokerContract):
     """Every test of the contract, on MetaTrader 5 with netting, where symbols end in `.r`."""
 
     kind = "mt5 netting"
+
+
+class TestMetaTrader4(BrokerContract):
+    """Every test of the contract, on MetaTrader 4, where symbols end in `m` and parts have new tickets."""
+
+    kind = "mt4"

@@ -135,14 +135,15 @@ async def test_a_topstep_login_on_the_simulator(
     assert taken == ["place", "close"]
 
 
-@pytest.mark.parametrize(("number", "mode"), [(0, "hedging"), (1, "netting")])
+@pytest.mark.parametrize(("number", "mode"), [(0, "hedging"), (1, "netting"), (2, "hedging")])
 async def test_a_metatrader_login_on_the_simulator(
     stack: RunningStack, trader: Customer, files: KeyFiles, number: int, mode: str
 ) -> None:
-    """A token and the broker's server: an entry with a stop, half of it closed, then the rest, each sent once."""
+    """A token and the broker's server: an entry with a stop, half of it closed, then the rest, each sent once; on
+    MetaTrader 5 with hedging and netting, and on MetaTrader 4, where the rest has another ticket."""
     place = Place("metatrader", "simulated", "SIM")
     with (
-        running_simulator("metatrader", "--accounts", "2") as bridge,
+        running_simulator("metatrader", "--accounts", "3") as bridge,
         fleet_worker(stack.database, files, {"metatrader": bridge.url}),
     ):
         connection = await trader.connect(place, "a-token-of-metaapi", "trader")

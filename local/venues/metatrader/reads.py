@@ -41,7 +41,8 @@ class Reads:
         return answer(_one(_orders(account), request.match_info["id"], "Order"))
 
     async def history_orders(self, request: web.Request, account: VenueAccount) -> web.Response:
-        rows = [each for each in account.lists.now().ended if _is_shown(each) and _asked(request, each)]
+        ended = account.lists.now().ended
+        rows = [each for each in ended if _is_shown(account, each) and _asked(request, each)]
         return self._history("historyOrders", _paged(request, [wire.order(account, each) for each in rows]))
 
     async def history_deals(self, request: web.Request, account: VenueAccount) -> web.Response:
@@ -90,8 +91,10 @@ def _one(rows: Iterable[wire.Json], own: str, what: str) -> wire.Json:
     return found
 
 
-def _is_shown(order: Order) -> bool:
-    """What protected a position and never fired was no order."""
+def _is_shown(account: VenueAccount, order: Order) -> bool:
+    """What protected a position and never fired was no order; MetaTrader 4 has one order for all of a position."""
+    if account.kind.version == 4:
+        return order.role is Role.ENTRY
     return order.role in (Role.ENTRY, Role.CLOSE) or order.state is State.FILLED
 
 

@@ -130,15 +130,19 @@ class Trades:
     def _closed(
         self, account: VenueAccount, fields: Fields, position_id: str, qty: Decimal | None, share: Decimal
     ) -> Result:
+        held = account.book.holdings.get(position_id)
+        tag = "" if held is None else held.tag
         order = account.book.close(position_id, qty, share=share)
         stripped = self._faults.take("close", Kind.STRIP_COMMENT)
-        order.tag = "" if stripped else fields.text("clientId")
+        label = tag if account.kind.version == 4 else fields.text("clientId")
+        order.tag = "" if stripped else label
         self._noted(account, order, _note(fields))
         left = account.book.holdings.get(position_id)
         if left is not None and account.kind.version == 4:
             _renumber(account, left)
         account.book.changed()
-        return Result(_done(account) if not order.rest else 10010, order.id, position_id)
+        code = _done(account) if not order.rest else 10010
+        return Result(code, position_id if account.kind.version == 4 else order.id, position_id)
 
     def _close_symbol(self, account: VenueAccount, fields: Fields) -> Result:
         if fields.text("symbol") not in account.listings:

@@ -133,7 +133,7 @@ def deals(account: VenueAccount, trades: Iterable[Trade]) -> list[Json]:
         assert row is not None
         entry = deal(account, row, trade)
         last = found[-1] if found else None
-        turned = last is not None and trade.opens and last["orderId"] == trade.order_id
+        turned = last is not None and trade.opens and last["orderId"] == entry["orderId"]
         if last is not None and turned and last["entryType"] == "DEAL_ENTRY_OUT":
             last["entryType"], last["volume"] = "DEAL_ENTRY_INOUT", last["volume"] + trade.qty
         else:
@@ -157,7 +157,7 @@ def deal(account: VenueAccount, row: Order, trade: Trade) -> Json:
         "commission": 0,
         "swap": 0,
         "profit": trade.profit,
-        "orderId": trade.order_id,
+        "orderId": trade.position_id if account.kind.version == 4 else trade.order_id,
         "positionId": trade.position_id,
         **_labels(_client_id(row), noted.comment),
         "reason": f"DEAL_REASON_{_EXITS.get(row.role, noted.reason)}",

@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
+import msgspec
+
 from shared import clock
 from shared.brokers.errors import BrokerError, NotSent, UnreadableError
 from shared.brokers.metatrader.catalogue import Catalogue
 from shared.brokers.metatrader.client import Client, Timing
+from shared.brokers.metatrader.lineage import Lineage, continuation
 from shared.brokers.metatrader.memory import Memory
-from shared.brokers.metatrader.rows import AccountRow, DealRow, Information
+from shared.brokers.metatrader.rows import AccountRow, DealRow, Information, PositionRow
 from shared.brokers.metatrader.views import Lens, net_before
 from shared.models.trading import Account, Fill
 
@@ -47,6 +50,7 @@ class Desk:
     timing: Timing
     patience: Patience
     memory: Memory = field(default_factory=Memory)
+    lineage: Lineage = field(default_factory=Lineage)
 
     async def lens(self) -> Lens:
         """The names that rows are shown with."""
@@ -57,9 +61,31 @@ class Desk:
         self.seen = await self.client.information()
         return self.seen
 
+    async def positions(self) -> list[PositionRow]:
+        """Every open position."""
+        rows = await self.client.positions()
+        return self.lineage.positions(rows) if self.seen.is_mt4 else rows
+
+    async def position(self, position_id: str) -> PositionRow | None:
+        """One open position; on MetaTrader 4 whatever is left of it, under the ticket that it has now."""
+        if not self.seen.is_mt4:
+            return await self.client.position(position_id)
+        rows = await self.positions()
+        found = next((each for each in rows if each.id == position_id), None)
+        if found is not None:
+            return found
+        opening = next((each for each in await self.client.deals_of(position_id) if each.opens), None)
+        rest = None if opening is None else continuation(opening, rows)
+        if rest is None:
+            return None
+        for ticket in {rest.id, rest.ticket}:
+            self.lineage.follows(ticket, position_id)
+        return msgspec.structs.replace(rest, id=position_id)
+
     async def deals(self, since: datetime) -> list[DealRow]:
-        """Executions since a time of ours, and somewhat before it."""
-        return await self.client.deals(since - SKEW)
+        """Executions since a time."""
+        rows = await self.client.deals(since)
+        return self.lineage.deals(rows) if self.seen.is_mt4 else rows
 
     async def fills_of(
         self, deals: Sequence[DealRow], client_order_id: str | None = None

@@ -71,7 +71,7 @@ class MetaTraderBroker:
     async def _snapshot(self) -> AccountSnapshot:
         """Orders before positions: one that is filled meanwhile is seen twice rather than not at all."""
         seen, orders = await asyncio.gather(self._desk.information(), self._desk.client.orders())
-        positions = await self._desk.client.positions()
+        positions = await self._desk.positions()
         lens = await self._desk.lens()
         return AccountSnapshot(
             balance=seen.balance,
@@ -83,7 +83,7 @@ class MetaTraderBroker:
         )
 
     async def _fills(self, since: datetime) -> tuple[Fill, ...]:
-        deals = await self._desk.client.deals(since)
+        deals = await self._desk.deals(since)
         return await self._desk.fills_of([each for each in deals if each.time >= since])
 
 

@@ -49,7 +49,7 @@ class Follower:
 
     async def traded(self, command: Sent, order_id: str) -> Traded | None:
         """All there will be of an order: its whole quantity, or what there is of one that has ended."""
-        deals = await self._desk.deals(command.submitted_at)
+        deals = await self._desk.deals(command.submitted_at - SKEW)
         mine = tuple(each for each in deals if each.order_id == order_id)
         qty = sum((each.volume for each in mine), ZERO)
         if command.leg.qty is not None and qty >= command.leg.qty:
@@ -72,7 +72,7 @@ class Follower:
             fill = accepted.fills[0]
             gone = lens.gone(position_id, leg.venue_symbol, fill.side, accepted.avg_price)
             return _grown(gone, accepted)
-        row = await self._desk.client.position(position_id)
+        row = await self._desk.position(position_id)
         return None if row is None else lens.position(row)
 
     async def guarded(self, position_id: str, wanted: Protection) -> PositionRow | None:
@@ -80,7 +80,7 @@ class Follower:
         last: list[PositionRow] = []
 
         async def look() -> PositionRow | None:
-            row = await self._desk.client.position(position_id)
+            row = await self._desk.position(position_id)
             last[:] = [] if row is None else [row]
             return row if row is not None and shows(row, wanted) else None
 
@@ -89,14 +89,24 @@ class Follower:
     # Exits.
 
     async def closed(
-        self, command: Sent, order_id: str | None, wanted: Decimal | None, seconds: float
+        self,
+        command: Sent,
+        order_id: str | None,
+        wanted: Decimal | None,
+        seconds: float,
+        *,
+        guess: bool = True,
     ) -> Accepted:
-        """What a close did, as far as it shows within `seconds`. `wanted`: the quantity it was to take."""
+        """What a close did, as far as it shows within `seconds`. `wanted`: the quantity it was to take.
+
+        `guess`: deals without a label count, where they can be nothing else.
+        """
         seen: list[DealRow] = []
         ended: list[OrderRow] = []
 
         async def look() -> bool | None:
-            seen[:] = self.closings(command, await self._desk.deals(command.submitted_at), order_id)
+            deals = await self._desk.deals(command.submitted_at - SKEW)
+            seen[:] = self.closings(command, deals, order_id, guess=guess)
             qty = sum((each.volume for each in seen), ZERO)
             if seen and wanted is not None and qty >= wanted:
                 return True
@@ -107,22 +117,24 @@ class Follower:
         await self._desk.until(look, seconds)
         return await self._closing(command, seen, wanted, bool(ended))
 
-    def closings(self, command: Sent, deals: Sequence[DealRow], order_id: str | None) -> list[DealRow]:
+    def closings(
+        self, command: Sent, deals: Sequence[DealRow], order_id: str | None, *, guess: bool
+    ) -> list[DealRow]:
         """Deals that are this close's: by its order's id, else by our label, else the only ones they can be."""
         leg, tag = command.leg, command.client_order_id
         if order_id is not None:
-            return [each for each in deals if each.order_id == order_id]
+            return [each for each in deals if each.order_id == order_id and not each.opens]
         exits = [each for each in deals if not each.opens and self._is_of(each, command)]
         labelled = [each for each in exits if each.client_id == tag]
-        if labelled:
+        if labelled or not guess:
             return labelled
         bare = [
             each
             for each in exits
-            if each.client_id is None
+            # MetaTrader 4 takes no label with a close: what it shows there is the entry's.
+            if (each.client_id is None or self._desk.seen.is_mt4)
             and not each.is_levels
-            and each.time >= command.submitted_at - SKEW
-            and not self._desk.memory.is_anothers(each.order_id, tag)
+            and not self._desk.memory.is_anothers(each.id, tag)
         ]
         if leg.qty is None:
             return bare
@@ -144,7 +156,7 @@ class Follower:
             status = OrderStatus.CANCELED if ended else OrderStatus.WORKING
             return Accepted(None, status)
         for deal in deals:
-            self._desk.memory.told(deal.order_id or "", command.client_order_id)
+            self._desk.memory.told(deal.id, command.client_order_id)
         fills = await self._desk.fills_of(deals, command.client_order_id)
         qty, average = total(fills)
         complete = wanted is not None and qty >= wanted
@@ -157,7 +169,7 @@ class Follower:
         if deal.position_id is None:
             return None
         lens = await self._desk.lens()
-        row = await self._desk.client.position(deal.position_id)
+        row = await self._desk.position(deal.position_id)
         if row is not None:
             return lens.position(row)
         opening = [each for each in await self._desk.client.deals_of(deal.position_id) if each.opens]

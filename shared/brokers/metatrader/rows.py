@@ -93,6 +93,12 @@ class PositionRow(_Row, frozen=True, kw_only=True):
     unrealized_profit: Decimal | None = None
     client_id: str | None = None
     comment: str | None = None
+    now: str | None = None
+
+    @property
+    def ticket(self) -> str:
+        """What the terminal calls it now, which may be another than `id` on MetaTrader 4."""
+        return self.now or self.id
 
     @property
     def side(self) -> Side:

@@ -13,6 +13,7 @@ from shared.brokers.metatrader import wording
 from shared.brokers.metatrader.account import Desk
 from shared.brokers.metatrader.errors import outcome_of, reason_of
 from shared.brokers.metatrader.following import Follower, shows
+from shared.brokers.metatrader.lineage import closing_of
 from shared.brokers.metatrader.rows import PositionRow
 from shared.brokers.port import Sent
 from shared.models.command import Protection
@@ -130,24 +131,35 @@ class Sender:
             # A hedged position does not grow: what was read as all of it still is.
             whole = leg.qty is None or (leg.held_qty is not None and leg.qty >= leg.held_qty)
             part = None if whole else leg.qty
-            return await self._closed(command, leg.venue_position_id, part, leg.qty or leg.held_qty, by)
+            ticket = await self._ticket(leg.venue_position_id, by)
+            if ticket is None:
+                return Rejected(Reason.POSITION_NOT_FOUND, f"there is no position {leg.venue_position_id}")
+            return await self._closed(command, ticket, part, leg.qty or leg.held_qty, by)
         if leg.side is None:
             return await self._close_symbol(command, by)
-        positions = await self._desk.before(by, self._desk.client.positions())
+        positions = await self._desk.before(by, self._desk.positions())
         held = [each for each in positions if each.symbol == leg.venue_symbol and each.side is not leg.side]
         if len(held) == 1:
-            return await self._closed(command, held[0].id, leg.qty, leg.qty or held[0].volume, by)
+            return await self._closed(command, held[0].ticket, leg.qty, leg.qty or held[0].volume, by)
         what = f"{leg.side.opposite.value} position of {leg.venue_symbol}"
         if held:
             return Rejected(Reason.AMBIGUOUS, f"there is more than one {what}, and the close names none")
         return Rejected(Reason.POSITION_NOT_FOUND, f"there is no {what}")
 
+    async def _ticket(self, position_id: str, by: float) -> str | None:
+        """What the terminal calls a position now; only on MetaTrader 4 that has to be looked up."""
+        if not self._desk.seen.is_mt4:
+            return position_id
+        row = await self._desk.before(by, self._desk.position(position_id))
+        return None if row is None else row.ticket
+
     async def _closed(
-        self, command: Sent, position_id: str, part: Decimal | None, wanted: Decimal | None, by: float
+        self, command: Sent, ticket: str, part: Decimal | None, wanted: Decimal | None, by: float
     ) -> Outcome:
-        done = await self._desk.client.trade(wording.closing(position_id, part, command.client_order_id), by)
-        taken = Accepted(done.order_id, OrderStatus.WORKING)
-        telling = self._follower.closed(command, done.order_id, wanted, self._desk.patience.confirm)
+        done = await self._desk.client.trade(wording.closing(ticket, part, command.client_order_id), by)
+        order_id = closing_of(ticket) if self._desk.seen.is_mt4 else done.order_id
+        taken = Accepted(order_id, OrderStatus.WORKING)
+        telling = self._follower.closed(command, order_id, wanted, self._desk.patience.confirm)
         return await _or(taken, telling)
 
     async def _close_symbol(self, command: Sent, by: float) -> Outcome:
@@ -156,7 +168,7 @@ class Sender:
         await self._desk.client.trade(wording.closing_all(name, command.client_order_id), by)
 
         async def look() -> bool | None:
-            left = [each for each in await self._desk.client.positions() if each.symbol == name]
+            left = [each for each in await self._desk.positions() if each.symbol == name]
             return None if left else True
 
         gone = await self._desk.until(look, self._desk.patience.confirm)
@@ -220,7 +232,7 @@ class Sender:
         wanted, position_id = command.leg.protection, command.leg.venue_position_id or ""
         if wanted.empty:
             return Rejected(Reason.NOTHING_TO_MODIFY, "no stop and no target was named")
-        row = await self._desk.before(by, self._desk.client.position(position_id))
+        row = await self._desk.before(by, self._desk.position(position_id))
         if row is None:
             return Rejected(Reason.POSITION_NOT_FOUND, f"there is no position {position_id}")
         return await self._set_levels(row, wanted, by)
@@ -228,7 +240,7 @@ class Sender:
     async def _set_levels(self, row: PositionRow, wanted: Protection, by: float) -> Outcome:
         """Set stop and target and see them set. The broker may say yes and drop them: then once more."""
         lens = await self._desk.before(by, self._desk.lens())
-        body = wording.protecting(row.id, *wording.levels(row, wanted))
+        body = wording.protecting(row.ticket, *wording.levels(row, wanted))
         if shows(row, wanted):
             return Accepted(None, OrderStatus.WORKING, positions=(lens.position(row),))
         position: Position | None = None

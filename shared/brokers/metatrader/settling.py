@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.metatrader.account import SKEW, Desk
 from shared.brokers.metatrader.following import Follower, shows
-from shared.brokers.metatrader.rows import OrderRow
+from shared.brokers.metatrader.rows import OrderRow, PositionRow
 from shared.brokers.port import Sent
+from shared.models.command import Leg
 from shared.models.enums import CommandKind, OrderStatus, OrderType
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Rejected
 from shared.models.reasons import Reason
@@ -52,7 +54,7 @@ class Settler:
         if mine:
             [row] = mine.values()
             return await self._found(command, row, pending=row.id in {each.id for each in working})
-        held = [each.id for each in await self._desk.client.positions() if each.client_id == tag]
+        held = [each.id for each in await self._desk.positions() if each.client_id == tag]
         if held:
             return CannotTell(f"position {held[0]} carries our id, and no order of it is listed yet")
         return await self._unlabelled(command, working, ended)
@@ -108,24 +110,28 @@ class Settler:
         """By the deals that closed; else by what is left of the position."""
         leg = command.leg
         wanted = leg.qty if leg.qty is not None else leg.held_qty
-        accepted = await self._follower.closed(command, None, wanted, 0)
-        positions = [
-            each
-            for each in await self._desk.client.positions()
-            if (
-                each.id == leg.venue_position_id if leg.venue_position_id else each.symbol == leg.venue_symbol
-            )
-            and (leg.side is None or each.side is not leg.side)
-        ]
+        positions = await self._held(leg)
+        left = sum((each.volume for each in positions), Decimal(0))
+        # Where as much is left as there was, whatever was closed meanwhile was closed before.
+        untouched = leg.held_qty is not None and left >= leg.held_qty
+        accepted = await self._follower.closed(command, None, wanted, 0, guess=not untouched)
         if accepted.fills:
             whole = leg.qty is None and not positions
             return Found(replace(accepted, status=OrderStatus.FILLED) if whole else accepted)
         if not positions:
             return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
-        left = sum(each.volume for each in positions)
-        if leg.qty is not None and leg.held_qty is not None and left < leg.held_qty:
+        if leg.qty is not None and leg.held_qty is not None and not untouched:
             return self._absent(command, CannotTell(f"{left} lots are left, and history does not show why"))
         return self._absent(command)
+
+    async def _held(self, leg: Leg) -> list[PositionRow]:
+        """What there is of what a close was to close."""
+        if leg.venue_position_id is not None:
+            row = await self._desk.position(leg.venue_position_id)
+            rows = [] if row is None else [row]
+        else:
+            rows = [each for each in await self._desk.positions() if each.symbol == leg.venue_symbol]
+        return [each for each in rows if leg.side is None or each.side is not leg.side]
 
     # Pending orders and protection.
 
@@ -155,7 +161,7 @@ class Settler:
 
     async def _protected(self, command: Sent) -> Lookup:
         position_id = command.leg.venue_position_id or ""
-        row = await self._desk.client.position(position_id)
+        row = await self._desk.position(position_id)
         if row is None:
             gone = Rejected(Reason.POSITION_NOT_FOUND, f"there is no position {position_id}")
             return self._absent(command, Found(gone))
