@@ -6,7 +6,8 @@ import asyncio
 
 from shared import clock
 from shared.brokers.port import Broker
-from shared.models.enums import CommandKind, CommandState, DeliveryOutcome, Stage
+from shared.models.command import Leg
+from shared.models.enums import Action, CommandKind, CommandState, DeliveryOutcome, Stage
 from shared.models.outcome import Accepted, Found, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
 from shared.store.port import StoreUnavailable
@@ -18,6 +19,9 @@ from workers.execution.job import Ended, Job, Lost
 from workers.execution.write import Step, Written, numbers_text, write_more
 
 FILL_POLL_S = 0.25
+EXIT_AGAIN_S, EXIT_PAUSE_S = 10.0, 0.25
+"""An exit that finds the broker busy is tried again for so long, with longer and longer pauses from this one."""
+_PASSES = frozenset({Reason.BROKER_BUSY, Reason.BROKER_UNREACHABLE})
 
 
 async def send_all(job: Job, written: Written, broker: Broker, desk: Desk) -> Ended | Lost:
@@ -80,7 +84,7 @@ async def _send(job: Job, step: Step, broker: Broker) -> None:
     # asking the broker about this very command, so it must not go out any more.
     if job.lease.may_send():
         job.clocked("sent_ms")
-        step.outcome = await broker.execute(step.sent(job.lease.deadline))
+        step.outcome = await _executed(job, step, broker)
     else:
         step.outcome = Unknown("the lease ran out before it could be sent")
     step.filled = results.is_filled(step.outcome)
@@ -90,6 +94,27 @@ async def _send(job: Job, step: Step, broker: Broker) -> None:
     metrics.ORDERS.labels(account.broker.value, _status(step.outcome)).inc()
     job.account = results.money_of(step.outcome, clock.now()) or job.account
     job.step(Stage.EXECUTE, name, trace.of_outcome(step.leg, step.client_order_id, step.outcome))
+
+
+async def _executed(job: Job, step: Step, broker: Broker) -> Outcome:
+    """Sent once. What only reduces and was not done for certain, because the broker or the way to it was busy, goes
+    out again while the lease is ours: whoever wants out must not stay in. A flatten has a patience of its own."""
+    until, pause_s = clock.monotonic() + EXIT_AGAIN_S, EXIT_PAUSE_S
+    while True:
+        outcome = await broker.execute(step.sent(job.lease.deadline))
+        passes = isinstance(outcome, Rejected) and outcome.reason in _PASSES
+        if not (passes and _only_reduces(job, step.leg)) or clock.monotonic() + pause_s > until:
+            return outcome
+        await asyncio.sleep(pause_s)
+        pause_s *= 2
+        if not job.lease.may_send():
+            return outcome
+
+
+def _only_reduces(job: Job, leg: Leg) -> bool:
+    """The venue's own close and cancel, a stop that is set: never an order, which could open what was closed since."""
+    again = (CommandKind.CLOSE, CommandKind.CANCEL, CommandKind.PROTECT)
+    return leg.kind in again and not leg.adds_risk and job.claimed.delivery.action is not Action.FLATTEN
 
 
 async def _fills_before(job: Job, step: Step, steps: list[Step], broker: Broker, desk: Desk) -> bool | None:

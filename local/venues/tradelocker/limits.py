@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 
 from local.venues.tradelocker.config import RATE_LIMITS
 
 
 class RateLimits:
-    """Counts per account and type, in a window that slides."""
+    """Counts per account and type, in a window that slides. `refused`: how often an account was too fast."""
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
+        self.refused: Counter[str] = Counter()
         self._seen: dict[tuple[str, str], deque[float]] = {}
 
     def allow(self, account: str, kind: str | None) -> bool:
@@ -26,6 +27,7 @@ class RateLimits:
         while seen and seen[0] <= now - seconds:
             seen.popleft()
         if len(seen) >= limit:
+            self.refused[account] += 1
             return False
         seen.append(now)
         return True

@@ -162,6 +162,7 @@ class Venue:
                 "user": each.user,
                 "type": each.type,
                 "balance": each.book.balance,
+                "too_fast": self._limits.refused[each.id],
                 "working": [asdict(order) for order in each.book.working.values()],
                 "ended": [asdict(order) for order in each.book.ended],
                 "positions": [asdict(holding) for holding in each.book.holdings.values()],

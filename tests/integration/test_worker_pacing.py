@@ -1,0 +1,102 @@
+"""Workers and a broker with rate limits: from the alert to the order, within what the broker allows."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from local.console import events
+from local.demo.people import endpoint_url
+from local.keys.fleet import KeyFiles
+from tests.conformance.simulators import running_simulator
+from tests.support.connections import Customer, customer, fleet_worker, key_folder, publish
+from tests.support.stacks import RunningStack
+
+ENTRY = {"action": "open", "side": "buy", "symbol": "OANDA:EURUSD", "qty_mode": "lots", "qty": 0.1}
+CLOSE = {"action": "close", "symbol": "OANDA:EURUSD"}
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[KeyFiles]:
+    """The keys of the module's fleet."""
+    with key_folder() as made:
+        yield made
+
+
+@pytest.fixture
+async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
+    """A user of a stack of the test's own."""
+    await publish(stack.database, files)
+    async with customer(stack, files) as made:
+        yield made
+
+
+async def connected(trader: Customer) -> tuple[str, str]:
+    """A login's first account, enabled: the broker's number of it, and the address of an endpoint for it."""
+    connection = await trader.connect()
+    assert (await trader.checked(connection))["status"] == "connected"
+    account = (await trader.accounts(connection))[0]
+    await trader.call("enable_account", p_account_id=account["id"])
+    endpoint = await trader.call(
+        "create_endpoint", p_broker="tradelocker", p_name="TL", p_account_ids=[account["id"]]
+    )
+    return account["account_id"], await endpoint_url(trader.login, trader.client, endpoint)
+
+
+async def send(trader: Customer, url: str, **intent: object) -> dict[str, object]:
+    """An alert's one delivery, once it is done."""
+    body = {"version": "unify.v1", "source": "tradingview", "id": uuid.uuid4().hex, "intent": intent}
+    async with httpx.AsyncClient(timeout=5) as http:
+        answer = await http.post(url, json=body)
+    assert answer.status_code == 202, answer.text
+    road = await events.wait_finished(trader.client, answer.json()["event_id"], 40)
+    assert road.finished, road
+    [delivery] = road.deliveries
+    return dict(delivery)
+
+
+async def test_two_workers_stay_within_a_brokers_limits(
+    stack: RunningStack, trader: Customer, files: KeyFiles
+) -> None:
+    """Five entries and their close, two workers, TradeLocker's own limits: everything is done, never too fast."""
+    with (
+        running_simulator("tradelocker") as venue,
+        fleet_worker(stack.database, files, {"tradelocker": venue.url}),
+        fleet_worker(stack.database, files, {"tradelocker": venue.url}),
+    ):
+        number, url = await connected(trader)
+        opened = await asyncio.gather(*(send(trader, url, **ENTRY) for _ in range(5)))
+        assert [each["outcome"] for each in opened] == ["executed"] * 5, opened
+        closed = await send(trader, url, **CLOSE)
+        assert closed["outcome"] == "executed", closed
+        state = venue.state()[number]
+    assert (state["positions"], state["too_fast"]) == ([], 0)
+    routes = stack.database.sql("select route from engine.call_windows").split()
+    assert f"{number}/PLACE_ORDER" in routes
+
+
+async def test_an_exit_waits_until_the_broker_takes_it(
+    stack: RunningStack, trader: Customer, files: KeyFiles
+) -> None:
+    """The broker says 429 to a close, twice: nothing was done, so it goes out again and the account is flat. An
+    entry is not sent again: what it was meant for may be over."""
+    with (
+        running_simulator("tradelocker", "--no-limits") as venue,
+        fleet_worker(stack.database, files, {"tradelocker": venue.url}),
+    ):
+        number, url = await connected(trader)
+        assert (await send(trader, url, **ENTRY))["outcome"] == "executed"
+        venue.fault("rate_limit_text", operation="close")
+        venue.fault("rate_limit_json", operation="close")
+        closed = await send(trader, url, **CLOSE)
+        assert closed["outcome"] == "executed", closed
+        assert venue.state()[number]["positions"] == []
+        venue.fault("rate_limit_json", operation="place")
+        denied = await send(trader, url, **ENTRY)
+        assert (denied["outcome"], denied["reason"]) == ("rejected", "broker_busy")
+        applied = [each["operation"] for each in venue.log() if each["applied"]]
+    assert applied == ["place", "close"]
