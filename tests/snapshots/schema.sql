@@ -8687,8 +8687,10 @@ begin
     insert into realtime.messages (topic, extension, private, event, payload)
     select 'events:' || n.user_id, 'broadcast', true, 'delivery.updated', private.delivery_message(n::public.deliveries)
     from changed n join before o on o.id = n.id
+    -- What a flatten could not close yet may be another thing in every round.
     where (n.status in ('done', 'dead'), n.outcome, n.reason)
       is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason)
+      or (n.reason = 'not_flat' and n.numbers is distinct from o.numbers)
     order by n.id;
   end if;
   return null;

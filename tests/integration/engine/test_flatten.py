@@ -16,10 +16,10 @@ async def flattening(road: Road) -> tuple[Trader, Json]:
     return trader, claimed
 
 
-async def given_back(road: Road, claimed: Json) -> Json:
+async def given_back(road: Road, claimed: Json, left: str = "close EURUSD") -> Json:
     """The same delivery after it was deferred, claimed again."""
     one = {"delivery_id": claimed["delivery"]["id"], "token": claimed["token"], "ms": 0, "reason": "not_flat",
-           "numbers": {"left": "close EURUSD"}, "trace": []}  # fmt: skip
+           "numbers": {"left": left}, "trace": []}  # fmt: skip
     assert await road.worker.fetchval("select engine.defer($1)", [one]) == [claimed["delivery"]["id"]]
     (again,) = await road.claim(lane="urgent")
     return again
@@ -86,3 +86,15 @@ async def test_what_is_written_keeps_it_from_being_flat(road: Road) -> None:
     (entry,) = await road.claim()
     await road.open_one(entry, begin=False)
     assert (await given_back(road, claimed))["unresolved"] == ["EURUSD"]
+
+
+async def test_owner_hears_what_is_left(road: Road) -> None:
+    """What could not be closed is told live, once for each thing it is."""
+    _, claimed = await flattening(road)
+    for left in ("close EURUSD", "close EURUSD", "cancel XAUUSD"):
+        claimed = await given_back(road, claimed, left)
+    told = await road.column(
+        "select payload #>> '{numbers,left}' from realtime.messages"
+        " where event = 'delivery.updated' and payload ->> 'reason' = 'not_flat' order by inserted_at, id"
+    )
+    assert sorted(told) == ["cancel XAUUSD", "close EURUSD"]
