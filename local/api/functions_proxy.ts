@@ -29,6 +29,17 @@ const OWN_HEADERS = new Set([
   "x-empire-gateway",
 ]);
 
+const PLAIN = /^[a-z]+:\/\/[^/?#]+(\/[A-Za-z0-9_~:/.-]*)$/;
+
+/**
+ * The path of an address, where parsing it as a URL would give the same; null for anything that would need it. Every
+ * alert's address is plain, and parsing it is a tenth of the gateway's work for an alert.
+ */
+export function plainPath(address: string): string | null {
+  const path = PLAIN.exec(address)?.[1];
+  return path === undefined || path.includes("/.") ? null : path;
+}
+
 /** `/functions/v1/webhook/...` for the product's own address of it, else the path itself. */
 export function functionPath(pathname: string): string | null {
   if (pathname.startsWith(PREFIX)) return pathname;

@@ -1,7 +1,7 @@
 /** Routes one request to the service it is for. */
 import type { Config } from "./config.ts";
 import type { FunctionsProxy } from "./functions_proxy.ts";
-import { functionPath } from "./functions_proxy.ts";
+import { functionPath, plainPath } from "./functions_proxy.ts";
 import { type Doorman, json } from "./http.ts";
 import { failure, log } from "./log.ts";
 import { serveStatic } from "./static.ts";
@@ -41,6 +41,8 @@ export class Gateway {
   }
 
   async #route(request: Request, peer: string): Promise<Response> {
+    const plain = functionPath(plainPath(request.url) ?? "");
+    if (plain !== null) return await this.services.functions.handle(request, plain, "", peer);
     const url = new URL(request.url);
     const { pathname } = url;
     const toFunction = functionPath(pathname);

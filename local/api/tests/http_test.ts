@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hookFunction, readConfig } from "../config.ts";
-import { functionPath } from "../functions_proxy.ts";
+import { functionPath, plainPath } from "../functions_proxy.ts";
 import { Doorman, readBody } from "../http.ts";
 
 const door = new Doorman(24320, "https://hub.example.com");
@@ -44,6 +44,31 @@ Deno.test("the product's own address of the webhook is the function's", () => {
   assert.equal(functionPath("/api/unify/v1/webhook/paper/tok"), "/functions/v1/webhook/paper/tok");
   assert.equal(functionPath("/functions/v1/unify/order"), "/functions/v1/unify/order");
   assert.equal(functionPath("/api/unify/v1/other"), null);
+});
+
+Deno.test("a path that is read without parsing is the one that parsing gives", () => {
+  const token = "k1.0b6a9c1e-1111-4222-8333-444455556666.3.AbC_-0123456789abcdefgh";
+  for (const path of ["/", "/functions/v1/x", `/api/unify/v1/webhook/paper/${token}`, "/a//b/c~:d..e"]) {
+    assert.equal(plainPath(`http://127.0.0.1:24320${path}`), path);
+    assert.equal(new URL(`http://127.0.0.1:24320${path}`).pathname, path);
+  }
+});
+
+Deno.test("a path that parsing would change is not read without it", () => {
+  const changed = [
+    "/a/../b",
+    "/a/./b",
+    "/..",
+    "/a/%2e%2e/b",
+    "/a\\..\\b",
+    "/a b",
+    "/ä",
+    "/a?b",
+    "/a#b",
+    "",
+    "/a\tb",
+  ];
+  for (const path of changed) assert.equal(plainPath(`http://127.0.0.1:24320${path}`), null, path);
 });
 
 Deno.test("the hook's setting takes the CLI's uri or a function's name, and nothing else", () => {

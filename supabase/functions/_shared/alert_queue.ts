@@ -18,6 +18,8 @@ export interface QueueLimits {
   batch: number;
   /** Alerts that wait or are under way at most. */
   waiting: number;
+  /** Alerts of one line that wait at most: a flood at one endpoint leaves room for the others. */
+  waitingInLine: number;
   /** An alert without an answer after this time (ms) gets Late. */
   deadlineMs: number;
   /** How long (ms) alerts go one by one after a batch was rolled back. */
@@ -31,6 +33,7 @@ export const LIMITS: QueueLimits = {
   slowMs: 100,
   batch: 16,
   waiting: 4_096,
+  waitingInLine: 2_048,
   // TradingView waits 3 s, and resends after a 503 only. The role's statement_timeout (2.5 s) comes first.
   deadlineMs: 2_700,
   aloneMs: 1_000,
@@ -87,8 +90,11 @@ export class AlertQueue<Answer> {
     if (this.size >= this.limits.waiting) {
       return Promise.reject(new Late("too many alerts wait for the database"));
     }
-    this.size += 1;
     const line = this.lines.get(name) ?? this.open(name);
+    if (line.items.length >= this.limits.waitingInLine) {
+      return Promise.reject(new Late("too many alerts of this endpoint wait"));
+    }
+    this.size += 1;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     line.items.push({ argument, line, since: performance.now(), resolve, reject });
     this.pump();

@@ -143,6 +143,15 @@ Deno.test("without an answer in time an alert is given up, under way or not, and
   strictEqual(await next, "C");
 });
 
+Deno.test("a flood in one line leaves room for the others", async () => {
+  const { alerts, statements } = queue({ waitingInLine: 1 });
+  const answers = [alerts.put("a", "a"), alerts.put("b", "a")];
+  await rejects(alerts.put("c", "a"), Late);
+  answers.push(alerts.put("d", "d"));
+  await answerAll(statements);
+  deepStrictEqual(await Promise.all(answers), ["A", "B", "D"]);
+});
+
 Deno.test("more than may wait is refused at once, and room comes back", async () => {
   const { alerts, statements } = queue({ waiting: 2 });
   const answers = [alerts.put("a", "a"), alerts.put("b", "a")];
