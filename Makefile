@@ -1,5 +1,6 @@
 # Everything starts here: `make demo`, `make test`. Works from any folder: make -f /path/to/Makefile demo
-ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+# make's own functions split at blanks, and a folder's name may have one.
+ROOT := $(shell cd "$$(dirname "$$(printf '%s' '$(MAKEFILE_LIST)' | sed 's/^ *//')")" && pwd -P)
 ifneq ($(CURDIR),$(ROOT))
 .DEFAULT_GOAL := help
 %:

@@ -95,6 +95,11 @@ def boot(paths: Paths, port: int | None, version: int, proxies: int = 0) -> tupl
     ended = orphans.end_orphans(paths.home, directories)
     if ended:
         print(f"ended {len(ended)} processes that an earlier start left behind", file=sys.stderr)
+    if not paths.secrets.exists() and any((data / "PG_VERSION").exists() for data in directories):
+        raise UnsafeStart(
+            f"{paths.secrets} is missing, and with it the passwords of the database beside it: put it back,"
+            " or start anew without the data (empire down --remove-data)."
+        )
     held = load_or_create(paths.secrets)
     last = read_state(paths)
     reservation = reserve(port, preferred=last.base_port if last else None)

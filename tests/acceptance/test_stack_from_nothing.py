@@ -1,4 +1,4 @@
-"""A newcomer's first minute: a plain checkout, an ordinary user, two commands."""
+"""A newcomer's first minute: a plain checkout in a folder with a blank, an ordinary user, two commands."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def newcomer() -> Iterator[Newcomer]:
     kept = shutil.ignore_patterns(
         ".git", ".venv", ".empire", "__pycache__", ".*_cache", ".hypothesis", ".temp"
     )
-    shutil.copytree(PROJECT, folder / "hub", ignore=kept)
-    someone = Newcomer(folder / "hub")
+    shutil.copytree(PROJECT, folder / "my hub", ignore=kept)
+    someone = Newcomer(folder / "my hub")
     yield someone
     someone.make("clean")
     shutil.rmtree(folder)

@@ -216,6 +216,17 @@ def test_a_default_secret_stops_the_start(installed: InstalledStack) -> None:
     assert held["jwt_secret"] not in refused.stderr
 
 
+def test_lost_secrets_are_told_and_not_made_anew(installed: InstalledStack) -> None:
+    """New passwords would not fit the database that is there: one sentence, and nothing is changed."""
+    (installed.paths.home / "postgres-18").mkdir()
+    (installed.paths.home / "postgres-18" / "PG_VERSION").write_text("18")
+    refused = installed.empire("up", "--detach")
+    assert refused.returncode == 1
+    assert f"{installed.paths.secrets} is missing" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not installed.paths.secrets.exists()
+
+
 def test_the_other_version_of_postgres_serves(installed: InstalledStack, pg: int) -> None:
     """The stack runs on Postgres 16 and 18: on the one that the rest of this suite does not use, too."""
     installed.up("--pg", str({16: 18, 18: 16}[pg]))
