@@ -25,43 +25,46 @@ _EXIT = {"executed": 0, "skipped": 0, "denied": 2, "rejected": 2, "invalid": 2, 
 Value = TypeVar("Value")
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object, for scripts")]
+Code = Annotated[str | None, typer.Option(help="your authenticator's code, if your login has one")]
 
 
 def send(
     file: Annotated[str, typer.Argument(help="a file with the alert, or - for standard input")],
     endpoint: Annotated[str | None, typer.Option(help="webhook address; default: the demo user's")] = None,
     as_json: Json = False,
+    code: Code = None,
 ) -> None:
     """Post an alert as TradingView would, follow it. Ends 0 filled, 2 denied or rejected, 3 unknown."""
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    _finish(_send(body, endpoint), as_json)
+    _finish(_send(body, endpoint, code), as_json)
 
 
-def trace(event: int, as_json: Json = False) -> None:
+def trace(event: int, as_json: Json = False, code: Code = None) -> None:
     """The decision trace of an alert."""
-    _finish(_trace(event), as_json, judge=False)
+    _finish(_trace(event, code), as_json, judge=False)
 
 
-def replay(event: int, as_json: Json = False) -> None:
+def replay(event: int, as_json: Json = False, code: Code = None) -> None:
     """The same alert through today's rules, sending nothing."""
-    _finish(_replay(event), as_json, judge=False)
+    _finish(_replay(event, code), as_json, judge=False)
 
 
 def flatten(
     account: Annotated[str | None, typer.Argument(help="label, number or id of the account")] = None,
     everything: Annotated[bool, typer.Option("--all", help="every account of yours")] = False,
     wait_s: Annotated[float, typer.Option(help="how long to wait until it is flat")] = 60.0,
+    code: Code = None,
 ) -> None:
     """Close every position and cancel every order, before anything else; waits until the account is flat."""
     if (account is None) == (not everything):
         raise typer.BadParameter("name an account, or --all")
-    lines, flat = _run(_flatten(account, wait_s))
+    lines, flat = _run(_flatten(account, wait_s, code))
     for line in lines:
         print(line)
     raise typer.Exit(0 if flat else 3)
 
 
-async def _send(body: bytes, endpoint: str | None) -> events.Road:
+async def _send(body: bytes, endpoint: str | None, code: str | None) -> events.Road:
     login = _login()
     address = endpoint or login.endpoint_url
     kind = "application/json" if _is_json(body) else "text/plain"
@@ -69,20 +72,20 @@ async def _send(body: bytes, endpoint: str | None) -> events.Road:
         answer = await http.post(address, content=body, headers={"content-type": kind})
     if answer.status_code != 202:
         raise typer.Exit(_refused(answer))
-    client = await session.sign_in(login)
+    client = await session.sign_in(login, code)
     return await events.wait_finished(client, answer.json()["event_id"], FOLLOW_S)
 
 
-async def _flatten(account: str | None, wait_s: float) -> tuple[list[str], bool]:
-    return await flatten_accounts(_login(), account, wait_s)
+async def _flatten(account: str | None, wait_s: float, code: str | None) -> tuple[list[str], bool]:
+    return await flatten_accounts(await session.sign_in(_login(), code), account, wait_s)
 
 
-async def _trace(event: int) -> events.Road:
-    return await events.read(await session.sign_in(_login()), event)
+async def _trace(event: int, code: str | None) -> events.Road:
+    return await events.read(await session.sign_in(_login(), code), event)
 
 
-async def _replay(event: int) -> events.Road:
-    client = await session.sign_in(_login())
+async def _replay(event: int, code: str | None) -> events.Road:
+    client = await session.sign_in(_login(), code)
     answer = await session.call(client, "replay_event", p_event_id=event)
     return await events.wait_finished(client, answer["event_id"], FOLLOW_S)
 

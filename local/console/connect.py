@@ -56,9 +56,7 @@ async def _connect(
     place: Place, credential: Credential, enable: bool, code: str | None
 ) -> tuple[Row, list[Row]]:
     login = session.saved(Paths.find().login)
-    client = await session.sign_in(login)
-    if code is not None:
-        await connecting.step_up(client, code)
+    client = await session.sign_in(login, code)
     connection = await connecting.connect(client, login.root, place, credential)
     row = await connecting.wait_checked(client, connection, WAIT_S)
     for account in await connecting.accounts(client, connection) if enable else []:

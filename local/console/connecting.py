@@ -7,7 +7,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from local.console import session
 from local.console.events import Row
@@ -81,14 +80,6 @@ async def accounts(client: AsyncClient, connection_id: str) -> list[Row]:
     """The accounts that were found."""
     query = client.table("broker_accounts").select(_ACCOUNT).eq("connection_id", connection_id)
     return await session.rows(query.order("account_id"))
-
-
-async def step_up(client: AsyncClient, code: str) -> None:
-    """Use the authenticator's code in this session: live connections ask for it."""
-    factors: Any = await client.auth.mfa.list_factors()
-    if not factors.totp:
-        raise session.NotSignedIn("You have no authenticator app set up yet: live accounts need one.")
-    await client.auth.mfa.challenge_and_verify({"factor_id": factors.totp[0].id, "code": code})
 
 
 async def _served_keys(client: AsyncClient) -> list[Row]:

@@ -16,11 +16,8 @@ from supabase import AsyncClient
 _OPEN = ["pending", "submitting", "working", "partially_filled", "unknown"]
 
 
-async def flatten_accounts(
-    login: session.Login, account: str | None, wait_s: float
-) -> tuple[list[str], bool]:
+async def flatten_accounts(client: AsyncClient, account: str | None, wait_s: float) -> tuple[list[str], bool]:
     """Ask for it in the urgent lane and wait. Returns a line per account and whether all are flat."""
-    client = await session.sign_in(login)
     accounts = await _accounts(client, account)
     if not accounts:
         return [f"You have no account {plain(account)}."], False

@@ -46,11 +46,29 @@ def saved(path: Path) -> Login:
         raise NotSignedIn("No login is kept here yet: run `make up` (or `empire up`) first.") from None
 
 
-async def sign_in(login: Login) -> AsyncClient:
-    """A Supabase client that acts as the user."""
+async def sign_in(login: Login, code: str | None = None) -> AsyncClient:
+    """A Supabase client that acts as the user; `code`: of his authenticator app, where he has one.
+
+    Raises NotSignedIn: without it he would see nothing of his own, and be told that he has nothing.
+    """
     client = await acreate_client(login.url, login.key)
     await client.auth.sign_in_with_password({"email": login.email, "password": login.password})
+    if code is not None:
+        await step_up(client, code)
+    level = await client.auth.mfa.get_authenticator_assurance_level()
+    if level.next_level == "aal2" and level.current_level != "aal2":
+        raise NotSignedIn(
+            "Your login has a second factor: add --code with the code of your authenticator app."
+        )
     return client
+
+
+async def step_up(client: AsyncClient, code: str) -> None:
+    """Use the authenticator's code in this session. Raises NotSignedIn, AuthError."""
+    factors = await client.auth.mfa.list_factors()
+    if not factors.totp:
+        raise NotSignedIn("You have no authenticator app set up yet: live accounts need one.")
+    await client.auth.mfa.challenge_and_verify({"factor_id": factors.totp[0].id, "code": code})
 
 
 async def rows(query: Any) -> list[dict[str, Any]]:

@@ -11,8 +11,9 @@ import httpx
 import pytest
 from postgrest.exceptions import APIError
 
-from local.console import events
+from local.console import events, session
 from local.console.connecting import Place
+from local.console.flatten import flatten_accounts
 from local.demo.people import endpoint_url
 from local.keys import fleet
 from local.keys.fleet import KeyFiles
@@ -315,3 +316,39 @@ async def test_a_login_is_connected_once(trader: Customer) -> None:
             p_sealed="A" * 100,
         )
     assert caught.value.hint == "already_connected"
+
+
+async def test_live_topstep_is_watch_only(stack: RunningStack, trader: Customer, files: KeyFiles) -> None:
+    """A live login wants a second factor of now. No device of the trader is seen: an entry is denied, and a flatten
+    says at once where to close, in the answer and in the log; nothing is kept for later."""
+    live = Place("topstepx", "live")
+    with pytest.raises(APIError) as caught:
+        await trader.connect(live, "an-api-key-of-projectx", "trader")
+    assert caught.value.hint == "second_factor_required"
+    await trader.enroll()
+    with pytest.raises(session.NotSignedIn, match="--code"):
+        await session.sign_in(trader.login)
+    connection = await trader.connect(live, "an-api-key-of-projectx", "trader")
+    stack.database.sql(
+        "insert into public.broker_accounts (connection_id, user_id, broker, account_id, label, venue_name, margin_mode)"
+        f" values ('{connection}', '{trader.user_id}', 'topstepx', '77', 'Express', 'EXPRESS-V2-77', 'netting')"
+    )
+    (account,) = await trader.accounts(connection)
+    await trader.call("enable_account", p_account_id=account["id"])
+    endpoint = await trader.call(
+        "create_endpoint", p_broker="topstepx", p_name="TX", p_account_ids=[account["id"]]
+    )
+    url = await endpoint_url(trader.login, trader.client, endpoint)
+    with fleet_worker(stack.database, files, {"topstepx": "https://127.0.0.1:1"}, live=True):
+        entry = {"action": "open", "side": "buy", "symbol": "MNQ1!", "qty_mode": "contracts", "qty": 1}
+        denied = (await send(trader, url, **entry)).deliveries[0]
+        assert (denied["outcome"], denied["reason"]) == ("denied", "executor_offline")
+        lines, flat = await flatten_accounts(trader.client, "Express", 20)
+    assert not flat
+    assert lines == [
+        "Express: not flattened. Cannot reach your device: close in TopstepX now. Start it; nothing is kept for later."
+    ]
+    logged = await session.rows(trader.client.table("logs").select("message").eq("type", "executor_offline"))
+    assert [row["message"] for row in logged] == [
+        "flatten of Express was not sent: cannot reach your device: close in TopstepX now."
+    ]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyotp
+
 from local.console import connecting, session
 from local.console.connecting import Place
 from local.console.session import Login
@@ -47,10 +49,11 @@ async def publish(database: Database, files: KeyFiles) -> None:
 
 
 def fleet_worker(
-    database: Database, files: KeyFiles, venues: dict[str, str], **settings: object
+    database: Database, files: KeyFiles, urls: dict[str, str], live: bool = False, **settings: object
 ) -> AbstractContextManager[Running]:
-    """A worker that holds the fleet's keys and reaches simulated brokers: `venues` by broker."""
-    addresses = json.dumps({broker: {"simulated": url} for broker, url in venues.items()})
+    """A worker that holds the fleet's keys and reaches simulated (or `live`) brokers: `urls` by broker."""
+    environment = "live" if live else "simulated"
+    addresses = json.dumps({broker: {environment: url} for broker, url in urls.items()})
     given = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses, **settings}
     return worker(database, **given)
 
@@ -81,6 +84,14 @@ class Customer:
     async def call(self, verb: str, **arguments: Any) -> Any:
         """One of the public verbs."""
         return await session.call(self.client, verb, **arguments)
+
+    async def enroll(self) -> pyotp.TOTP:
+        """Set up an authenticator app; this session has used it then."""
+        factor = await self.client.auth.mfa.enroll({"factor_type": "totp", "friendly_name": "phone"})
+        assert factor.totp is not None
+        app = pyotp.TOTP(factor.totp.secret)
+        await self.client.auth.mfa.challenge_and_verify({"factor_id": factor.id, "code": app.now()})
+        return app
 
     async def until(self, connection: str, **equal: Any) -> dict[str, Any]:
         """The connection's row once its columns start with these texts."""
