@@ -55,10 +55,10 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
     async with paper_venue(found) as venue:
         await sender.at_rate(people, 50, 4)  # warm: caches filled, code compiled, connections open
         await _settled(database)
-        rates = [await _rate(people, database, venue, per_s, seconds) for per_s in RATES]
+        rates = [await _rate(people, database, found, venue, per_s, seconds) for per_s in RATES]
         alone = await _commits(people, database, found, alone=True)
         burst = await _commits(people, database, found, alone=False)
-        sustained = await _sustained(people, database, venue, clients, seconds)
+        sustained = await _sustained(people, database, found, venue, clients, seconds)
         memory = {
             "stack": readings.memory_mb(found),
             "worker": readings.memory_mb(found, "worker-execution"),
@@ -79,14 +79,18 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
 async def _rate(
     people: population.Population,
     database: asyncpg.Connection,
+    found: Installation,
     venue: PaperVenue,
     per_s: int,
     seconds: float,
 ) -> dict[str, Any]:
     await venue.forget()
+    before = readings.cpu_s(found, venue)
     load = await sender.at_rate(people, per_s, seconds)
     await _settled(database)
+    spent = readings.cpu_ms_per_alert(before, readings.cpu_s(found, venue), len(load.sent))
     report = await readings.rate_report(per_s, load, await readings.deliveries(database, load), venue)
+    report["cpu_ms_per_alert"] = spent
     print(json.dumps(report), flush=True)
     return report
 
@@ -104,18 +108,20 @@ async def _commits(
 async def _sustained(
     people: population.Population,
     database: asyncpg.Connection,
+    found: Installation,
     venue: PaperVenue,
     clients: int,
     seconds: float,
 ) -> float:
     """Alerts a second, counted until the last of them is recorded at the broker."""
     await venue.forget()
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), readings.cpu_s(found, venue)
     load = await sender.flat_out(people, clients, seconds)
     await _settled(database)
     took = time.perf_counter() - begun
+    spent = readings.cpu_ms_per_alert(before, readings.cpu_s(found, venue), len(load.sent))
     report = await readings.rate_report(0, load, await readings.deliveries(database, load), venue)
-    print(json.dumps({**report, "per_s": "flat out"}), flush=True)
+    print(json.dumps({**report, "per_s": "flat out", "cpu_ms_per_alert": spent}), flush=True)
     return round(int(report["orders"]) / took, 1)
 
 

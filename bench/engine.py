@@ -48,6 +48,7 @@ async def measure(database: Database, chosen: argparse.Namespace) -> None:
             print(await _run(road, traders, chosen.alerts, batch), flush=True)
             if chosen.functions:
                 await _functions(road, chosen.alerts)
+                await _tables(road, chosen.alerts)
     finally:
         await road.close()
 
@@ -153,6 +154,19 @@ async def _functions(road: Road, alerts: int) -> None:
         print(
             f"  {row['name']:36} calls {row['calls'] / alerts:6.2f}  self {row['self_time'] / alerts * 1000:7.1f} us"
             f"  total {row['total_time'] / alerts * 1000:7.1f} us"
+        )
+
+
+async def _tables(road: Road, alerts: int) -> None:
+    rows = await road.admin.fetch(
+        "select relname, n_tup_ins, n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where n_tup_upd + n_tup_ins > 0"
+        " order by n_tup_upd desc limit 16"
+    )
+    for row in rows:
+        hot = row["n_tup_hot_upd"] / max(row["n_tup_upd"], 1)
+        print(
+            f"  {row['relname']:36} inserted {row['n_tup_ins'] / alerts:5.2f}  updated {row['n_tup_upd'] / alerts:5.2f}"
+            f"  in place {hot:4.0%}"
         )
 
 

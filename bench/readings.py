@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,25 @@ async def rate_report(
         "lost": len(load.sent) - len(arrived),
         "duplicates": sum(len(times) - 1 for times in received.values()),
     }
+
+
+def cpu_s(found: Installation, venue: PaperVenue) -> dict[str, float]:
+    """CPU seconds so far by program: the stack's children, the venue, and this process as `sender`."""
+    pids = {child.name: child.pid for child in found.state.children if child.pid}
+    return {name: _used(pid) for name, pid in {**pids, "venue": venue.pid, "sender": os.getpid()}.items()}
+
+
+def cpu_ms_per_alert(before: dict[str, float], after: dict[str, float], alerts: int) -> dict[str, float]:
+    """What an alert cost each program, in ms of CPU: other load on the machine hardly changes it."""
+    return {name: round((after[name] - before[name]) * 1000 / max(alerts, 1), 2) for name in before}
+
+
+def _used(pid: int) -> float:
+    process = psutil.Process(pid)
+    own = process.cpu_times()
+    family = process.children(recursive=True) if process.name() == "postgres" else []
+    ended = own.children_user + own.children_system
+    return float(own.user + own.system + ended + sum(sum(each.cpu_times()[:2]) for each in family))
 
 
 def memory_mb(found: Installation, name: str | None = None) -> float:

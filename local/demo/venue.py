@@ -20,8 +20,8 @@ READY_S = 15.0
 class PaperVenue:
     """What an onlooker can ask the venue: what it received. And the one fault of the demo."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, http: httpx.AsyncClient, pid: int) -> None:
+        self._http, self.pid = http, pid
 
     async def hold_next_answer(self) -> None:
         """The next order is executed, but its answer never comes in time."""
@@ -56,7 +56,7 @@ async def paper_venue(found: Installation) -> AsyncIterator[PaperVenue]:
     try:
         await _ready(process)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            yield PaperVenue(http)
+            yield PaperVenue(http, process.pid)
     finally:
         if process.returncode is None:
             process.kill()  # it keeps nothing, and may still hold an answer back

@@ -132,7 +132,7 @@ create table public.positions (
   version integer not null default 1,
   constraint one_row_per_venue_position unique (account_id, venue_position_id),
   constraint closed_means_nothing_left check ((closed_at is null) = (qty > 0))
-);
+) with (fillfactor = 80);
 comment on table public.positions is 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
 create index positions_user on public.positions (user_id, id);
 create index positions_open on public.positions (account_id) where closed_at is null;

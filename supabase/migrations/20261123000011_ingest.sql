@@ -291,6 +291,8 @@ alter function engine.arrival_of(engine.candidate) owner to empire_engine;
 
 create function engine.store_alerts(p engine.candidate []) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_quiet uuid [];
 begin
   insert into public.webhook_events (
     id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at,
@@ -301,12 +303,13 @@ begin
     (c.alert).fired_at, cardinality(c.accounts)
   from unnest(p) c order by c.event_id;
   perform engine.enqueue(array(select engine.arrival_of(c) from unnest(p) c order by c.event_id));
-  update public.webhook_endpoints w set last_seen_at = clock_timestamp()
-  from (
+  v_quiet := array(
     select distinct (c.endpoint).id from unnest(p) c
-    where ((c.endpoint).last_seen_at < clock_timestamp() - interval '1 minute') is not false
-    order by 1
-  ) quiet where w.id = quiet.id;
+    where ((c.endpoint).last_seen_at < clock_timestamp() - interval '1 minute') is not false order by 1
+  );
+  if v_quiet <> '{}' then
+    update public.webhook_endpoints set last_seen_at = clock_timestamp() where id = any (v_quiet);
+  end if;
 end
 $$;
 comment on function engine.store_alerts(engine.candidate []) is 'Inbox, deliveries and queue of accepted alerts.';

@@ -94,10 +94,11 @@ begin
     select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
     from changed n order by n.id;
   else
+    -- That all deliveries of an alert have ended, they have said themselves.
     insert into realtime.messages (topic, extension, private, event, payload)
     select 'events:' || n.user_id, 'broadcast', true, 'event.updated', private.event_message(n::public.webhook_events)
     from changed n join before o on o.id = n.id
-    where (n.status, n.reason, n.processed) is distinct from (o.status, o.reason, o.processed)
+    where (n.status, n.reason) is distinct from (o.status, o.reason)
     order by n.id;
   end if;
   return null;

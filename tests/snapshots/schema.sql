@@ -1651,7 +1651,8 @@ CREATE TABLE public.deliveries (
     finished_at timestamp with time zone,
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
-);
+)
+WITH (fillfactor='20');
 
 ALTER TABLE public.deliveries OWNER TO postgres;
 
@@ -3816,7 +3817,8 @@ CREATE TABLE public.positions (
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
     CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
-);
+)
+WITH (fillfactor='80');
 
 ALTER TABLE public.positions OWNER TO postgres;
 
@@ -5714,6 +5716,8 @@ CREATE FUNCTION engine.store_alerts(p engine.candidate[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_quiet uuid [];
 begin
   insert into public.webhook_events (
     id, user_id, source, broker, endpoint_id, body, payload, signature, signature_valid, status, dry_run, fired_at,
@@ -5724,12 +5728,13 @@ begin
     (c.alert).fired_at, cardinality(c.accounts)
   from unnest(p) c order by c.event_id;
   perform engine.enqueue(array(select engine.arrival_of(c) from unnest(p) c order by c.event_id));
-  update public.webhook_endpoints w set last_seen_at = clock_timestamp()
-  from (
+  v_quiet := array(
     select distinct (c.endpoint).id from unnest(p) c
-    where ((c.endpoint).last_seen_at < clock_timestamp() - interval '1 minute') is not false
-    order by 1
-  ) quiet where w.id = quiet.id;
+    where ((c.endpoint).last_seen_at < clock_timestamp() - interval '1 minute') is not false order by 1
+  );
+  if v_quiet <> '{}' then
+    update public.webhook_endpoints set last_seen_at = clock_timestamp() where id = any (v_quiet);
+  end if;
 end
 $$;
 
@@ -7489,7 +7494,8 @@ CREATE TABLE public.webhook_events (
     received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT webhook_events_body_check CHECK ((octet_length(body) <= 32768))
-);
+)
+WITH (fillfactor='70');
 
 ALTER TABLE public.webhook_events OWNER TO postgres;
 
@@ -8722,10 +8728,11 @@ begin
     select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
     from changed n order by n.id;
   else
+    -- That all deliveries of an alert have ended, they have said themselves.
     insert into realtime.messages (topic, extension, private, event, payload)
     select 'events:' || n.user_id, 'broadcast', true, 'event.updated', private.event_message(n::public.webhook_events)
     from changed n join before o on o.id = n.id
-    where (n.status, n.reason, n.processed) is distinct from (o.status, o.reason, o.processed)
+    where (n.status, n.reason) is distinct from (o.status, o.reason)
     order by n.id;
   end if;
   return null;

@@ -29,9 +29,10 @@ export interface QueueLimits {
 export const LIMITS: QueueLimits = {
   // Each session holds 12 MB in Postgres.
   statements: 5,
-  young: 2,
-  slowMs: 100,
-  batch: 16,
+  // One statement for three alerts costs little more than one for one alert.
+  young: 1,
+  slowMs: 30,
+  batch: 32,
   waiting: 4_096,
   waitingInLine: 2_048,
   // TradingView waits 3 s, and resends after a 503 only. The role's statement_timeout (2.5 s) comes first.
