@@ -46,7 +46,7 @@ async function answerAll(statements: Statement[], from = 0): Promise<void> {
 }
 
 Deno.test("while there is room an alert is written at once and alone", async () => {
-  const { alerts, statements, written } = queue();
+  const { alerts, statements, written } = queue({ young: 2 });
   const answers = [alerts.put("a", "1"), alerts.put("b", "2")];
   deepStrictEqual(written(), [["a"], ["b"]]);
   await answerAll(statements);
@@ -54,7 +54,7 @@ Deno.test("while there is room an alert is written at once and alone", async () 
 });
 
 Deno.test("what arrives while all statements are under way is written together by the next", async () => {
-  const { alerts, statements, written } = queue({ batch: 3 });
+  const { alerts, statements, written } = queue({ young: 2, batch: 3 });
   const answers = ["a", "b", "c", "d", "e", "f"].map((text) => alerts.put(text, text));
   deepStrictEqual(written(), [["a"], ["b"]]);
   statements[1]!.answer();
