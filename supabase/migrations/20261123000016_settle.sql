@@ -238,12 +238,25 @@ $$;
 comment on function engine.send_again(engine.commands) is 'A command that never arrived is written ahead again.';
 alter function engine.send_again(engine.commands) owner to empire_engine;
 
+create function engine.is_claimed(k engine.commands, p_command jsonb) returns boolean
+language sql stable set search_path = '' as $$
+  select k.kind = 'place' and exists (
+    select 1 from public.orders o
+    where o.account_id = k.account_id and o.venue_order_id = p_command ->> 'venue_order_id'
+      and o.id <> k.order_id and o.delivery_id is not null and o.kind = 'place'
+  )
+$$;
+comment on function engine.is_claimed(engine.commands, jsonb) is
+'Whether the order that a lookup found for a command is already another command''s: then it cannot be this one''s.';
+alter function engine.is_claimed(engine.commands, jsonb) owner to empire_engine;
+
 create function engine.judge(k engine.commands, p jsonb) returns text
 language plpgsql set search_path = '' as $$
 declare
   v_why text;
 begin
-  if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired') then
+  if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired')
+    and not engine.is_claimed(k, p -> 'command') then
     perform engine.apply_results(jsonb_build_array((p -> 'command') || jsonb_build_object('id', k.id)));
     return 'found';
   elsif p ->> 'verdict' = 'absent' then

@@ -3360,6 +3360,29 @@ ALTER FUNCTION engine.invariant_rows() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.invariant_rows() IS 'Rows in each invariant view: all must be 0.';
 
 --
+-- Name: is_claimed(engine.commands, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select k.kind = 'place' and exists (
+    select 1 from public.orders o
+    where o.account_id = k.account_id and o.venue_order_id = p_command ->> 'venue_order_id'
+      and o.id <> k.order_id and o.delivery_id is not null and o.kind = 'place'
+  )
+$$;
+
+ALTER FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_claimed(k engine.commands, p_command jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) IS 'Whether the order that a lookup found for a command is already another command''s: then it cannot be this one''s.';
+
+--
 -- Name: is_entry(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3501,7 +3524,8 @@ CREATE FUNCTION engine.judge(k engine.commands, p jsonb) RETURNS text
 declare
   v_why text;
 begin
-  if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired') then
+  if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired')
+    and not engine.is_claimed(k, p -> 'command') then
     perform engine.apply_results(jsonb_build_array((p -> 'command') || jsonb_build_object('id', k.id)));
     return 'found';
   elsif p ->> 'verdict' = 'absent' then
@@ -13109,6 +13133,12 @@ REVOKE ALL ON FUNCTION engine.invalid_intent(p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.invariant_rows() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_worker;
+
+--
+-- Name: FUNCTION is_claimed(k engine.commands, p_command jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_entry(l jsonb); Type: ACL; Schema: engine; Owner: empire_engine

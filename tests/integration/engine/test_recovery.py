@@ -102,6 +102,23 @@ async def test_found_is_recorded(road: Road) -> None:
     assert await road.broken() == {}
 
 
+async def test_an_order_belongs_to_one_command(road: Road) -> None:
+    """A lookup that recognised the order of another command by its looks: it stays unknown, nothing is recorded."""
+    trader = await road.trader()
+    await road.trade(trader)
+    (taken,) = await road.column("select venue_order_id from public.orders")
+    claimed = await died(road, trader)
+    await road.rescue()
+    one = await asked(road)
+    number = one["command"]["id"]
+    assert not await road.settle(one, "found", filled(number, 1, [fill("f9")], venue_order_id=taken))
+    assert await states(road) == ["accepted", "unknown"]
+    assert await road.value("select count(*) from public.fills") == 1
+    assert await road.settle(await asked(road), "found", filled(number, 1, [fill("f9", "p2")]))
+    assert (await road.delivery(claimed))["outcome"] == "executed"
+    assert await road.broken() == {}
+
+
 async def test_found_rejected(road: Road) -> None:
     """The broker had refused it: rejected with its reason, and the trade given back."""
     claimed = await died(road, await road.trader())
