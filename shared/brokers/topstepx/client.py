@@ -24,12 +24,15 @@ from shared.brokers.pacing import Pace
 from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.topstepx import rows
 from shared.brokers.topstepx.envelope import opened
+from shared.brokers.topstepx.errors import Denied
 from shared.brokers.topstepx.joint import Joint
 from shared.brokers.topstepx.rows import AccountRow, ContractRow, OrderRow, PositionRow, TradeRow
 
 READ_TRIES = 3
 PAGE = 50
 MAX_PAGES = 100
+NO_SUCH_ORDER = 2
+"""OrderNotFound, of a change as of a cancel."""
 LIMITS: Mapping[str, tuple[int, float]] = {"all": (195, 60.0), "reads": (150, 60.0), "bars": (50, 30.0)}
 """Requests and seconds, of the whole login. The gateway counts all together and bars apart. That reads leave some of
 its 200 to writes is ours; so are five for logins and refreshes, which wait for no turn."""
@@ -140,7 +143,7 @@ class Client:
         """One contract, also one that has expired; None where there is none."""
         try:
             answer = await self._connection.read("/api/Contract/searchById", {"contractId": contract_id})
-        except Refused:
+        except Denied:
             return None
         return rows.contract(answer)
 
@@ -170,8 +173,10 @@ class Client:
         body = {**self._own, "orderId": int(order_id)}
         try:
             answer = await self._connection.read("/api/Order/searchById", body)
-        except Refused:
-            return None
+        except Refused as error:
+            if isinstance(error, Denied) or error.status == 404:
+                return None
+            raise
         found = rows.reading("order", lambda: rows.orders({"orders": [answer["order"]]}))
         return found[0]
 
@@ -268,9 +273,9 @@ def _only(_: list[None]) -> None:
 
 
 def _id(order_id: str) -> int:
-    """An id for the wire. Refused, before anything is sent, where the text is none."""
+    """An id for the wire. Denied, before anything is sent, where the text is none."""
     if not order_id.isdecimal():
-        raise Refused(404, f"order {order_id or '?'} is not found")
+        raise Denied("cancel", NO_SUCH_ORDER, f"order {order_id or '?'} is not found")
     return int(order_id)
 
 

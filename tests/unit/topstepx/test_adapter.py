@@ -216,6 +216,18 @@ async def test_the_probe_is_no_order(venue: TopstepXVenue) -> None:
     assert not (await broker.snapshot()).orders
 
 
+@pytest.mark.parametrize("kind", [CommandKind.CANCEL, CommandKind.MODIFY])
+async def test_an_id_that_is_none_is_an_order_that_is_not_there(
+    venue: TopstepXVenue, kind: CommandKind
+) -> None:
+    """Nothing is sent for it."""
+    broker = await venue.connect()
+    for order_id in ("", "abc", None):
+        leg = leg_of(await mnq(broker), kind=kind, venue_order_id=order_id, side=Side.BUY, price=BID)
+        assert rejected(await broker.execute(sent(leg))).reason is Reason.ORDER_NOT_FOUND
+    assert not written(venue)
+
+
 async def test_children_are_set_to_the_exact_prices(venue: TopstepXVenue) -> None:
     """Ticks count from the fill, prices do not: after slippage the children are where the alert wanted them."""
     broker = await venue.connect()
@@ -473,6 +485,17 @@ async def test_symbols(venue: TopstepXVenue) -> None:
     assert es.venue_symbol.startswith("CON.F.US.EP.")
     for symbol in ("MNQ2!", "EURUSD", "MNQZ1999", "ZZ1!"):
         assert await broker.instrument(symbol) is None
+
+
+@pytest.mark.parametrize("fault", ["rate_limit_text", "expired_token", "error_before"])
+async def test_a_contract_that_cannot_be_read_is_not_unknown(venue: TopstepXVenue, fault: str) -> None:
+    """Only the gateway's own no says that there is none: throttled or logged out says nothing about it."""
+    broker = await venue.connect()
+    dated = "MNQH2031"
+    assert await broker.instrument(dated) is None
+    venue.operator.fault(fault, operation="contract_by_id", times=None)
+    with pytest.raises(ReadFailed):
+        await broker.instrument(dated)
 
 
 async def test_the_account_is_worth_its_open_profit(venue: TopstepXVenue) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from shared.brokers.pacing import urgent
 from shared.brokers.topstepx.joint import Joint
 
 
@@ -65,3 +66,24 @@ async def test_one_who_gives_up_does_not_take_the_others_along() -> None:
     assert await stays == 0
     with pytest.raises(asyncio.CancelledError):
         await gone
+
+
+async def test_what_is_urgent_waits_for_nothing_that_is_not() -> None:
+    """A read that waits for its turn holds up no flatten; the urgent read is known as such where turns are given."""
+    stuck, seen = asyncio.Event(), list[bool]()
+
+    async def read(question: int) -> int:
+        seen.append(urgent.get())
+        if not urgent.get():
+            await stuck.wait()
+        return question
+
+    async def flatten() -> int:
+        urgent.set(True)
+        return await joint.ask(2)
+
+    joint: Joint[int, int] = Joint(read, min)
+    waits = asyncio.create_task(joint.ask(1))
+    assert await asyncio.wait_for(asyncio.create_task(flatten()), 5) == 2
+    stuck.set()
+    assert (await waits, seen) == (1, [False, True])
