@@ -30,6 +30,9 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "shared_buffers": "32MB",  # all of it counts as ours; what does not fit is in the system's cache
     "wal_buffers": "4MB",
+    # A worker that analyzes the inbox holds 36 MB for a while: one beside the queue's is enough.
+    "autovacuum_max_workers": "2",
+    "autovacuum_work_mem": "16MB",
     "max_wal_size": "512MB",
     "checkpoint_timeout": "10min",
     "jit": "off",
