@@ -64,19 +64,17 @@ async def test_resting_targets_follow_the_fill(database: Database, connection: a
 async def test_refused_adjustment_leaves_what_was_set(
     database: Database, connection: asyncpg.Connection
 ) -> None:
-    """The broker refuses the change: the entry is executed with the stop it was sent with, and the trace tells."""
+    """A stop of one pip, filled two pips worse: the market has passed where it belongs. The one that was sent stays."""
     trader = await new_trader(database, connection, server="SIM", mode="hedging")
     with venue(*SLIPPED) as (url, _), worker(database, paper_venue_url=url):
-        fault(url, "late", value="0.01")  # strikes the entry, so that the next one strikes what follows it
-        fault(url, "rate_limit_text")
-        done = await trader.delivery(await trader.alert(**BUY, **PIPS_AND_RR))
+        done = await trader.delivery(await trader.alert(**BUY, sl={"mode": "pips", "value": 1}))
         (held,) = book(url, trader.account)["positions"]
     assert (done["outcome"], done["reason"]) == ("executed", None), done
-    assert D(str(held["stop_loss"])) == D("1.0950")
+    assert D(str(held["stop_loss"])) == D("1.0999")
     told = [step["detail"] for step in done["trace"] if step["stage"] == "execute"]
     assert [(each["kind"], each.get("reason")) for each in told] == [
         ("place", None),
-        ("protect", "broker_busy"),
+        ("protect", "invalid_stops"),
     ]
     assert await trader.invariants() == {}
 
