@@ -63,6 +63,19 @@ class _Kept:
     task: asyncio.Task[Broker]
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A login that was refused, when the connection was at this version."""
+
+    until: float
+    connection_version: int
+    error: LoginRefused
+
+    def stands(self, account: Account) -> bool:
+        """Not any more when the connection has changed: somebody, maybe another worker, has checked it since."""
+        return clock.monotonic() < self.until and account.connection_version <= self.connection_version
+
+
 class Registry:
     """Connected brokers by account.
 
@@ -81,7 +94,7 @@ class Registry:
         self._venue: httpx.AsyncClient | None = None
         self._logins = logins or {}
         self._seal_versions: dict[str, int] = {}
-        self._refused: dict[str, tuple[float, LoginRefused]] = {}
+        self._refused: dict[str, _Refused] = {}
         self._to_check: set[str] = set()
         self._brokers: OrderedDict[str, _Kept] = OrderedDict()
 
@@ -105,7 +118,12 @@ class Registry:
         if logins is None:
             raise LoginRefused(f"There is no adapter for {connection.broker.value} yet.")
         await self._renew(connection, logins)
-        found = await logins.accounts(connection)
+        try:
+            found = await logins.accounts(connection)
+        except LoginRefused:
+            # The next check asks the broker again, and is not told what it said before.
+            await logins.forget(connection.connection_id)
+            raise
         self._refused.pop(connection.connection_id, None)
         return found
 
@@ -131,14 +149,16 @@ class Registry:
         if logins is None:
             raise ReadFailed(f"there is no adapter for {account.broker} yet")
         await self._renew(account, logins)
-        until, refusal = self._refused.get(account.connection_id, (0.0, None))
-        if refusal is not None and clock.monotonic() < until:
-            raise refusal
+        refused = self._refused.get(account.connection_id)
+        if refused is not None and refused.stands(account):
+            raise refused.error
         try:
             return await logins(account)
         except LoginRefused as error:
-            self._refused[account.connection_id] = clock.monotonic() + REFUSED_S, error
+            until = clock.monotonic() + REFUSED_S
+            self._refused[account.connection_id] = _Refused(until, account.connection_version, error)
             self._to_check.add(account.connection_id)
+            await logins.forget(account.connection_id)
             raise
 
     async def _renew(self, account: Account, logins: ConnectLogin) -> None:

@@ -23,7 +23,8 @@ class Account:
     Money is in `currency`. `balance` and `equity` are None until read once; `as_of` is when they were read.
     `halt_epoch` is the epoch read at the claim: nothing older than the account's current one may be sent.
     `server` is the name under which the operator knows the broker's host (None where there is only one).
-    `seal_version` rises when the connection's credential is replaced or it is disconnected.
+    `seal_version` rises when the connection's credential is replaced or it is disconnected, `connection_version`
+    with every change of the connection, such as a check that found it well.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Account:
     reset_time: time = time(0)
     server: str | None = None
     seal_version: int = 0
+    connection_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ class AccountRow:
     timezone: str = "UTC"
     reset_time: time = time(0)
     seal_version: int = 0
+    connection_version: int = 0
 
     def account(self) -> Account:
         """The same as the model the decisions and the brokers use."""
@@ -112,6 +113,7 @@ class AccountRow:
             reset_time=self.reset_time,
             server=self.server,
             seal_version=self.seal_version,
+            connection_version=self.connection_version,
         )
 
 

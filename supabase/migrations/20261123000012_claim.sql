@@ -79,7 +79,7 @@ begin
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
     'base_url', c.base_url, 'executor', coalesce(a.executor, c.executor), 'login', c.login_label,
-    'seal_version', c.seal_version
+    'seal_version', c.seal_version, 'connection_version', c.version
   );
 end
 $$;

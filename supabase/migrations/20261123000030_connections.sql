@@ -251,6 +251,7 @@ begin
   returning n into v_one;
   select coalesce(sum(o.n) filter (where o.hour = v_hour), 0), coalesce(sum(o.n) filter (where o.hour < v_hour), 0) / 168.0
   into v_all, v_usual from engine.credential_opens o where o.hour > v_hour - interval '7 days';
+  delete from engine.credential_opens o where o.hour < v_hour - interval '8 days';
   -- Usual: each login once for each worker that starts, or what the last week was like.
   v_usual := greatest(20, v_usual, (select count(*) from public.broker_connections b where b.status = 'connected'));
   if v_all <= c_times * v_usual

@@ -11,6 +11,8 @@ $$;
 comment on function engine.device_seen(uuid) is 'Whether a device of the user has been heard of in the last minute.';
 alter function engine.device_seen(uuid) owner to empire_engine;
 
+create index broker_connections_disabled on public.broker_connections (updated_at) where status = 'disabled';
+
 create function engine.unreachable_accounts(p_limit integer) returns uuid []
 language plpgsql stable set search_path = '' as $$
 begin

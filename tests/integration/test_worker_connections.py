@@ -193,7 +193,8 @@ async def test_a_password_that_was_changed_elsewhere(
     stack: RunningStack, trader: Customer, files: KeyFiles, venue: Operator
 ) -> None:
     """The broker refuses a connected login when an alert comes: the alert is denied with its words, the
-    connection turns to failed, and the next alert does not bring about another login."""
+    connection turns to failed, and the next alert does not bring about another login; once a check has found it
+    well again, whoever did it, alerts are executed."""
     with fleet_worker(stack.database, files, {"tradelocker": venue.url}):
         connection = await trader.connect()
         await trader.checked(connection)
@@ -213,6 +214,12 @@ async def test_a_password_that_was_changed_elsewhere(
                 assert denied["numbers"]["why"].startswith("login refused")
             row = await trader.until(connection, status="failed", last_error="Login refused")
             assert row["seal_version"] == 1
+            venue.clear()
+            # Another worker checks it; the one that was refused notices by the next alert.
+            with fleet_worker(stack.database, files, {"tradelocker": venue.url}):
+                await trader.call("check_connection", p_connection_id=connection)
+                await trader.until(connection, status="connected")
+            assert (await send(trader, url, **INTENT)).deliveries[0]["outcome"] == "executed"
     finally:
         venue.clear()
 
