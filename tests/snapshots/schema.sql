@@ -1011,7 +1011,7 @@ begin
     'halt_epoch', a.halt_epoch, 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
     'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness, 'environment', c.environment, 'server', c.server,
     'base_url', c.base_url, 'executor', coalesce(a.executor, c.executor), 'login', c.login_label,
-    'seal_version', c.seal_version
+    'seal_version', c.seal_version, 'connection_version', c.version
   );
 end
 $$;
@@ -1907,6 +1907,7 @@ begin
   returning n into v_one;
   select coalesce(sum(o.n) filter (where o.hour = v_hour), 0), coalesce(sum(o.n) filter (where o.hour < v_hour), 0) / 168.0
   into v_all, v_usual from engine.credential_opens o where o.hour > v_hour - interval '7 days';
+  delete from engine.credential_opens o where o.hour < v_hour - interval '8 days';
   -- Usual: each login once for each worker that starts, or what the last week was like.
   v_usual := greatest(20, v_usual, (select count(*) from public.broker_connections b where b.status = 'connected'));
   if v_all <= c_times * v_usual
@@ -11395,6 +11396,12 @@ CREATE INDEX api_keys_user ON public.api_keys USING btree (user_id);
 --
 
 CREATE INDEX broker_accounts_user ON public.broker_accounts USING btree (user_id);
+
+--
+-- Name: broker_connections_disabled; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX broker_connections_disabled ON public.broker_connections USING btree (updated_at) WHERE (status = 'disabled'::text);
 
 --
 -- Name: broker_connections_user; Type: INDEX; Schema: public; Owner: postgres
