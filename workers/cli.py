@@ -26,7 +26,7 @@ from workers.connections.verify import Office, verify_due
 from workers.credentials import Credentials, KeyFile
 from workers.execution.desk import Desk, desk_for
 from workers.execution.pipeline import run_batch
-from workers.execution.settler import settle_due
+from workers.execution.settler import Settler
 from workers.gather import Gather
 from workers.leases import Leases
 from workers.runtime import Loop, Runtime
@@ -133,7 +133,7 @@ def _logins_loop(office: Office) -> Loop:
 
 
 def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
-    store = desk.store
+    store, settler = desk.store, Settler(desk, name)
 
     async def rescue() -> bool:
         rescued = await store.rescue(limit=RESCUE_LIMIT)
@@ -144,7 +144,7 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
         return await store.end_unreachable(limit=RESCUE_LIMIT) > 0
 
     async def settle() -> bool:
-        return await settle_due(desk, name) > 0
+        return await settler.settle_due() > 0
 
     async def entries() -> bool:
         return await store.end_entries(limit=ENTRIES_LIMIT) == ENTRIES_LIMIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,13 +11,32 @@ import httpx
 import pytest
 
 from local.console import events
+from local.console.connecting import Place
 from local.demo.people import endpoint_url
 from local.keys.fleet import KeyFiles
 from tests.conformance.simulators import running_simulator
-from tests.support.connections import Customer, customer, fleet_worker, key_folder, publish
+from tests.support.connections import (
+    PASSWORD,
+    SIM,
+    USER,
+    Customer,
+    customer,
+    fleet_worker,
+    key_folder,
+    publish,
+)
 from tests.support.stacks import RunningStack
+from tests.support.trading import until
 
 ENTRY = {"action": "open", "side": "buy", "symbol": "OANDA:EURUSD", "qty_mode": "lots", "qty": 0.1}
+FUTURE = {
+    "action": "open",
+    "side": "buy",
+    "symbol": "MNQ1!",
+    "qty_mode": "contracts",
+    "qty": 1,
+    "ref_price": 20000,
+}
 CLOSE = {"action": "close", "symbol": "OANDA:EURUSD"}
 
 
@@ -35,14 +55,14 @@ async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer
         yield made
 
 
-async def connected(trader: Customer) -> tuple[str, str]:
+async def connected(trader: Customer, place: Place = SIM, secret: str = PASSWORD) -> tuple[str, str]:
     """A login's first account, enabled: the broker's number of it, and the address of an endpoint for it."""
-    connection = await trader.connect()
+    connection = await trader.connect(place, secret, "trader" if place.server is None else USER)
     assert (await trader.checked(connection))["status"] == "connected"
     account = (await trader.accounts(connection))[0]
     await trader.call("enable_account", p_account_id=account["id"])
     endpoint = await trader.call(
-        "create_endpoint", p_broker="tradelocker", p_name="TL", p_account_ids=[account["id"]]
+        "create_endpoint", p_broker=place.broker, p_name="E", p_account_ids=[account["id"]]
     )
     return account["account_id"], await endpoint_url(trader.login, trader.client, endpoint)
 
@@ -100,3 +120,35 @@ async def test_an_exit_waits_until_the_broker_takes_it(
         assert (denied["outcome"], denied["reason"]) == ("rejected", "broker_busy")
         applied = [each["operation"] for each in venue.log() if each["applied"]]
     assert applied == ["place", "close"]
+
+
+async def test_a_broker_that_hangs_holds_up_no_other_verdict(
+    stack: RunningStack, trader: Customer, files: KeyFiles
+) -> None:
+    """Two doubtful entries, one at a broker whose lists hang: the other is found at once, the first when it can be."""
+
+    async def asked_about() -> bool:
+        return stack.database.sql("select count(*) from engine.commands where lookups > 0") == "1"
+
+    with (
+        running_simulator("tradelocker", "--no-limits") as stuck,
+        running_simulator("topstepx") as healthy,
+        fleet_worker(stack.database, files, {"tradelocker": stuck.url, "topstepx": healthy.url}),
+    ):
+        _, stuck_url = await connected(trader)
+        _, url = await connected(trader, Place("topstepx", "simulated"), "an-api-key-of-projectx")
+        assert (await send(trader, url, **FUTURE))["outcome"] == "executed"
+        stuck.fault("drop_after_accept", operation="place")
+        stuck.fault("hang_before", operation="history", times=None)
+        first = asyncio.create_task(send(trader, stuck_url, **ENTRY))
+        await until(asked_about)
+        healthy.fault("drop_after_accept", operation="place")
+        began = time.monotonic()
+        found = await send(trader, url, **FUTURE)
+        took = time.monotonic() - began
+        assert found["outcome"] == "executed", found
+        assert [each["stage"] for each in found["trace"]].count("settle") > 0, "it was not in doubt"
+        assert not first.done()
+        stuck.clear()
+        assert (await first)["outcome"] == "executed"
+    assert took < 8, "it waited for the other broker"

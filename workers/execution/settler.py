@@ -3,33 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from shared import clock, log
 from shared.brokers.port import Broker, ReadFailed, Sent, WrittenAhead
 from shared.models.enums import Stage
 from shared.models.outcome import Absent, CannotTell, Found, Lookup
+from shared.store.port import StoreUnavailable
 from shared.store.rows import Settlement, Unsettled, UnsettledCommand
 from workers import metrics
 from workers.execution import results, trace
 from workers.execution.desk import Desk
+from workers.gather import Gather
 
 _log = log.get("settler")
-BATCH = 32
+BATCH, ROOM = 32, 256
+"""Commands of one claim; questions that may be open at once."""
 CHECK_LEASE_MS = 15_000
 FIRST_MS, LONGEST_MS = 250, 5000
 
 
-async def settle_due(desk: Desk, worker: str) -> int:
-    """Ask about every command that is due, side by side; hand in the verdicts. Returns how many."""
-    due = await desk.store.claim_unsettled(
-        worker=worker, executor="fleet", limit=BATCH, lease_ms=CHECK_LEASE_MS
-    )
-    if due:
-        with desk.leases.held(each.checker for each in due):
-            settlements = await asyncio.gather(*(_ask(each, desk) for each in due))
-        await desk.store.settle(results=sorted(settlements, key=lambda each: each.command_id))
-    return len(due)
+class Settler:
+    """Asks about each unknown command by itself: a broker that hangs holds up nobody else's verdict."""
+
+    def __init__(self, desk: Desk, worker: str) -> None:
+        self._desk, self._worker = desk, worker
+        self._open: dict[int, asyncio.Task[None]] = {}
+        self._checkers: dict[int, int] = {}
+        self._held: dict[int, ExitStack] = {}
+        self._handing_in: Gather[Settlement, None] = Gather(self._settle, lambda each: each.command_id)
+
+    async def settle_due(self) -> int:
+        """Begin to ask about every command that is due. Returns how many."""
+        room = min(BATCH, ROOM - len(self._open))
+        if room <= 0:
+            return 0
+        due = await self._desk.store.claim_unsettled(
+            worker=self._worker, executor="fleet", limit=room, lease_ms=CHECK_LEASE_MS
+        )
+        for each in due:
+            command = each.command.id
+            # Claimed again while we still wait for the answer: it is handed in under the newer claim.
+            self._checkers[command] = each.checker
+            self._held.setdefault(command, ExitStack()).enter_context(self._desk.leases.held([each.checker]))
+            if command not in self._open:
+                self._open[command] = asyncio.create_task(self._ask(each))
+        return len(due)
+
+    async def _ask(self, unsettled: Unsettled) -> None:
+        command = unsettled.command.id
+        try:
+            settlement = await _ask(unsettled, self._desk)
+            await self._handing_in.ask(replace(settlement, checker=self._checkers[command]))
+        except StoreUnavailable as error:
+            _log.warning("a verdict was not handed in, it is asked for again", error=str(error))
+        finally:
+            self._held.pop(command).close()
+            del self._open[command], self._checkers[command]
+
+    async def _settle(self, settlements: list[Settlement]) -> list[None]:
+        await self._desk.store.settle(results=settlements)
+        return [None] * len(settlements)
 
 
 @dataclass(frozen=True, slots=True)
