@@ -18,7 +18,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from shared import clock, log
@@ -27,6 +27,7 @@ from shared.store.port import StoreUnavailable
 from shared.store.postgres import PostgresStore
 from shared.store.rows import Claimed
 from workers import metrics
+from workers.lane import Lane
 from workers.leases import Lease, Leases
 
 _log = log.get("runtime")
@@ -47,30 +48,6 @@ class Loop:
     name: str
     every_s: float
     turn: Callable[[], Awaitable[object]]
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One lane's claiming: how many deliveries may be in flight, which are, and what ends its rest."""
-
-    name: str
-    size: int
-    least_pause_s: float
-    tasks: dict[asyncio.Task[None], tuple[int, int]] = field(default_factory=dict)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    backlog: bool = False
-
-    @property
-    def free(self) -> int:
-        return self.size - len(self.tasks)
-
-    async def rest(self, pause_s: float) -> None:
-        """Until a wake-up, or for `pause_s` with jitter (many workers must not poll in step)."""
-        timer = asyncio.get_running_loop().call_later(pause_s * random.uniform(0.8, 1.2), self.wake.set)  # noqa: S311
-        try:
-            await self.wake.wait()
-        finally:
-            timer.cancel()
 
 
 class Runtime:
@@ -94,8 +71,8 @@ class Runtime:
         self._loops = loops
         self._leases = leases or Leases(settings.lease_ms, settings.send_margin_ms)
         self._lanes = (
-            _Lane(URGENT, settings.worker_urgent_room, URGENT_EVERY_S),
-            _Lane(NORMAL, settings.worker_in_flight, 0),
+            Lane(URGENT, settings.worker_urgent_room, URGENT_EVERY_S),
+            Lane(NORMAL, settings.worker_in_flight, 0),
         )
         self._ready = False
         self._down_since: float | None = None
@@ -125,7 +102,7 @@ class Runtime:
 
     # Claiming
 
-    async def _claim_until_stopped(self, lane: _Lane) -> None:
+    async def _claim_until_stopped(self, lane: Lane) -> None:
         least_s, most_s = self._settings.poll_min_ms / 1000, self._settings.poll_max_ms / 1000
         pause_s = least_s
         while not self._stopping.is_set():
@@ -145,7 +122,7 @@ class Runtime:
                 await lane.rest(pause_s)
                 pause_s = min(pause_s * 2, most_s)
 
-    async def _claim(self, lane: _Lane, limit: int) -> int:
+    async def _claim(self, lane: Lane, limit: int) -> int:
         assert self._start_batch is not None
         asked_at = clock.monotonic()
         claimed = await self._store.claim(
@@ -158,12 +135,12 @@ class Runtime:
         lane.backlog = any((each.queued_ms or 0) > BACKLOG_MS for each in claimed)
         batch = [(each, self._leases.taken(each.token, asked_at)) for each in claimed]
         for (each, lease), task in zip(batch, self._start_batch(batch), strict=True):
-            lane.tasks[task] = (each.delivery.id, each.token)
+            lane.took(task, each.delivery.id, each.token)
             task.add_done_callback(partial(self._ended, lane, lease))
         return len(claimed)
 
-    def _ended(self, lane: _Lane, lease: Lease, task: asyncio.Task[None]) -> None:
-        lane.tasks.pop(task, None)
+    def _ended(self, lane: Lane, lease: Lease, task: asyncio.Task[None]) -> None:
+        lane.ended(task)
         self._leases.done(lease)
         # Its account's next delivery is ready now.
         if lane.backlog or lane.free == 1:
@@ -221,7 +198,7 @@ class Runtime:
             except Exception as error:  # noqa: BLE001 - a loop must not end with the first bug
                 _log.error("loop failed", loop=loop.name, exc_info=error)
 
-    async def _wait_for_database(self, lane: _Lane, error: StoreUnavailable) -> None:
+    async def _wait_for_database(self, lane: Lane, error: StoreUnavailable) -> None:
         if self._down_since is None:
             self._down_since = clock.monotonic()
             metrics.WORKER_UP.set(0)
@@ -263,7 +240,9 @@ class Runtime:
             task.cancel()
         if late:
             try:
-                await self._store.release(deliveries=sorted(waiting[task] for task in late))
+                await self._store.release(
+                    deliveries=sorted((waiting[task].delivery_id, waiting[task].token) for task in late)
+                )
             except StoreUnavailable:
                 _log.warning("not given back, their leases will run out", deliveries=len(late))
 
