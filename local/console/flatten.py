@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from local.console import session
@@ -16,25 +17,47 @@ from supabase import AsyncClient
 _OPEN = ["pending", "submitting", "working", "partially_filled", "unknown"]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A flatten that is under way: of which accounts, and its number."""
+
+    accounts: list[Row]
+    event_id: int
+
+
 async def flatten_accounts(client: AsyncClient, account: str | None, wait_s: float) -> tuple[list[str], bool]:
     """Ask for it in the urgent lane and wait. Returns a line per account and whether all are flat."""
-    accounts = await _accounts(client, account)
-    if not accounts:
+    asked = await ask(client, account)
+    if asked is None:
         return [f"You have no account {plain(account)}."], False
-    ids = [row["id"] for row in accounts]
-    asked = await session.call(client, "flatten", p_account_ids=ids, p_source="cli")
     deadline = time.monotonic() + wait_s
     while True:
-        left = await _what_is_left(client, ids)
-        if not left or time.monotonic() > deadline:
-            missed = await _not_done(client, asked["event_id"])
-            lines = [_line(row, left.get(row["id"], []), missed.get(row["id"])) for row in accounts]
-            return lines, not left and not missed
+        lines, flat, waiting = await look(client, asked)
+        if not waiting or time.monotonic() > deadline:
+            return lines, flat
         await asyncio.sleep(0.1)
 
 
+async def ask(client: AsyncClient, account: str | None) -> Asked | None:
+    """Ask for it in the urgent lane. None: there is no such account."""
+    accounts = await _accounts(client, account)
+    if not accounts:
+        return None
+    ids = [row["id"] for row in accounts]
+    event = await session.call(client, "flatten", p_account_ids=ids, p_source="cli")
+    return Asked(accounts, event["event_id"])
+
+
+async def look(client: AsyncClient, asked: Asked) -> tuple[list[str], bool, int]:
+    """How it stands: a line per account, whether all are flat, and how many accounts are still being tried."""
+    left = await _what_is_left(client, [row["id"] for row in asked.accounts])
+    missed = await _not_done(client, asked.event_id)
+    lines = [_line(row, left.get(row["id"], []), missed.get(row["id"])) for row in asked.accounts]
+    return lines, not left and not missed, len(left)
+
+
 async def _accounts(client: AsyncClient, name: str | None) -> list[Row]:
-    known = await session.rows(client.table("broker_accounts").select("id,label,account_id"))
+    known = await session.rows(client.table("broker_accounts").select("id,label,account_id,broker"))
     return [row for row in known if name is None or name in (row["id"], row["label"], row["account_id"])]
 
 

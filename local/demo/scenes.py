@@ -20,7 +20,7 @@ from local.console.render import outcome, road_lines
 from local.console.session import rows
 from local.demo import tradingview
 from local.demo.people import Trader
-from local.demo.venue import PaperVenue
+from local.demo.venue import PaperVenue, SimulatedBroker
 from local.state import read_state
 from local.status import Installation
 
@@ -35,14 +35,19 @@ class PromiseBroken(Exception):
 
 @dataclass
 class Stage:
-    """Where the scenes play, and what they count: every alert posted, the latency of each that was filled."""
+    """Where the scenes play, and what they count: every alert posted, the latency of each that was filled.
+
+    `at`: the trader at each simulated broker, once he is connected there.
+    """
 
     found: Installation
     trader: Trader
     far: Trader
     stranger: Trader
     venue: PaperVenue
+    brokers: dict[str, SimulatedBroker]
     http: httpx.AsyncClient
+    at: dict[str, Trader] = field(default_factory=dict)
     alerts: int = 0
     latencies_ms: list[float] = field(default_factory=list)
 
@@ -138,7 +143,7 @@ async def worker_killed(stage: Stage) -> list[str]:
             action="open", side="buy", symbol="ETHUSD", qty_mode="units", qty="1", ref_price="3300"
         ),
     )
-    await _until(lambda: _has(stage.venue.commands, 1), "the order never reached the broker")
+    await until(lambda: _has(stage.venue.commands, 1), "the order never reached the broker")
     os.kill(stage.pid("worker-execution"), signal.SIGKILL)
     killed = time.monotonic()
     road = await events.wait_finished(stage.far.client, posted.event_id, SETTLED_S)
@@ -263,16 +268,23 @@ async def _postgres_down(found: Installation, postgres: int) -> AsyncIterator[No
     os.kill(found.state.pid, signal.SIGSTOP)
     try:
         os.kill(postgres, signal.SIGINT)
+        # Until it is away it still takes alerts, on a busy machine for a while.
+        await until(lambda: _away(found), "Postgres did not stop")
         yield
     finally:
         os.kill(found.state.pid, signal.SIGCONT)
+
+
+async def _away(found: Installation) -> bool:
+    return not await asyncio.to_thread(found.boot.cluster.accepts)
 
 
 async def _has(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
     return await count() >= wanted
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    """Wait until it holds; PromiseBroken when that takes too long."""
     deadline = time.monotonic() + SETTLED_S
     while not await condition():
         expect(time.monotonic() < deadline, otherwise)

@@ -10,9 +10,9 @@ import httpx
 
 from local.console.render import plain
 from local.console.session import rows
-from local.demo import scenes
+from local.demo import broker_scenes, scenes
 from local.demo.people import keep_demo_login, new_trader, with_account
-from local.demo.venue import paper_venue
+from local.demo.venue import paper_venue, simulated_brokers
 from local.status import Installation
 
 
@@ -23,9 +23,13 @@ async def play(found: Installation, started: float) -> str:
     trader = await new_trader(found, f"demo-{run}@empire.example", "Demo")
     far = await with_account(trader.login, trader.client, "Demo far away", server="SIM")
     stranger = await new_trader(found, f"stranger-{run}@empire.example", "Other")
-    async with paper_venue(found) as venue, httpx.AsyncClient(timeout=3) as http:
-        stage = scenes.Stage(found, trader, far, stranger, venue, http)
-        for number, (title, scene) in enumerate(scenes.SCENES, 1):
+    async with (
+        paper_venue(found) as venue,
+        simulated_brokers(found) as brokers,
+        httpx.AsyncClient(timeout=3) as http,
+    ):
+        stage = scenes.Stage(found, trader, far, stranger, venue, brokers, http)
+        for number, (title, scene) in enumerate((*scenes.SCENES, *broker_scenes.SCENES), 1):
             print(f"\n{number}. {title}")
             for line in await scene(stage):
                 print(f"   {plain(line)}")

@@ -1,11 +1,11 @@
-"""The paper venue in a process of its own: a broker as far away as any, which can be told to misbehave."""
+"""The venues in processes of their own: brokers as far away as any, which can be told to misbehave."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -42,29 +42,85 @@ class PaperVenue:
         (await self._http.delete("/log")).raise_for_status()
 
 
+class SimulatedBroker:
+    """The operator's side of one `empire venue`: what goes wrong there."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def hang(self, seconds: float) -> None:
+        """From now on every request waits so long before it is done."""
+        fault = {"kind": "hang_before", "value": str(seconds)}
+        (await self._http.post("/_sim/faults", json=fault)).raise_for_status()
+
+    async def recover(self) -> None:
+        """Everything works again; what waits already goes on waiting."""
+        (await self._http.delete("/_sim/faults")).raise_for_status()
+
+    async def listens(self) -> bool:
+        """Whether one runs at the address."""
+        try:
+            return (await self._http.get("/_sim/faults")).is_success
+        except httpx.TransportError:
+            return False
+
+
 @asynccontextmanager
 async def paper_venue(found: Installation) -> AsyncIterator[PaperVenue]:
     """Run the venue on the stack's port for it, until the block ends."""
     port = found.boot.ports.paper_venue
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "local.venues.paper", "--port", str(port)),
-        cwd=PROJECT,
-        env=base_environment(),
-        stdout=asyncio.subprocess.PIPE,
-    )
+    async with (
+        _processes([("local.venues.paper", "--port", str(port))]) as (process,),
+        httpx.AsyncClient(base_url=_url(port), timeout=30) as http,
+    ):
+        yield PaperVenue(http, process.pid)
+
+
+@asynccontextmanager
+async def simulated_brokers(found: Installation) -> AsyncIterator[dict[str, SimulatedBroker]]:
+    """The simulated brokers on the stack's ports, by name; those that do not run yet run until the block ends."""
+    ports = found.boot.ports.venues
+    async with AsyncExitStack() as stack:
+        brokers = {}
+        for name, port in ports.items():
+            http = await stack.enter_async_context(httpx.AsyncClient(base_url=_url(port), timeout=30))
+            brokers[name] = SimulatedBroker(http)
+        missing = [name for name, broker in brokers.items() if not await broker.listens()]
+        commands = [("local.venues", name, "--port", str(ports[name]), "--accounts", "1") for name in missing]
+        await stack.enter_async_context(_processes(commands))
+        yield brokers
+
+
+@asynccontextmanager
+async def _processes(modules: Sequence[Sequence[str]]) -> AsyncIterator[list[asyncio.subprocess.Process]]:
+    """Python modules with their words, each a process that has said `ready`; killed when the block ends."""
+    started: list[asyncio.subprocess.Process] = []
     try:
-        await _ready(process)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            yield PaperVenue(http, process.pid)
+        for words in modules:
+            started.append(
+                await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", *words),
+                    cwd=PROJECT,
+                    env=base_environment(),
+                    stdout=asyncio.subprocess.PIPE,
+                )
+            )
+        for process, words in zip(started, modules, strict=True):
+            await _ready(process, words)
+        yield started
     finally:
-        if process.returncode is None:
-            process.kill()  # it keeps nothing, and may still hold an answer back
-        await process.wait()
+        for process in started:
+            if process.returncode is None:
+                process.kill()  # it keeps nothing, and may still hold an answer back
+            await process.wait()
 
 
-async def _ready(process: asyncio.subprocess.Process) -> None:
+async def _ready(process: asyncio.subprocess.Process, words: Sequence[str]) -> None:
     assert process.stdout is not None  # asked for above
     line = await asyncio.wait_for(process.stdout.readline(), READY_S)
     if not line.startswith(b"ready"):
-        raise StackError("The paper venue did not start: is another demo running?")
+        raise StackError(f"{' '.join(words)} did not start: is another demo running?")
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
