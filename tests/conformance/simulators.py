@@ -44,6 +44,10 @@ class Operator:
         """What only one simulator can do: `path` below /_sim."""
         return self._call("POST", f"/_sim/{path}", body)
 
+    def ask(self, path: str) -> Any:
+        """What only one simulator can tell: `path` below /_sim."""
+        return self._call("GET", f"/_sim/{path}")
+
     def log(self) -> list[dict[str, Any]]:
         """Every write that was received."""
         found: list[dict[str, Any]] = self._call("GET", "/_sim/log")

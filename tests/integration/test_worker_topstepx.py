@@ -187,3 +187,19 @@ async def test_a_flatten_leaves_nothing(trading: Trading) -> None:
     assert len(trading.resting()) == 3
     await trading.send(action="flatten")
     assert (trading.net(), trading.resting(), trading.books()) == ({}, [], {})
+
+
+async def test_a_canceled_entry_is_canceled_in_our_books(trading: Trading) -> None:
+    """One by a cancel, one by a flatten: the gateway has none left, and neither have we."""
+    limit = {**BUY, "type": "limit", "price": D("24900.00"), "qty": 1}
+    await trading.send(**limit)
+    await trading.send(action="cancel", symbol="MNQ1!")
+    await trading.send(**limit)
+    await trading.send(action="flatten")
+    assert trading.resting() == []
+    assert trading.stack.database.sql("select status from public.orders order by id").split() == [
+        "canceled",
+        "canceled",
+    ]
+    again = await trading.send("skipped", action="cancel", symbol="MNQ1!")
+    assert again.deliveries[0]["reason"] == "nothing_to_cancel"

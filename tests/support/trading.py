@@ -22,13 +22,14 @@ from tests.support.processes import Running, run
 
 @dataclass
 class Trader:
-    """One user with paper accounts and one endpoint whose alerts go to all of them."""
+    """One user with accounts (paper ones, unless said) and one endpoint whose alerts go to all of them."""
 
     database: Database
-    connection: asyncpg.Connection
+    connection: asyncpg.Connection | asyncpg.Pool[asyncpg.Record]
     user: str = field(default_factory=lambda: str(uuid.uuid4()))
     endpoint: str = field(default_factory=lambda: str(uuid.uuid4()))
     accounts: list[str] = field(default_factory=list)
+    broker: str = "paper"
 
     @property
     def account(self) -> str:
@@ -50,7 +51,7 @@ class Trader:
         given = {
             "endpoint_id": self.endpoint,
             "token_version": 1,
-            "broker": "paper",
+            "broker": self.broker,
             "body": body,
             "body_sha256": hashlib.sha256(body.encode()).hexdigest(),
             "payload": json.loads(body),

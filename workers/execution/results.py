@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.models.command import Leg
-from shared.models.enums import OrderStatus
+from shared.models.enums import CommandKind, OrderStatus
 from shared.models.outcome import Accepted, Outcome, Rejected
 from shared.models.reasons import Reason
 from shared.models.trading import Fill, OrderState, Position
@@ -46,8 +46,18 @@ def _accepted(command_id: int, leg: Leg, outcome: Accepted) -> dict[str, Any]:
         "take_profit": leg.protection.take_profit,
         "fills": [_fill(each) for each in outcome.fills],
         "positions": [_position(each) for each in outcome.positions],
-        "effects": [_effect(each) for each in outcome.effects],
+        "effects": [_effect(each) for each in (*_canceled(leg, outcome), *outcome.effects)],
     }
+
+
+def _canceled(leg: Leg, outcome: Accepted) -> tuple[OrderState, ...]:
+    """What a cancel did to the order it names: the command itself has none of its own to be told about."""
+    if leg.kind is not CommandKind.CANCEL or outcome.status is not OrderStatus.CANCELED:
+        return ()
+    order_id = outcome.venue_order_id or leg.venue_order_id
+    if order_id is None or any(each.venue_order_id == order_id for each in outcome.effects):
+        return ()
+    return (OrderState(order_id, None, OrderStatus.CANCELED, outcome.filled_qty, outcome.avg_price),)
 
 
 def _fill(fill: Fill) -> dict[str, Any]:
