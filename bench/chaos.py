@@ -71,7 +71,7 @@ def _report(chosen: argparse.Namespace, played: Played, took_s: float) -> dict[s
 
 def _explain(played: Played) -> None:
     told = played.told
-    for name in ("doubles", "lost", "late", "differing", "by_hand"):
+    for name in ("doubles", "lost", "late", "differing", "by_hand", "behind"):
         for sentence in getattr(told, name):
             print(f"{name}: {sentence}", file=sys.stderr)
 

@@ -52,6 +52,7 @@ class Played:
             "unsettled": len(told.late),
             "differing": len(told.differing),
             "unknown_by_hand": len(told.by_hand),
+            "books_behind": len(told.behind),
             "settled": len(told.settled_s),
             "settled_p99_s": told.settled_p99,
             "invariants": told.invariants,

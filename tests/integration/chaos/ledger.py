@@ -20,7 +20,9 @@ NOT_AT_BROKER = frozenset({"rejected", "expired", "pending"})
 
 @dataclass
 class Reckoning:
-    """Totals; every list is of sentences and must be empty, `by_hand` apart: those have lost their labels."""
+    """Totals; every list is of sentences and must be empty, two apart: `by_hand` have lost their labels, and
+    `behind` are orders that the broker has taken and whose fills it did not tell while the command was under way.
+    """
 
     alerts: int = 0
     orders: int = 0
@@ -31,6 +33,7 @@ class Reckoning:
     late: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
     by_hand: list[str] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
     invariants: dict[str, int] = field(default_factory=dict)
     evidence: dict[str, Any] = field(default_factory=dict)
     """Of every account that a sentence is about: deliveries with their traces, orders, the broker's journal and book."""
@@ -38,7 +41,7 @@ class Reckoning:
     @property
     def sentences(self) -> int:
         """How many there are."""
-        return sum(map(len, (self.doubles, self.lost, self.late, self.differing, self.by_hand)))
+        return sum(map(len, (self.doubles, self.lost, self.late, self.differing, self.by_hand, self.behind)))
 
     @property
     def faultless(self) -> bool:
@@ -124,10 +127,14 @@ async def _account(
     for order in orders:
         if order["kind"] == "place" and order["origin"] != "venue":
             _order(told, where, order, placed.pop(order["client_order_id"], 0))
-    ours = tuple(each["client_order_id"] for each in orders)
+    # Stops and targets that an adapter places itself carry the name of the command that asked for them.
+    ours = tuple(await floor.names(seat))
     told.lost += [f"{where}: nobody here knows {tag}" for tag in placed if not tag.startswith(ours)]
     _closes(told, where, orders, log)
-    if sure:
+    untold = await floor.untold(seat)
+    if untold:
+        told.behind.append(f"{where}: fills not told while we looked: {', '.join(untold)}")
+    elif sure:
         _compare(told, where, await _ours(floor, seat), _theirs(seat, book))
     await _times(told, floor, seat)
     if told.sentences > before:

@@ -132,6 +132,20 @@ class Floor:
         """The simulators by broker, as a worker is told of them."""
         return {venue.kind.broker: venue.operator.url for venue in self.venues}
 
+    async def names(self, seat: Seat) -> list[str]:
+        """The names of all commands of an account."""
+        text = "select client_order_id from engine.commands where account_id = $1"
+        return [row[0] for row in await self.connection.fetch(text, seat.account)]
+
+    async def untold(self, seat: Seat) -> list[str]:
+        """Market orders and closes that a broker has taken, with less in our fills than they have filled."""
+        text = (
+            "select o.client_order_id from public.orders o where o.account_id = $1 and o.type = 'market'"
+            " and o.status in ('working', 'partially_filled', 'filled') and o.qty > coalesce("
+            "  (select sum(f.qty) from public.fills f where f.order_id = o.id), 0)"
+        )
+        return [row[0] for row in await self.connection.fetch(text, seat.account)]
+
 
 @contextmanager
 def running_venues(brokers: Sequence[str], seed: int) -> Iterator[list[Venue]]:
