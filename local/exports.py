@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from local import deno
+from local.broker_page import broker_page
 from local.paths import PROJECT, deno_binary
 from local.scratch import ScratchCluster, scratch_cluster
 from shared.models.alert_schema import ALERT_SCHEMA_PATH, export_alert_schema
@@ -53,6 +54,7 @@ EXPORTS: list[Export] = [
     Export("supabase/functions/_shared/database.types.ts", typescript_rows),
     Export("shared/models/rows.py", python_rows),
     Export("tests/snapshots/schema.sql", schema_dump),
+    Export("docs/brokers.md", lambda _: broker_page()),
     Export(ALERT_SCHEMA_PATH, lambda _: export_alert_schema()),
 ]
 """Every generated file. Whoever generates another one adds a line."""

@@ -11,15 +11,18 @@ import httpx
 
 from shared import clock
 from shared.brokers.blocks import Reserve
+from shared.brokers.metatrader.connect import DECLARED as METATRADER
 from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import CAPABILITIES as PAPER
 from shared.brokers.paper.broker import PaperBroker
 from shared.brokers.paper.http_book import HttpBook
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
-from shared.brokers.port import Broker, ConnectLogin, LoginRefused, ReadFailed
+from shared.brokers.port import Broker, Capabilities, ConnectLogin, LoginRefused, ReadFailed
 from shared.brokers.session import OpenLogin, Sessions
+from shared.brokers.topstepx.connect import DECLARED as TOPSTEPX
 from shared.brokers.topstepx.connect import TopstepX
+from shared.brokers.tradelocker.connect import DECLARED as TRADELOCKER
 from shared.brokers.tradelocker.connect import TradeLocker
 from shared.brokers.transport import open_http
 from shared.brokers.venues import Addresses
@@ -42,6 +45,13 @@ ADDRESSES: Addresses = {
     enums.Broker.METATRADER.value: {"live": _METAAPI, "demo": _METAAPI},
 }
 """Where the brokers are unless the settings say otherwise."""
+DECLARED: Mapping[enums.Broker, tuple[Capabilities, ...]] = {
+    enums.Broker.TRADELOCKER: TRADELOCKER,
+    enums.Broker.TOPSTEPX: TOPSTEPX,
+    enums.Broker.METATRADER: METATRADER,
+    enums.Broker.PAPER: (PAPER,),
+}
+"""What the accounts of each broker can do; several where accounts differ."""
 
 
 def with_logins(

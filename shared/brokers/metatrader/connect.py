@@ -148,25 +148,30 @@ class MetaTrader:
         _assert_same(account, connection.server, seen)
         catalogue = Catalogue(client, seen.currency)
         desk = Desk(account, client, catalogue, entry, seen, self._timing, self._patience)
-        return MetaTraderBroker(desk, self._capabilities(seen))
+        return MetaTraderBroker(desk, _capabilities(self._timing, self._patience, seen.margin_mode))
 
-    def _capabilities(self, seen: Information) -> Capabilities:
-        longest = self._timing.send_within + self._timing.trade_timeout
-        return Capabilities(
-            client_id="label",
-            lookup_lag_s=Decimal(str(self._patience.lag)),
-            request_timeout_s=Decimal(str(longest)),
-            brackets_on_entry=True,
-            hedging=seen.margin_mode is MarginMode.HEDGING,
-            modify_order=True,
-            partial_close=True,
-            order_types=frozenset({"market", "limit", "stop"}),
-            tifs=frozenset({"gtc"}),
-            client_order_id_length=wording.TAG_LENGTH,
-            quotes=True,
-            stop_orders=False,
-            recognises=True,
-        )
+
+def _capabilities(timing: Timing, patience: Patience, margin_mode: MarginMode) -> Capabilities:
+    longest = timing.send_within + timing.trade_timeout
+    return Capabilities(
+        client_id="label",
+        lookup_lag_s=Decimal(str(patience.lag)),
+        request_timeout_s=Decimal(str(longest)),
+        brackets_on_entry=True,
+        hedging=margin_mode is MarginMode.HEDGING,
+        modify_order=True,
+        partial_close=True,
+        order_types=frozenset({"market", "limit", "stop"}),
+        tifs=frozenset({"gtc"}),
+        client_order_id_length=wording.TAG_LENGTH,
+        quotes=True,
+        stop_orders=False,
+        recognises=True,
+    )
+
+
+DECLARED = tuple(_capabilities(Timing(), Patience(), mode) for mode in MarginMode)
+"""What its accounts can do: they hedge or net."""
 
 
 def trading_url(base_url: str, region: str) -> str:

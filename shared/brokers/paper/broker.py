@@ -30,6 +30,7 @@ CAPABILITIES = Capabilities(
     tifs=frozenset({"gtc", "ioc", "fok"}),
     client_order_id_length=64,
     quotes=False,
+    stop_orders=False,
 )
 
 

@@ -120,25 +120,31 @@ class TopstepX:
         brackets = True
         if may_send and account.trading_enabled and entry.can_trade:
             brackets = await probe.takes_brackets(desk) is not False
-        return TopstepXBroker(desk, self._capabilities(brackets=brackets), may_send=may_send)
-
-    def _capabilities(self, *, brackets: bool) -> Capabilities:
-        timing = self._timing
-        # What is sent within its time and answered within its timeout, once more after a 401.
-        longest = timing.send_within + timing.request_timeout
-        return Capabilities(
-            client_id="enforced",
-            lookup_lag_s=Decimal(str(self._patience.lag)),
-            request_timeout_s=Decimal(str(longest)),
-            brackets_on_entry=brackets,
-            hedging=False,
-            modify_order=True,
-            partial_close=True,
-            order_types=frozenset({"market", "limit", "stop"}),
-            tifs=frozenset({"day"}),
-            client_order_id_length=wording.TAG_LENGTH,
-            quotes=False,
+        return TopstepXBroker(
+            desk, _capabilities(self._timing, self._patience, brackets=brackets), may_send=may_send
         )
+
+
+def _capabilities(timing: Timing, patience: Patience, *, brackets: bool) -> Capabilities:
+    # What is sent within its time and answered within its timeout, once more after a 401.
+    longest = timing.send_within + timing.request_timeout
+    return Capabilities(
+        client_id="enforced",
+        lookup_lag_s=Decimal(str(patience.lag)),
+        request_timeout_s=Decimal(str(longest)),
+        brackets_on_entry=brackets,
+        hedging=False,
+        modify_order=True,
+        partial_close=True,
+        order_types=frozenset({"market", "limit", "stop"}),
+        tifs=frozenset({"day"}),
+        client_order_id_length=wording.TAG_LENGTH,
+        quotes=False,
+    )
+
+
+DECLARED = tuple(_capabilities(Timing(), Patience(), brackets=brackets) for brackets in (True, False))
+"""What its accounts can do: they are set to take stops with an entry, or are not."""
 
 
 def _from_here(account: Account, name: str) -> bool:

@@ -115,25 +115,33 @@ class TradeLocker:
             # Id and header number must name the same account, or an order would go to another one.
             raise ReadFailed(f"number {entry.acc_num} of this login is not account {entry.id}")
         desk = Desk(account, client, Catalogue(client), self._timing, self._patience)
-        return TradeLockerBroker(desk, self._capabilities(parse.rules(details)))
+        return TradeLockerBroker(desk, _capabilities(parse.rules(details), self._timing, self._patience))
 
-    def _capabilities(self, rules: parse.Rules) -> Capabilities:
-        timing = self._timing
-        # What is sent within its time and answered within its timeout, once more after a 401.
-        longest = timing.send_within + timing.request_timeout
-        return Capabilities(
-            client_id="label",
-            lookup_lag_s=Decimal(str(self._patience.lag)),
-            request_timeout_s=Decimal(str(longest)),
-            brackets_on_entry=rules.brackets,
-            hedging=True,
-            modify_order=True,
-            partial_close=rules.partial_close,
-            order_types=frozenset({"market", "limit", "stop"}),
-            tifs=frozenset({"gtc"}),
-            client_order_id_length=wording.TAG_LENGTH,
-            quotes=True,
-        )
+
+def _capabilities(rules: parse.Rules, timing: Timing, patience: Patience) -> Capabilities:
+    # What is sent within its time and answered within its timeout, once more after a 401.
+    longest = timing.send_within + timing.request_timeout
+    return Capabilities(
+        client_id="label",
+        lookup_lag_s=Decimal(str(patience.lag)),
+        request_timeout_s=Decimal(str(longest)),
+        brackets_on_entry=rules.brackets,
+        hedging=True,
+        modify_order=True,
+        partial_close=rules.partial_close,
+        order_types=frozenset({"market", "limit", "stop"}),
+        tifs=frozenset({"gtc"}),
+        client_order_id_length=wording.TAG_LENGTH,
+        quotes=True,
+    )
+
+
+DECLARED = tuple(
+    _capabilities(parse.Rules(brackets, partial_close), Timing(), Patience())
+    for brackets in (True, False)
+    for partial_close in (True, False)
+)
+"""What its accounts can do: brokers offer stops with an entry and partial closes, or do not."""
 
 
 def _failed(error: BrokerError | UnreadableError) -> ReadFailed:
