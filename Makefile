@@ -46,7 +46,7 @@ demo: setup
 	@$(BIN)/empire demo
 
 up: setup
-	@$(BIN)/empire up --detach
+	@$(BIN)/empire up --detach --venues
 
 down: setup
 	@$(BIN)/empire down

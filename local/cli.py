@@ -49,6 +49,9 @@ def up(
     proxies: Annotated[
         int, typer.Option(min=0, max=8, help="Proxies in front that append to X-Forwarded-For.")
     ] = 0,
+    venues: Annotated[
+        bool, typer.Option("--venues", help="Also simulate the brokers, each in a process of its own.")
+    ] = False,
 ) -> None:
     """Start the embedded stack: Postgres, the Supabase-compatible API, edge functions, workers."""
     if pg not in VERSIONS:
@@ -60,7 +63,7 @@ def up(
         _show(running.as_dict())
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the stack must not outlive us
-    supervisor = _start(paths, UpOptions(port, pg, host, workers, proxies))
+    supervisor = _start(paths, UpOptions(port, pg, host, workers, proxies, venues))
     try:
         started = installation(paths)
         if started is not None:

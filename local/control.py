@@ -35,6 +35,7 @@ class UpOptions:
     host: str = "127.0.0.1"
     workers: bool = True
     proxies: int = 0
+    venues: bool = False
 
 
 def start(
@@ -97,7 +98,8 @@ def _arguments(paths: Paths, options: UpOptions) -> Sequence[str]:
     workers = [] if options.workers else ["--no-workers"]
     proxies = ["--proxies", str(options.proxies)]
     common = ["--home", str(paths.home), "--pg", str(options.pg), "--host", options.host]
-    return [*common, *port, *workers, *proxies]
+    venues = ["--venues"] if options.venues else []
+    return [*common, *port, *workers, *proxies, *venues]
 
 
 def _wait_ready(

@@ -12,13 +12,15 @@ from local import deno
 from local.child import HOME_MARK, Program
 from local.keys.fleet import KeyFiles
 from local.paths import PROJECT, Paths, base_environment
-from local.ports import Ports
+from local.ports import SIMULATED, Ports
 from local.postgres import SUPERUSER, Cluster
 from local.project_config import read_project_config
 from local.secrets import Secrets
 
 WORKERS = ("execution",)
 """Kinds of worker that `empire up` runs; each is `empire worker <kind>`."""
+VENUES = SIMULATED
+"""Brokers that `empire up --venues` simulates; each is `empire venue <name>`."""
 
 _FUNCTIONS = PROJECT / "supabase" / "functions"
 _GATEWAY_SCRIPT = PROJECT / "local" / "api" / "main.ts"
@@ -120,11 +122,27 @@ def worker(boot: Boot, kind: str, settings: Mapping[str, str]) -> Program:
     )
 
 
-def programs(boot: Boot, workers: Sequence[str], prepare: Callable[[], None]) -> list[Program]:
+def venue(boot: Boot, name: str) -> Program:
+    """A simulated broker on the stack's port for it. It keeps nothing: a restart begins with new accounts."""
+    return Program(
+        name=f"venue-{name}",
+        command=[sys.executable, "-m", "local.venues", name, "--port", str(boot.ports.venues[name])],
+        environment={**base_environment(), **boot.marks()},
+        log=boot.paths.log(f"venue-{name}"),
+        healthy=lambda: True,  # it says when it listens, and ends when it cannot
+        ready_line=True,
+        folder=PROJECT,
+    )
+
+
+def programs(
+    boot: Boot, workers: Sequence[str], prepare: Callable[[], None], venues: Sequence[str] = ()
+) -> list[Program]:
     """All processes in the order of their start. `prepare` runs when Postgres is up, before the gateway."""
     served = replace(gateway(boot), prepare=prepare)
     database = boot.cluster.program(boot.paths.log("postgres"))
-    return [database, served, functions(boot), *(worker(boot, kind, {}) for kind in workers)]
+    simulated = [venue(boot, name) for name in venues]
+    return [database, served, functions(boot), *simulated, *(worker(boot, kind, {}) for kind in workers)]
 
 
 def answers_with(port: int, nonce: str) -> Callable[[], bool]:

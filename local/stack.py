@@ -21,7 +21,7 @@ from local.keys.fleet import KeyFiles
 from local.paths import Paths
 from local.ports import PortsTaken, Reservation, reserve
 from local.postgres import Cluster, PostgresError
-from local.programs import WORKERS, Boot, programs
+from local.programs import VENUES, WORKERS, Boot, programs
 from local.secrets import UnsafeStart, load_or_create, refuse_open_bind
 from local.state import ChildState, StackState, lock, read_state, write_state
 from local.supabase_cli import SupabaseCli, SupabaseCliError
@@ -38,11 +38,11 @@ class AlreadyRunning(Exception):
 class Stack:
     """One run of the stack in a state folder."""
 
-    def __init__(self, boot: Boot, workers: Sequence[str]) -> None:
+    def __init__(self, boot: Boot, workers: Sequence[str], venues: Sequence[str] = ()) -> None:
         self.boot = boot
         self._ready = False
         cli = SupabaseCli(boot.paths.home / "cli")
-        table = programs(boot, workers, lambda: _prepare(boot, cli))
+        table = programs(boot, workers, lambda: _prepare(boot, cli), venues)
         self.supervisor = Supervisor(table, self._write_state)
 
     async def run(self) -> None:
@@ -108,7 +108,14 @@ def boot(paths: Paths, port: int | None, version: int, proxies: int = 0) -> tupl
     return Boot(paths, held, reservation.ports, cluster, nonce, proxies=proxies), reservation
 
 
-def run(paths: Paths, port: int | None, version: int, workers: Sequence[str], proxies: int = 0) -> None:
+def run(
+    paths: Paths,
+    port: int | None,
+    version: int,
+    workers: Sequence[str],
+    proxies: int = 0,
+    venues: Sequence[str] = (),
+) -> None:
     """Be the supervisor of this state folder until told to stop."""
     paths.create()
     held = lock(paths.lock)
@@ -117,7 +124,7 @@ def run(paths: Paths, port: int | None, version: int, workers: Sequence[str], pr
     with held:
         _shorten_logs(paths)
         start, reservation = boot(paths, port, version, proxies)
-        asyncio.run(Stack(start, workers).run())
+        asyncio.run(Stack(start, workers, venues).run())
         reservation.release()
 
 
@@ -130,11 +137,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--no-workers", action="store_true")
     parser.add_argument("--proxies", type=int, choices=range(9), default=0)
+    parser.add_argument("--venues", action="store_true")
     chosen = parser.parse_args(arguments)
     try:
         refuse_open_bind(chosen.host)
         workers = () if chosen.no_workers else WORKERS
-        run(Paths.find(chosen.home), chosen.port, chosen.pg, workers, chosen.proxies)
+        venues = VENUES if chosen.venues else ()
+        run(Paths.find(chosen.home), chosen.port, chosen.pg, workers, chosen.proxies, venues)
     except _EXPECTED as error:
         print(error, file=sys.stderr)
         return 1

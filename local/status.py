@@ -45,6 +45,7 @@ class Installation:
                 "database": boot.url("postgres"),
                 "worker_database": boot.url("empire_worker"),
                 "edge_database": boot.url("empire_edge"),
+                **self._venues(),
             },
             "keys": {
                 "publishable": secrets.publishable_key,
@@ -58,6 +59,16 @@ class Installation:
                 *({"name": c.name, "pid": c.pid, "restarts": c.restarts} for c in self.state.children),
             ],
             "logs": str(boot.paths.logs),
+        }
+
+    def _venues(self) -> dict[str, str]:
+        """The addresses of the simulated brokers that run with the stack."""
+        running = {child.name for child in self.state.children}
+        ports = self.boot.ports.venues
+        return {
+            f"simulated_{name}": f"http://127.0.0.1:{port}"
+            for name, port in ports.items()
+            if f"venue-{name}" in running
         }
 
     def _is_well(self, child: ChildState) -> bool:

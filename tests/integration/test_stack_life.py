@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from local import orphans
-from local.ports import reserve
+from local.ports import SIMULATED, reserve
 from local.secrets import load_or_create
 from tests.support.clusters import wait_until
 from tests.support.installations import InstalledStack, installed_stack
@@ -138,6 +138,19 @@ def test_data_keys_and_addresses_survive_a_restart(installed: InstalledStack) ->
     after = installed.status()
     assert (after["keys"], after["urls"]) == (before["keys"], before["urls"])
     assert made in _user_ids(after)
+
+
+def test_up_simulates_the_brokers_too(installed: InstalledStack) -> None:
+    """With --venues each simulated broker is a process of the stack; status says its address, down ends it."""
+    installed.up("--venues")
+    status, processes = installed.status(), installed.processes()
+    assert status["health"] == dict.fromkeys([*CHILDREN, *(f"venue-{name}" for name in SIMULATED)], "ok")
+    for name in SIMULATED:
+        answer = httpx.get(f"{status['urls'][f'simulated_{name}']}/_sim/state", trust_env=False)
+        assert answer.status_code == 200, name
+    assert installed.empire("doctor").returncode == 0
+    installed.empire("down")
+    assert not any(orphans.is_running(pid) for pid in processes)
 
 
 def test_up_ends_what_a_killed_supervisor_left(installed: InstalledStack) -> None:
