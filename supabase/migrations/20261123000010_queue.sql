@@ -367,9 +367,11 @@ begin
   if v_events <> '{}' then
     perform engine.close_events(v_events);
   end if;
+  -- Told with the commit (decision 0009). Only a hint: workers look by themselves, too.
+  perform pg_notify('empire_work', '');
 end
 $$;
 comment on function engine.enqueue(engine.arrival []) is
 'One delivery and one queue row per arrival and account, in the order given, under the locks of the accounts. Exits '
-'supersede what waits in their scope.';
+'supersede what waits in their scope. Wakes the workers.';
 alter function engine.enqueue(engine.arrival []) owner to empire_engine;

@@ -61,14 +61,12 @@ class Trader:
             "client_ip": None,
         }
         answer = await self.connection.fetchval("select engine.ingest($1::jsonb) -> 0", json.dumps([given]))
-        await self.connection.execute("select pg_notify('empire_work', '')")
         return dict(json.loads(answer))
 
     async def intend(self, **intent: Any) -> int:
         """An intent of the user's own hand (dashboard) for all his accounts; the event's id."""
         asked = {"user_id": self.user, "source": "dashboard", "accounts": self.accounts, "intent": intent}
         answer = await self.connection.fetchval("select engine.accept_intent($1::jsonb)", json.dumps(asked))
-        await self.connection.execute("select pg_notify('empire_work', '')")
         return int(json.loads(answer)["event_id"])
 
     async def delivery(self, event: int, timeout_s: float = 10) -> dict[str, Any]:

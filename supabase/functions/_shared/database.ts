@@ -5,11 +5,8 @@ import postgres, { type Sql } from "npm:postgres@3.4.9";
 import { AlertQueue, LIMITS, RolledBack } from "./alert_queue.ts";
 import type { Answer } from "./answers.ts";
 
-const WAKE_DEADLINE_MS = 2_700;
 const PAUSE_AFTER_FAILURE_MS = 100;
 const POOLER_PORT = "6543";
-/** Statements that the queue runs at once, and one connection for waking the workers. */
-const POOL_SIZE = LIMITS.statements + 1;
 /** Faults of data, constraints, locks and code: with these the server itself ended the transaction. */
 const ROLLED_BACK = /^(?:22|23|40|42|55|P0)/;
 
@@ -38,13 +35,11 @@ export function databaseSettings(environment: (name: string) => string | undefin
 export class Database {
   private pool: Sql | null = null;
   private failedAt = -Infinity;
-  private waking = false;
-  private wakeAgain = false;
   private readonly queue: AlertQueue<Answer | null>;
 
   constructor(private readonly settings: DatabaseSettings) {
     this.queue = new AlertQueue((texts) => this.write(texts), () => this.discard(this.pool), {
-      statements: Math.max((settings.poolSize ?? POOL_SIZE) - 1, 1),
+      statements: settings.poolSize ?? LIMITS.statements,
     });
   }
 
@@ -89,35 +84,10 @@ export class Database {
     throw new NotConfirmed(state ?? (error as Error).message, { cause: error });
   }
 
-  /**
-   * Wakes the workers, in a transaction of its own and without waiting: NOTIFY inside the durable one would
-   * serialise all commits. One at a time; a lost one costs a poll.
-   */
-  wake(): void {
-    if (this.waking) {
-      this.wakeAgain = true;
-      return;
-    }
-    this.waking = true;
-    this.notify().catch(() => {}).finally(() => {
-      this.waking = false;
-      if (!this.wakeAgain) return;
-      this.wakeAgain = false;
-      this.wake();
-    });
-  }
-
   /** Closes every connection. */
   async close(): Promise<void> {
     await this.pool?.end({ timeout: 1 });
     this.pool = null;
-  }
-
-  private async notify(): Promise<void> {
-    const pool = this.pool ?? await this.reconnected();
-    await deadline(
-      pool`select set_config('synchronous_commit', 'off', true), pg_notify('empire_work', '')`,
-    );
   }
 
   /** A pool, at once or after the pause that keeps a dead server from being asked by every request. */
@@ -141,7 +111,7 @@ export class Database {
 
 function open({ url, ca, poolSize }: DatabaseSettings): Sql {
   return postgres(url, {
-    max: poolSize ?? POOL_SIZE,
+    max: poolSize ?? LIMITS.statements,
     ...ONE_AT_A_TIME,
     connect_timeout: 2,
     idle_timeout: 60,
@@ -152,18 +122,6 @@ function open({ url, ca, poolSize }: DatabaseSettings): Sql {
     onnotice: () => {},
     ...(ca ? { ssl: { ca, rejectUnauthorized: true } } : {}),
   });
-}
-
-async function deadline<T>(query: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NotConfirmed("no answer in time")), WAKE_DEADLINE_MS);
-  });
-  try {
-    return await Promise.race([query, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** The SQLSTATE of an error that the server itself reported; undefined when the connection failed. */

@@ -28,11 +28,10 @@ const BROKERS: Record<string, string> = {
 };
 const LONGEST_SIGNATURE = 300;
 
-/** Where alerts are written: engine.ingest, and the hint to the workers afterwards. */
+/** Where alerts are written: engine.ingest, which also wakes the workers. */
 export interface Inbox {
   /** Alerts of one `line` are written in the order of their arrival. */
   ingest(argument: string, line: string): Promise<Answer>;
-  wake(): void;
 }
 
 export interface WebhookSettings {
@@ -132,7 +131,6 @@ export class WebhookHandler {
       this.report(target, 503, "not_confirmed", { cause: (error as Error).message });
       return notConfirmed();
     }
-    if (given.status === "accepted") this.settings.inbox.wake();
     if (given.http === 401) (given.error === "unauthorized" ? this.revoked : this.unsigned).count(named);
     if (given.http >= 400) this.report(target, given.http, given.error, { event_id: given.event_id });
     return answer(given);

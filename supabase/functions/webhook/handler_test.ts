@@ -19,7 +19,6 @@ function door(answered: Answer | Error = { http: 202, status: "accepted", event_
   const asked: Argument[] = [];
   const texts: string[] = [];
   const lines: string[] = [];
-  let woken = 0;
   const handler = new WebhookHandler({
     keys,
     inbox: {
@@ -28,7 +27,6 @@ function door(answered: Answer | Error = { http: 202, status: "accepted", event_
         asked.push(JSON.parse(argument));
         return answered instanceof Error ? Promise.reject(answered) : Promise.resolve(answered);
       },
-      wake: () => void (woken += 1),
     },
     trustedHops: 1,
     log: (line) => lines.push(JSON.stringify(line)),
@@ -38,17 +36,16 @@ function door(answered: Answer | Error = { http: 202, status: "accepted", event_
     const request = new Request(`http://host${path}`, { method, body, headers });
     return handler.handle(request, "127.0.0.1");
   };
-  return { asked, texts, lines, post, woken: () => woken };
+  return { asked, texts, lines, post };
 }
 
 const PATH = `/functions/v1/webhook/tradelocker/${token}`;
 
-Deno.test("an accepted alert is answered 202 with its event, and the workers are woken once", async () => {
-  const { asked, post, woken } = door();
+Deno.test("an accepted alert is answered 202 with its event", async () => {
+  const { asked, post } = door();
   const response = await post(PATH, ALERT, { "x-forwarded-for": "6.6.6.6, 52.89.214.238" });
   strictEqual(response.status, 202);
   deepStrictEqual(await response.json(), { status: "accepted", event_id: 7, deliveries: 2 });
-  strictEqual(woken(), 1);
   const [{ body_sha256, ...argument }] = asked;
   strictEqual(body_sha256.length, 64);
   deepStrictEqual(argument, {
@@ -68,12 +65,6 @@ Deno.test("numbers reach the database as the sender wrote them", async () => {
   const { texts, post } = door();
   await post(PATH, ALERT.replace("0.10", "0.1000000000000000000000000001"));
   strictEqual(texts[0]!.includes('"qty":0.1000000000000000000000000001}}'), true);
-});
-
-Deno.test("a duplicate wakes nobody", async () => {
-  const { post, woken } = door({ http: 202, status: "duplicate", event_id: 7, deliveries: 2 });
-  strictEqual((await post(PATH)).status, 202);
-  strictEqual(woken(), 0);
 });
 
 Deno.test("every name of a broker in the path means its broker", async () => {
@@ -155,10 +146,9 @@ Deno.test("a signature is verified over the raw bytes and its verdict handed on"
 });
 
 Deno.test("a body that is wrong is handed on as refused, without a payload, with every path", async () => {
-  const { asked, post, woken } = door({ http: 422, error: "invalid", message: "", details: [], event_id: 9 });
+  const { asked, post } = door({ http: 422, error: "invalid", message: "", details: [], event_id: 9 });
   const response = await post(PATH, ALERT.replace('"buy"', '"long"'));
   strictEqual(response.status, 422);
-  strictEqual(woken(), 0);
   strictEqual(asked[0].payload, null);
   deepStrictEqual(asked[0].refusal, {
     status: 422,
@@ -177,11 +167,10 @@ Deno.test("a body that is no JSON is handed on as unreadable, with what may be k
 });
 
 Deno.test("a commit that is not confirmed is 503 with Retry-After", async () => {
-  const { post, woken } = door(new NotConfirmed("connection lost"));
+  const { post } = door(new NotConfirmed("connection lost"));
   const response = await post(PATH);
   strictEqual(response.status, 503);
   strictEqual(response.headers.get("retry-after"), "5");
-  strictEqual(woken(), 0);
 });
 
 Deno.test("a limit of the endpoint is 429 with Retry-After", async () => {

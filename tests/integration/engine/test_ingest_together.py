@@ -140,3 +140,27 @@ async def test_calls_with_the_same_endpoints_in_other_orders_never_deadlock(road
         )
         assert len(one) == len(two) == 12
     assert await road.broken() == {}
+
+
+async def test_workers_are_woken_with_the_commit(road: Road) -> None:
+    """One hint for a call, whoever asks; none for a duplicate or a refusal, none for what is rolled back."""
+    trader = await road.trader()
+    woken = asyncio.Semaphore(0)
+    listener = await road.another("empire_worker")
+    await listener.add_listener("empire_work", lambda *_: woken.release())
+    alert = alert_of(trader)
+    await road.ingest_all(alert, alert_of(trader))
+    await asyncio.wait_for(woken.acquire(), 5)
+    await road.intend(trader, action="flatten", side=None, symbol=None)
+    await asyncio.wait_for(woken.acquire(), 5)
+    assert said(await road.ingest_all(alert, alert_of(trader, broker="tradelocker"))) == [
+        "duplicate",
+        "broker_mismatch",
+    ]
+    transaction = road.edge.transaction()
+    await transaction.start()
+    await road.ingest_all(alert_of(trader))
+    await transaction.rollback()
+    await road.ingest_all(alert_of(trader))
+    await asyncio.wait_for(woken.acquire(), 5)
+    assert woken.locked()
