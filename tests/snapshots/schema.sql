@@ -2596,6 +2596,8 @@ begin
   if v_events <> '{}' then
     perform engine.close_events(v_events);
   end if;
+  -- Told with the commit (decision 0009). Only a hint: workers look by themselves, too.
+  perform pg_notify('empire_work', '');
 end
 $$;
 
@@ -2605,7 +2607,7 @@ ALTER FUNCTION engine.enqueue(p engine.arrival[]) OWNER TO empire_engine;
 -- Name: FUNCTION enqueue(p engine.arrival[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.enqueue(p engine.arrival[]) IS 'One delivery and one queue row per arrival and account, in the order given, under the locks of the accounts. Exits supersede what waits in their scope.';
+COMMENT ON FUNCTION engine.enqueue(p engine.arrival[]) IS 'One delivery and one queue row per arrival and account, in the order given, under the locks of the accounts. Exits supersede what waits in their scope. Wakes the workers.';
 
 --
 -- Name: entering(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
