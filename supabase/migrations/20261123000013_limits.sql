@@ -7,13 +7,23 @@ create type engine.situation as (
 );
 comment on type engine.situation is 'A delivery as the hard limits see it.';
 
+create function engine.limits_of(p_account uuid) returns engine.account_limits
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select l from engine.account_limits l where l.account_id = p_account);
+end
+$$;
+comment on function engine.limits_of(uuid) is 'The limits in force for an account.';
+alter function engine.limits_of(uuid) owner to empire_engine;
+
 create function engine.situations(p_deliveries bigint []) returns setof engine.situation
 language plpgsql stable set search_path = '' as $$
 begin
   return query
     select d.id, d.user_id, a.id, a.broker, d.expires_at, coalesce(w.max_age_s, 60), d.halt_epoch, a.halt_epoch,
       u.trading_halted or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
-      a.currency, least(a.balance, a.equity), least(l.max_order_qty, w.max_qty), l.max_risk_per_trade_pct,
+      a.currency, least(a.balance, a.equity), least((l.set).max_order_qty, w.max_qty),
+      coalesce((l.set).max_risk_per_trade_pct, 5),
       array(
         select k.root from engine.commands k
         where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
@@ -22,8 +32,11 @@ begin
     join public.webhook_events e on e.id = d.event_id
     join public.broker_accounts a on a.id = d.account_id
     join public.profiles u on u.id = d.user_id
-    join engine.account_limits l on l.account_id = a.id
     left join public.webhook_endpoints w on w.id = e.endpoint_id
+    cross join lateral (
+      select case when (select true from public.risk_settings r where r.user_id = d.user_id limit 1)
+        then engine.limits_of(a.id) end as set
+    ) l
     where d.id = any (p_deliveries)
     order by d.id;
 end

@@ -257,7 +257,9 @@ comment on function engine.open_again(bigint, boolean, integer) is
 'Asked again after a lost answer, or by the next holder: what was written the first time is the answer.';
 alter function engine.open_again(bigint, boolean, integer) owner to empire_engine;
 
-create function engine.open_held(p_plans jsonb, p_held bigint [], p_begin boolean, p_request_timeout_ms integer) returns jsonb
+create function engine.open_held(
+  p_plans jsonb, p_held bigint [], p_entering uuid [], p_begin boolean, p_request_timeout_ms integer
+) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_answers jsonb := '{}';
@@ -265,7 +267,7 @@ declare
   v_passed jsonb [] := '{}';
   v_legs engine.leg [];
   v_room constant jsonb := (
-    select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(engine.entering(p_plans, p_held)) r
+    select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(p_entering) r
   );
   r record;
   v record;
@@ -288,34 +290,35 @@ begin
       v_taken := v_taken || array(select i::bigint from jsonb_array_elements_text(v.takes) i);
     end if;
   end loop;
-  update engine.scope_counters c set trades = c.trades + t.n
-  from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
-  where c.id = t.id;
+  if v_taken <> '{}' then
+    update engine.scope_counters c set trades = c.trades + t.n
+    from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
+    where c.id = t.id;
+  end if;
   v_legs := engine.legs_of(v_passed, p_begin);
   perform engine.write_orders(v_legs);
   return v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
 end
 $$;
-comment on function engine.open_held(jsonb, bigint [], boolean, integer) is
+comment on function engine.open_held(jsonb, bigint [], uuid [], boolean, integer) is
 'Decides plans of different accounts one after another, each seeing what those before it took, and writes what '
 'passes. Answers by delivery.';
-alter function engine.open_held(jsonb, bigint [], boolean, integer) owner to empire_engine;
+alter function engine.open_held(jsonb, bigint [], uuid [], boolean, integer) owner to empire_engine;
 
-create function engine.entering(p_plans jsonb, p_held bigint []) returns uuid []
+create function engine.entering(p_plans jsonb) returns uuid []
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select array(
       select distinct d.account_id
       from jsonb_array_elements(p_plans) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
-      where (p_held is null or d.id = any (p_held))
-        and exists (select 1 from jsonb_array_elements(x -> 'legs') l where engine.is_entry(l))
+      where exists (select 1 from jsonb_array_elements(x -> 'legs') l where engine.is_entry(l))
     )
   );
 end
 $$;
-comment on function engine.entering(jsonb, bigint []) is 'The accounts on which plans would open something.';
-alter function engine.entering(jsonb, bigint []) owner to empire_engine;
+comment on function engine.entering(jsonb) is 'The accounts on which plans would open something.';
+alter function engine.entering(jsonb) owner to empire_engine;
 
 create function engine.turns(p_deliveries bigint []) returns table (ids bigint [])
 language plpgsql stable set search_path = '' as $$
@@ -337,12 +340,15 @@ set search_path = '' set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_ids constant bigint [] := engine.delivery_ids(p_plans);
+  v_entering constant uuid [] := engine.entering(p_plans);
   v_answers jsonb := '{}';
   v_held bigint [];
   v_known bigint [];
   v_turn bigint [];
 begin
-  perform engine.lock_users(engine.entering(p_plans, null));
+  if v_entering <> '{}' then
+    perform engine.lock_users(v_entering);
+  end if;
   perform engine.lock_accounts(v_ids);
   v_held := engine.held(p_plans, true);
   -- Legs behind those that are written are news: the next round of a flatten.
@@ -352,7 +358,7 @@ begin
     where c.delivery_id = any (v_held)
   );
   for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
-    v_answers := v_answers || engine.open_held(p_plans, v_turn, p_begin, p_request_timeout_ms);
+    v_answers := v_answers || engine.open_held(p_plans, v_turn, v_entering, p_begin, p_request_timeout_ms);
   end loop;
   select v_answers || coalesce(jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms)), '{}')
   into v_answers from unnest(v_known) k;
