@@ -2610,10 +2610,10 @@ ALTER FUNCTION engine.enqueue(p engine.arrival[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.enqueue(p engine.arrival[]) IS 'One delivery and one queue row per arrival and account, in the order given, under the locks of the accounts. Exits supersede what waits in their scope. Wakes the workers.';
 
 --
--- Name: entering(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: entering(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) RETURNS uuid[]
+CREATE FUNCTION engine.entering(p_plans jsonb) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -2622,20 +2622,19 @@ begin
     select array(
       select distinct d.account_id
       from jsonb_array_elements(p_plans) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
-      where (p_held is null or d.id = any (p_held))
-        and exists (select 1 from jsonb_array_elements(x -> 'legs') l where engine.is_entry(l))
+      where exists (select 1 from jsonb_array_elements(x -> 'legs') l where engine.is_entry(l))
     )
   );
 end
 $$;
 
-ALTER FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.entering(p_plans jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION entering(p_plans jsonb, p_held bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION entering(p_plans jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) IS 'The accounts on which plans would open something.';
+COMMENT ON FUNCTION engine.entering(p_plans jsonb) IS 'The accounts on which plans would open something.';
 
 --
 -- Name: entries_to_end(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3742,6 +3741,110 @@ ALTER FUNCTION engine.limits_json(p_account uuid) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.limits_json(p_account uuid) IS 'The limits in force for an account, as workers read them.';
 
 --
+-- Name: risk_settings; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.risk_settings (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker,
+    account_id uuid,
+    max_daily_loss_usd numeric,
+    max_daily_loss_pct numeric,
+    max_trades_per_day integer,
+    max_open_trades integer,
+    max_concurrent_positions integer,
+    max_order_qty numeric,
+    max_risk_per_trade_pct numeric,
+    max_price_deviation_pct numeric,
+    stop_required boolean DEFAULT false NOT NULL,
+    allowed_symbols text[],
+    rules jsonb DEFAULT '{}'::jsonb NOT NULL,
+    effective_from timestamp with time zone DEFAULT now() NOT NULL,
+    superseded_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT risk_settings_max_concurrent_positions_check CHECK ((max_concurrent_positions >= 0)),
+    CONSTRAINT risk_settings_max_daily_loss_pct_check CHECK ((max_daily_loss_pct >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_daily_loss_usd_check CHECK ((max_daily_loss_usd >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_open_trades_check CHECK ((max_open_trades >= 0)),
+    CONSTRAINT risk_settings_max_order_qty_check CHECK ((max_order_qty >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_price_deviation_pct_check CHECK ((max_price_deviation_pct >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_risk_per_trade_pct_check CHECK ((max_risk_per_trade_pct >= (0)::numeric)),
+    CONSTRAINT risk_settings_max_trades_per_day_check CHECK ((max_trades_per_day >= 0)),
+    CONSTRAINT scope_of_limits_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL)))
+);
+
+ALTER TABLE public.risk_settings OWNER TO postgres;
+
+--
+-- Name: TABLE risk_settings; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.risk_settings IS 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
+
+--
+-- Name: account_limits; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.account_limits AS
+ SELECT a.id AS account_id,
+    l.max_order_qty,
+    l.max_trades_per_day,
+    l.max_open_trades,
+    l.max_concurrent_positions,
+    l.max_risk_per_trade_pct,
+    l.max_daily_loss_usd,
+    l.max_daily_loss_pct,
+    l.max_price_deviation_pct,
+    l.stop_required,
+    l.allowed_symbols
+   FROM (public.broker_accounts a
+     CROSS JOIN LATERAL ( SELECT min(r.max_order_qty) AS max_order_qty,
+            min(r.max_trades_per_day) AS max_trades_per_day,
+            min(r.max_open_trades) AS max_open_trades,
+            min(r.max_concurrent_positions) AS max_concurrent_positions,
+            COALESCE(min(r.max_risk_per_trade_pct), (5)::numeric) AS max_risk_per_trade_pct,
+            min(r.max_daily_loss_usd) AS max_daily_loss_usd,
+            min(r.max_daily_loss_pct) AS max_daily_loss_pct,
+            min(r.max_price_deviation_pct) AS max_price_deviation_pct,
+            COALESCE(bool_or(r.stop_required), false) AS stop_required,
+                CASE
+                    WHEN (count(r.allowed_symbols) > 0) THEN engine.in_every_list(jsonb_agg(to_jsonb(r.allowed_symbols)) FILTER (WHERE (r.allowed_symbols IS NOT NULL)))
+                    ELSE NULL::jsonb
+                END AS allowed_symbols
+           FROM public.risk_settings r
+          WHERE ((r.user_id = a.user_id) AND (r.superseded_at IS NULL) AND (r.effective_from <= now()) AND ((r.broker IS NULL) OR (r.broker = a.broker)) AND ((r.account_id IS NULL) OR (r.account_id = a.id)))) l);
+
+ALTER VIEW engine.account_limits OWNER TO postgres;
+
+--
+-- Name: VIEW account_limits; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.account_limits IS 'The limits in force for an account: the tightest of user, user + broker and account. Null = no limit.';
+
+--
+-- Name: limits_of(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.limits_of(p_account uuid) RETURNS engine.account_limits
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (select l from engine.account_limits l where l.account_id = p_account);
+end
+$$;
+
+ALTER FUNCTION engine.limits_of(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION limits_of(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.limits_of(p_account uuid) IS 'The limits in force for an account.';
+
+--
 -- Name: load_session(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4441,10 +4544,10 @@ ALTER FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens
 COMMENT ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'The sealed credential of one connection, for a worker that holds a lease on something of it; counted. Else why not.';
 
 --
--- Name: open_held(jsonb, bigint[], boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: open_held(jsonb, bigint[], uuid[], boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
+CREATE FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -4454,7 +4557,7 @@ declare
   v_passed jsonb [] := '{}';
   v_legs engine.leg [];
   v_room constant jsonb := (
-    select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(engine.entering(p_plans, p_held)) r
+    select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(p_entering) r
   );
   r record;
   v record;
@@ -4477,22 +4580,24 @@ begin
       v_taken := v_taken || array(select i::bigint from jsonb_array_elements_text(v.takes) i);
     end if;
   end loop;
-  update engine.scope_counters c set trades = c.trades + t.n
-  from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
-  where c.id = t.id;
+  if v_taken <> '{}' then
+    update engine.scope_counters c set trades = c.trades + t.n
+    from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
+    where c.id = t.id;
+  end if;
   v_legs := engine.legs_of(v_passed, p_begin);
   perform engine.write_orders(v_legs);
   return v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
 end
 $$;
 
-ALTER FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) IS 'Decides plans of different accounts one after another, each seeing what those before it took, and writes what passes. Answers by delivery.';
+COMMENT ON FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer) IS 'Decides plans of different accounts one after another, each seeing what those before it took, and writes what passes. Answers by delivery.';
 
 --
 -- Name: open_orders(jsonb, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4508,12 +4613,15 @@ CREATE FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_request_tim
     AS $$
 declare
   v_ids constant bigint [] := engine.delivery_ids(p_plans);
+  v_entering constant uuid [] := engine.entering(p_plans);
   v_answers jsonb := '{}';
   v_held bigint [];
   v_known bigint [];
   v_turn bigint [];
 begin
-  perform engine.lock_users(engine.entering(p_plans, null));
+  if v_entering <> '{}' then
+    perform engine.lock_users(v_entering);
+  end if;
   perform engine.lock_accounts(v_ids);
   v_held := engine.held(p_plans, true);
   -- Legs behind those that are written are news: the next round of a flatten.
@@ -4523,7 +4631,7 @@ begin
     where c.delivery_id = any (v_held)
   );
   for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
-    v_answers := v_answers || engine.open_held(p_plans, v_turn, p_begin, p_request_timeout_ms);
+    v_answers := v_answers || engine.open_held(p_plans, v_turn, v_entering, p_begin, p_request_timeout_ms);
   end loop;
   select v_answers || coalesce(jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms)), '{}')
   into v_answers from unnest(v_known) k;
@@ -5613,7 +5721,8 @@ begin
   return query
     select d.id, d.user_id, a.id, a.broker, d.expires_at, coalesce(w.max_age_s, 60), d.halt_epoch, a.halt_epoch,
       u.trading_halted or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
-      a.currency, least(a.balance, a.equity), least(l.max_order_qty, w.max_qty), l.max_risk_per_trade_pct,
+      a.currency, least(a.balance, a.equity), least((l.set).max_order_qty, w.max_qty),
+      coalesce((l.set).max_risk_per_trade_pct, 5),
       array(
         select k.root from engine.commands k
         where k.account_id = a.id and k.delivery_id <> d.id and k.state in ('submitting', 'unknown')
@@ -5622,8 +5731,11 @@ begin
     join public.webhook_events e on e.id = d.event_id
     join public.broker_accounts a on a.id = d.account_id
     join public.profiles u on u.id = d.user_id
-    join engine.account_limits l on l.account_id = a.id
     left join public.webhook_endpoints w on w.id = e.endpoint_id
+    cross join lateral (
+      select case when (select true from public.risk_settings r where r.user_id = d.user_id limit 1)
+        then engine.limits_of(a.id) end as set
+    ) l
     where d.id = any (p_deliveries)
     order by d.id;
 end
@@ -7726,48 +7838,6 @@ ALTER FUNCTION private.kill_switch(p_on boolean, p_reason text) OWNER TO postgre
 COMMENT ON FUNCTION private.kill_switch(p_on boolean, p_reason text) IS 'public.kill_switch, checked.';
 
 --
--- Name: risk_settings; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.risk_settings (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker,
-    account_id uuid,
-    max_daily_loss_usd numeric,
-    max_daily_loss_pct numeric,
-    max_trades_per_day integer,
-    max_open_trades integer,
-    max_concurrent_positions integer,
-    max_order_qty numeric,
-    max_risk_per_trade_pct numeric,
-    max_price_deviation_pct numeric,
-    stop_required boolean DEFAULT false NOT NULL,
-    allowed_symbols text[],
-    rules jsonb DEFAULT '{}'::jsonb NOT NULL,
-    effective_from timestamp with time zone DEFAULT now() NOT NULL,
-    superseded_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT risk_settings_max_concurrent_positions_check CHECK ((max_concurrent_positions >= 0)),
-    CONSTRAINT risk_settings_max_daily_loss_pct_check CHECK ((max_daily_loss_pct >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_daily_loss_usd_check CHECK ((max_daily_loss_usd >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_open_trades_check CHECK ((max_open_trades >= 0)),
-    CONSTRAINT risk_settings_max_order_qty_check CHECK ((max_order_qty >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_price_deviation_pct_check CHECK ((max_price_deviation_pct >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_risk_per_trade_pct_check CHECK ((max_risk_per_trade_pct >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_trades_per_day_check CHECK ((max_trades_per_day >= 0)),
-    CONSTRAINT scope_of_limits_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL)))
-);
-
-ALTER TABLE public.risk_settings OWNER TO postgres;
-
---
--- Name: TABLE risk_settings; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.risk_settings IS 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
-
---
 -- Name: limits_admit_more(public.risk_settings, public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -9659,47 +9729,6 @@ ALTER VIEW engine.account_defaults OWNER TO postgres;
 --
 
 COMMENT ON VIEW engine.account_defaults IS 'What a silent alert gets for an account: the nearest scope that says something.';
-
---
--- Name: account_limits; Type: VIEW; Schema: engine; Owner: postgres
---
-
-CREATE VIEW engine.account_limits AS
- SELECT a.id AS account_id,
-    l.max_order_qty,
-    l.max_trades_per_day,
-    l.max_open_trades,
-    l.max_concurrent_positions,
-    l.max_risk_per_trade_pct,
-    l.max_daily_loss_usd,
-    l.max_daily_loss_pct,
-    l.max_price_deviation_pct,
-    l.stop_required,
-    l.allowed_symbols
-   FROM (public.broker_accounts a
-     CROSS JOIN LATERAL ( SELECT min(r.max_order_qty) AS max_order_qty,
-            min(r.max_trades_per_day) AS max_trades_per_day,
-            min(r.max_open_trades) AS max_open_trades,
-            min(r.max_concurrent_positions) AS max_concurrent_positions,
-            COALESCE(min(r.max_risk_per_trade_pct), (5)::numeric) AS max_risk_per_trade_pct,
-            min(r.max_daily_loss_usd) AS max_daily_loss_usd,
-            min(r.max_daily_loss_pct) AS max_daily_loss_pct,
-            min(r.max_price_deviation_pct) AS max_price_deviation_pct,
-            COALESCE(bool_or(r.stop_required), false) AS stop_required,
-                CASE
-                    WHEN (count(r.allowed_symbols) > 0) THEN engine.in_every_list(jsonb_agg(to_jsonb(r.allowed_symbols)) FILTER (WHERE (r.allowed_symbols IS NOT NULL)))
-                    ELSE NULL::jsonb
-                END AS allowed_symbols
-           FROM public.risk_settings r
-          WHERE ((r.user_id = a.user_id) AND (r.superseded_at IS NULL) AND (r.effective_from <= now()) AND ((r.broker IS NULL) OR (r.broker = a.broker)) AND ((r.account_id IS NULL) OR (r.account_id = a.id)))) l);
-
-ALTER VIEW engine.account_limits OWNER TO postgres;
-
---
--- Name: VIEW account_limits; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON VIEW engine.account_limits IS 'The limits in force for an account: the tightest of user, user + broker and account. Null = no limit.';
 
 --
 -- Name: account_scopes; Type: VIEW; Schema: engine; Owner: postgres
@@ -13007,10 +13036,10 @@ REVOKE ALL ON FUNCTION engine.end_waiting(p_deliveries bigint[], p_by bigint) FR
 REVOKE ALL ON FUNCTION engine.enqueue(p engine.arrival[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION entering(p_plans jsonb, p_held bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION entering(p_plans jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb, p_held bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION entries_to_end(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -13222,6 +13251,25 @@ REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) FROM PUB
 REVOKE ALL ON FUNCTION engine.limits_json(p_account uuid) FROM PUBLIC;
 
 --
+-- Name: TABLE risk_settings; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.risk_settings TO empire_engine;
+GRANT SELECT ON TABLE public.risk_settings TO authenticated;
+
+--
+-- Name: TABLE account_limits; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT ON TABLE engine.account_limits TO empire_engine;
+
+--
+-- Name: FUNCTION limits_of(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.limits_of(p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION load_session(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -13347,10 +13395,10 @@ REVOKE ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, 
 GRANT ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) TO empire_worker;
 
 --
--- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_orders(p_plans jsonb, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -13972,13 +14020,6 @@ REVOKE ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) FROM PUB
 GRANT ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) TO authenticated;
 
 --
--- Name: TABLE risk_settings; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT ON TABLE public.risk_settings TO empire_engine;
-GRANT SELECT ON TABLE public.risk_settings TO authenticated;
-
---
 -- Name: FUNCTION limits_admit_more(o public.risk_settings, n public.risk_settings); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14502,12 +14543,6 @@ GRANT INSERT(use_trailing_sl),UPDATE(use_trailing_sl) ON TABLE public.trading_co
 --
 
 GRANT SELECT ON TABLE engine.account_defaults TO empire_engine;
-
---
--- Name: TABLE account_limits; Type: ACL; Schema: engine; Owner: postgres
---
-
-GRANT SELECT ON TABLE engine.account_limits TO empire_engine;
 
 --
 -- Name: TABLE account_scopes; Type: ACL; Schema: engine; Owner: postgres
