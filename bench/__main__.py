@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from bench import population, readings, sender
+from bench import fanout, population, readings, sender
 from local.control import UpOptions, start, stop
 from local.demo.venue import PaperVenue, paper_venue
 from local.paths import Paths
@@ -25,7 +25,6 @@ from local.status import Installation, installation
 
 ACCOUNTS = 100
 RATES = (50, 200)
-SETTLE_S = 60.0
 
 
 def main() -> None:
@@ -54,11 +53,12 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
     database = await readings.connect(found)
     async with paper_venue(found) as venue:
         await sender.at_rate(people, 50, 4)  # warm: caches filled, code compiled, connections open
-        await _settled(database)
+        await readings.settled(database)
         rates = [await _rate(people, database, found, venue, per_s, seconds) for per_s in RATES]
         alone = await _commits(people, database, found, alone=True)
         burst = await _commits(people, database, found, alone=False)
         sustained = await _sustained(people, database, found, venue, clients, seconds)
+        spread = await fanout.measure(found, database, venue)
         memory = {
             "stack": readings.memory_mb(found),
             "worker": readings.memory_mb(found, "worker-execution"),
@@ -69,7 +69,7 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
         "rates": rates,
         "max_sustained_per_s": sustained,
         "commits_per_alert": {"alone": alone, "burst": burst},
-        "fanout": None,
+        "fanout": spread,
         "history": None,
         "memory_mb": memory,
         "machine": {"cpus": os.cpu_count(), "postgres": version.split()[0]},
@@ -87,7 +87,7 @@ async def _rate(
     await venue.forget()
     before = readings.cpu_s(found, venue)
     load = await sender.at_rate(people, per_s, seconds)
-    await _settled(database)
+    await readings.settled(database)
     spent = readings.cpu_ms_per_alert(before, readings.cpu_s(found, venue), len(load.sent))
     report = await readings.rate_report(per_s, load, await readings.deliveries(database, load), venue)
     report["cpu_ms_per_alert"] = spent
@@ -100,7 +100,7 @@ async def _commits(
 ) -> float:
     before = await readings.wal_flushes(database, found.state.postgres_version)
     load = await (sender.one_by_one(people, 100, 0.05) if alone else sender.flat_out(people, 32, 3))
-    await _settled(database)
+    await readings.settled(database)
     after = await readings.wal_flushes(database, found.state.postgres_version)
     return round((after - before) / max(len(load.accepted), 1), 2)
 
@@ -117,20 +117,12 @@ async def _sustained(
     await venue.forget()
     begun, before = time.perf_counter(), readings.cpu_s(found, venue)
     load = await sender.flat_out(people, clients, seconds)
-    await _settled(database)
+    await readings.settled(database)
     took = time.perf_counter() - begun
     spent = readings.cpu_ms_per_alert(before, readings.cpu_s(found, venue), len(load.sent))
     report = await readings.rate_report(0, load, await readings.deliveries(database, load), venue)
     print(json.dumps({**report, "per_s": "flat out", "cpu_ms_per_alert": spent}), flush=True)
     return round(int(report["orders"]) / took, 1)
-
-
-async def _settled(database: asyncpg.Connection) -> None:
-    deadline = time.perf_counter() + SETTLE_S
-    while await readings.unfinished(database):
-        if time.perf_counter() > deadline:
-            raise TimeoutError("the queue did not empty")
-        await asyncio.sleep(0.02)
 
 
 if __name__ == "__main__":

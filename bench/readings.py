@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import statistics
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +18,7 @@ from local.demo.venue import PaperVenue
 from local.postgres import SUPERUSER
 from local.status import Installation
 
+SETTLE_S = 60.0
 _WAL_FLUSHES = {
     16: "select wal_sync from pg_stat_wal",
     18: "select coalesce(sum(fsyncs), 0) from pg_stat_io where object = 'wal'",
@@ -54,6 +57,15 @@ async def unfinished(database: asyncpg.Connection) -> int:
     """Deliveries still in the queue."""
     count: int = await database.fetchval("select count(*) from engine.queue")
     return count
+
+
+async def settled(database: asyncpg.Connection) -> None:
+    """Wait until the queue is empty. Raises TimeoutError."""
+    deadline = time.perf_counter() + SETTLE_S
+    while await unfinished(database):
+        if time.perf_counter() > deadline:
+            raise TimeoutError("the queue did not empty")
+        await asyncio.sleep(0.02)
 
 
 async def wal_flushes(database: asyncpg.Connection, version: int) -> int:
