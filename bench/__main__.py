@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from bench import fanout, population, readings, sender
+from bench import fanout, history, population, readings, sender
 from local.control import UpOptions, start, stop
 from local.demo.venue import PaperVenue, paper_venue
 from local.paths import Paths
@@ -44,11 +44,12 @@ def main() -> None:
             report = asyncio.run(measure(found, chosen.seconds, chosen.clients))
         finally:
             stop(paths)
+    report["history"] = asyncio.run(history.measure(chosen.pg))
     print(json.dumps(report))
 
 
 async def measure(found: Installation, seconds: float, clients: int) -> dict[str, Any]:
-    """Every figure of the report."""
+    """Every figure of the report that the running stack gives."""
     people = await population.make(found, ACCOUNTS)
     database = await readings.connect(found)
     async with paper_venue(found) as venue:
@@ -70,7 +71,6 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
         "max_sustained_per_s": sustained,
         "commits_per_alert": {"alone": alone, "burst": burst},
         "fanout": spread,
-        "history": None,
         "memory_mb": memory,
         "machine": {"cpus": os.cpu_count(), "postgres": version.split()[0]},
     }

@@ -41,11 +41,11 @@ async def measure(database: Database, chosen: argparse.Namespace) -> None:
     """One line a batch size, and the functions."""
     road = await Road.on(database)
     try:
-        traders = [trader for _ in range(10) for trader in await _traders(road, 10)]
-        await _run(road, traders, 400, 8)
+        traders = [trader for _ in range(10) for trader in await new_traders(road, 10)]
+        await run(road, traders, 400, 8)
         for batch in chosen.batch:
             await road.admin.execute("select pg_stat_reset()")
-            print(await _run(road, traders, chosen.alerts, batch), flush=True)
+            print(await run(road, traders, chosen.alerts, batch), flush=True)
             if chosen.functions:
                 await _functions(road, chosen.alerts)
                 await _tables(road, chosen.alerts)
@@ -53,7 +53,8 @@ async def measure(database: Database, chosen: argparse.Namespace) -> None:
         await road.close()
 
 
-async def _traders(road: Road, count: int) -> list[Trader]:
+async def new_traders(road: Road, count: int) -> list[Trader]:
+    """One user's endpoints, each with an account of its own."""
     first = await road.trader()
     made = [first]
     for _ in range(count - 1):
@@ -68,7 +69,8 @@ async def _traders(road: Road, count: int) -> list[Trader]:
     return made
 
 
-async def _run(road: Road, traders: Sequence[Trader], alerts: int, batch: int) -> dict[str, Any]:
+async def run(road: Road, traders: Sequence[Trader], alerts: int, batch: int) -> dict[str, Any]:
+    """Alerts in batches of that size down the road; microseconds of each step for one alert, CPU and wall."""
     steps = {"ingest": road.edge, "claim": road.worker, "open": await road.another("empire_worker")}
     steps["record"] = await road.another("empire_worker")
     pids = {name: connection.get_server_pid() for name, connection in steps.items()}

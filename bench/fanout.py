@@ -21,7 +21,7 @@ VOLLEYS = 20
 
 
 async def measure(found: Installation, database: asyncpg.Connection, venue: PaperVenue) -> dict[str, Any]:
-    """`spread_ms` from the first order to the last of an alert; `stuck_ms` the same while one is never answered."""
+    """`skew_ms` from the first order to the last of an alert; `stuck_skew_ms` the same while one is never answered."""
     url = await _endpoint(found)
     spreads = []
     async with aiohttp.ClientSession() as http:
@@ -34,10 +34,12 @@ async def measure(found: Installation, database: asyncpg.Connection, venue: Pape
         "select distinct coalesce(reason::text, outcome::text) from public.deliveries"
         " where event_id = (select max(id) from public.webhook_events)"
     )
+    skew = readings.percentiles(spreads)
     return {
         "accounts": ACCOUNTS,
-        "spread_ms": readings.percentiles(spreads),
-        "stuck_ms": stuck,
+        "skew_ms_p50": skew["p50"],
+        "skew_ms_p99": skew["p99"],
+        "stuck_skew_ms": stuck,
         "stuck_ended": [row[0] for row in outcomes],
     }
 

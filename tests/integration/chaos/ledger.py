@@ -15,6 +15,8 @@ from tests.integration.chaos.venues import Floor, Seat, Venue
 
 GRACE_S = 30.0
 AT_BROKER = frozenset({"working", "filled", "partially_filled"})
+CHILDREN = ("-SL", "-TP", "-RO")
+"""What an adapter places to protect a position is no entry."""
 NOT_AT_BROKER = frozenset({"rejected", "expired", "pending"})
 
 
@@ -218,7 +220,8 @@ async def _ours(floor: Floor, seat: Seat) -> tuple[D, int]:
 def _theirs(seat: Seat, book: dict[str, Any]) -> tuple[D, int]:
     if seat.venue.kind.broker == "topstepx":
         held = sum((D(each["size"]) * (1 if each["type"] == 1 else -1) for each in book["positions"]), D(0))
-        return held, sum(1 for each in book["orders"] if each["status"] == 1 and not each["parent_id"])
+        waiting = [e for e in book["orders"] if e["status"] == 1 and not e["parent_id"] and e["limit_price"]]
+        return held, sum(1 for each in waiting if not each["tag"].endswith(CHILDREN))
     return net(book["positions"]), sum(1 for each in book["working"] if each["role"] == "entry")
 
 
