@@ -12,7 +12,7 @@ from shared.brokers.tradelocker.account import SKEW, Desk
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.brokers.tradelocker.sending import Sender
 from shared.brokers.tradelocker.views import guarded, looks_like
-from shared.models.enums import CommandKind, OrderStatus
+from shared.models.enums import CommandKind, OrderStatus, OrderType
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Rejected
 from shared.models.reasons import Reason
 
@@ -47,7 +47,7 @@ class Settler:
         if len(mine) > 1:
             return CannotTell(f"{len(mine)} orders carry our id: {', '.join(sorted(mine))}")
         if not mine:
-            return await self._not_found(command, entries)
+            return await self._not_found(command, entries, positions)
         [row] = mine.values()
         self._desk.memory.told(row.id, command.client_order_id)
         self._desk.memory.opened(row)
@@ -56,7 +56,9 @@ class Settler:
         position = lens.position(held, {each.id: each for each in working}) if held else None
         return Found(lens.entry(row, command.client_order_id, position or lens.opened(row, None, None)))
 
-    async def _not_found(self, command: Sent, entries: list[OrderRow]) -> Lookup:
+    async def _not_found(
+        self, command: Sent, entries: list[OrderRow], positions: list[PositionRow]
+    ) -> Lookup:
         leg = command.leg
         strangers = [
             each.id
@@ -64,6 +66,7 @@ class Settler:
             if looks_like(each, leg.side, leg.type, leg.qty)
             and (each.created is None or each.created >= command.submitted_at - SKEW)
             and not self._desk.memory.is_anothers(each.id, command.client_order_id)
+            and not _has_closed(each, entries, positions)
         ]
         if strangers:
             # It may be ours with the tag lost, or the trader's own: only a person can tell.
@@ -151,3 +154,24 @@ class Settler:
 def _is_ours(row: OrderRow, command: Sent) -> bool:
     leg = command.leg
     return row.tag == command.client_order_id and row.side is leg.side and row.type is leg.type
+
+
+def _has_closed(row: OrderRow, rows: list[OrderRow], positions: list[PositionRow]) -> bool:
+    """Whether an order has surely taken from a position: a close, which has no tag, whoever sent it.
+
+    The position is of the other side, or an order at market had opened it before. Of stops, targets and limits
+    that is not believed: what protects a position names it, too.
+    """
+    if row.position_id is None or row.created is None:
+        return False
+    if any(each.id == row.position_id and each.side is not row.side for each in positions):
+        return True
+    return any(
+        each.position_id == row.position_id
+        and each.side is not row.side
+        and each.type is OrderType.MARKET
+        and each.filled > 0
+        and each.at is not None
+        and each.at < row.created
+        for each in rows
+    )

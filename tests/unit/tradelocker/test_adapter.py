@@ -190,6 +190,22 @@ async def test_a_broker_without_the_tag_column(connect: Connected) -> None:
     assert isinstance(await broker.lookup(never), Absent)
 
 
+@pytest.mark.parametrize("left", [D("0.00"), D("0.10")])
+async def test_a_close_is_not_taken_for_a_lost_entry(connect: Connected, left: Decimal) -> None:
+    """Closes never have a tag: one of the same side and size, made by another worker, is no doubt about an entry."""
+    broker = await connect.broker()
+    instrument = await broker.instrument("EURUSD")
+    assert instrument is not None
+    await broker.execute(sent(entry(instrument, D("0.10") + left, side=Side.SELL)))
+    close = close_of(instrument, await only_position(broker), D("0.10") if left else None)
+    assert isinstance(await broker.execute(sent(close)), Accepted)
+    never = sent(entry(instrument, D("0.10")), datetime.now(UTC) - timedelta(minutes=1))
+    elsewhere = Connected(connect.operator, connect.user)
+    answer = await (await elsewhere.broker()).lookup(never)
+    await elsewhere.close()
+    assert isinstance(answer, Absent), answer
+
+
 @pytest.mark.parametrize(
     "fault", ["drop_after_read", "drop_after_accept", "garbled", "error_after", "error_before"]
 )
