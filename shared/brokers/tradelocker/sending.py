@@ -153,7 +153,7 @@ class Sender:
                 for each in closings(history, position_id, leg.side, command.submitted_at - SKEW)
                 if not self._desk.memory.is_anothers(each.id, command.client_order_id)
             ]
-            seen[:] = _matching(mine, leg.qty)
+            seen[:] = _matching(mine, leg.qty, leg.held_qty)
             done = sum((each.filled for each in seen), Decimal(0))
             return True if seen and (wanted is None or done >= wanted) else None
 
@@ -289,9 +289,23 @@ async def _or(certain: T, telling: Awaitable[T]) -> T:
         return certain
 
 
-def _matching(rows: list[OrderRow], qty: Decimal | None) -> list[OrderRow]:
-    """Of a whole close every row counts; of a part the one row that was asked for as much."""
-    return rows if qty is None else [each for each in rows if each.qty == qty][-1:]
+def _matching(rows: list[OrderRow], qty: Decimal | None, held: Decimal | None) -> list[OrderRow]:
+    """Of a part the one row that was asked for as much; of a whole close the last ones that what was held takes.
+
+    Earlier ones are parts that were closed before, perhaps by another process.
+    """
+    if qty is not None:
+        return [each for each in rows if each.qty == qty][-1:]
+    taken: list[OrderRow] = []
+    for each in sorted(rows, key=_age, reverse=True):
+        if held is None or sum((row.filled for row in taken), each.filled) <= held:
+            taken.insert(0, each)
+    return taken
+
+
+def _age(row: OrderRow) -> tuple[datetime, str]:
+    """Later ones are greater."""
+    return row.at or clock.EPOCH, row.id
 
 
 def _missing(row: PositionRow, wanted: Protection) -> Protection:

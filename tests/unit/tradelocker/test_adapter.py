@@ -206,6 +206,22 @@ async def test_a_close_is_not_taken_for_a_lost_entry(connect: Connected, left: D
     assert isinstance(answer, Absent), answer
 
 
+async def test_a_close_tells_its_own_fill_only(connect: Connected) -> None:
+    """A part was closed by another worker before: what closes the rest tells the rest."""
+    broker = await connect.broker()
+    instrument = await broker.instrument("EURUSD")
+    assert instrument is not None
+    await broker.execute(sent(entry(instrument, D("0.30"))))
+    await broker.execute(sent(close_of(instrument, await only_position(broker), D("0.10"))))
+    elsewhere = Connected(connect.operator, connect.user)
+    other = await elsewhere.broker()
+    outcome = await other.execute(sent(close_of(instrument, await only_position(other))))
+    await elsewhere.close()
+    assert isinstance(outcome, Accepted)
+    assert (outcome.status, outcome.filled_qty) == (OrderStatus.FILLED, D("0.20"))
+    assert [each.qty for each in outcome.fills] == [D("0.20")]
+
+
 @pytest.mark.parametrize(
     "fault", ["drop_after_read", "drop_after_accept", "garbled", "error_after", "error_before"]
 )
