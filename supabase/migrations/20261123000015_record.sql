@@ -85,10 +85,12 @@ declare
   n public.positions := p;
   v_opens constant boolean := f.effect = 'open';
   v_reborn constant boolean := p.id is null or (v_opens and (f.filled_at > p.closed_at) is true);
+  -- One of the other side opens only where nothing is left: what closed the last one is told later.
+  v_turned constant boolean := p.id is not null and v_opens and (f.side <> p.side and f.filled_at >= p.opened_at) is true;
   v_qty constant numeric := f.qty * (case when v_opens then 1 else -1 end);
 begin
-  if v_reborn then
-    n.qty := 0;
+  if v_reborn or v_turned then
+    n.qty := case when v_reborn then 0 else n.qty end;
     n.side := case when v_opens then f.side when f.side = 'buy' then 'sell' else 'buy' end;
     n.symbol := f.symbol;
     n.root := coalesce(o.root, f.symbol);
@@ -107,7 +109,7 @@ begin
       where x.account_id = f.account_id and x.position_id = f.position_id
     ));
   end if;
-  if v_opens and n.qty > 0 and not v_reborn then
+  if v_opens and n.qty > 0 and not v_reborn and not v_turned then
     n.entry_price := case when p.qty = 0 then f.price else (p.entry_price * p.qty + f.price * f.qty) / (p.qty + f.qty) end;
   end if;
   n.closed_at := case when n.qty = 0 then greatest(p.closed_at, f.filled_at) end;

@@ -150,6 +150,21 @@ async def test_effects_tell_of_other_orders(road: Road) -> None:
     assert await road.broken() == {}
 
 
+async def test_a_reverse_told_backwards_turns_the_position(road: Road) -> None:
+    """A broker with one position a contract: the new side is told first, then the close of the old one."""
+    trader = await road.trader()
+    for told in (
+        fill("f1", qty=5, side="sell", filled_at="2026-11-23T08:59:00Z"),
+        fill("f3", qty=2, side="buy", filled_at=T2, price=Decimal("1.2")),
+        fill("f2", qty=5, effect="close", side="buy", filled_at=T1),
+    ):
+        claimed, (command,) = await sent(road, trader)
+        await road.record(claimed, [filled(command, told["qty"], [told])])
+    assert await positions(road) == [("p1", "buy", 2, True)]
+    assert await road.value("select entry_price from public.positions") == Decimal("1.2")
+    assert await road.broken() == {}
+
+
 async def test_positions_take_protection_as_told(road: Road) -> None:
     """Stop, target and value come from the answer; the quantity from fills alone."""
     trader = await road.trader()
