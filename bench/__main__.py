@@ -24,6 +24,8 @@ from local.paths import Paths
 from local.status import Installation, installation
 
 ACCOUNTS = 100
+WARM_S = 10.0
+"""Until caches are filled, connections open and the code is compiled: engines compile what has run a thousand times."""
 RATES = (50, 200)
 
 
@@ -53,7 +55,7 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
     people = await population.make(found, ACCOUNTS)
     database = await readings.connect(found)
     async with paper_venue(found) as venue:
-        await sender.at_rate(people, 50, 4)  # warm: caches filled, code compiled, connections open
+        await sender.at_rate(people, 200, WARM_S)
         await readings.settled(database)
         rates = [await _rate(people, database, found, venue, per_s, seconds) for per_s in RATES]
         alone = await _commits(people, database, found, alone=True)

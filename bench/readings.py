@@ -6,6 +6,7 @@ import asyncio
 import os
 import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ _WAL_FLUSHES = {
     18: "select coalesce(sum(fsyncs), 0) from pg_stat_io where object = 'wal'",
 }
 _DELIVERIES = """
-select d.event_id, o.client_order_id, d.finished_at, d.outcome
+select d.event_id, o.client_order_id, d.finished_at, d.outcome, d.reason
 from public.deliveries d left join public.orders o on o.delivery_id = d.id and o.leg = 0
 where d.event_id = any($1)
 """
@@ -38,6 +39,7 @@ class Delivered:
     client_order_id: str | None
     finished_at: datetime | None
     outcome: str | None
+    reason: str | None
 
 
 async def connect(found: Installation) -> asyncpg.Connection:
@@ -49,7 +51,8 @@ async def deliveries(database: asyncpg.Connection, load: Load) -> list[Delivered
     """What became of every accepted alert."""
     rows = await database.fetch(_DELIVERIES, list(load.accepted))
     return [
-        Delivered(row["event_id"], row["client_order_id"], row["finished_at"], row["outcome"]) for row in rows
+        Delivered(row["event_id"], row["client_order_id"], row["finished_at"], row["outcome"], row["reason"])
+        for row in rows
     ]
 
 
@@ -107,6 +110,7 @@ async def rate_report(
         "sent": len(load.sent),
         "orders": len(arrived),
         "lost": len(load.sent) - len(arrived),
+        "why": _why(load, delivered, received),
         "duplicates": sum(len(times) - 1 for times in received.values()),
     }
 
@@ -128,6 +132,17 @@ def _used(pid: int) -> float:
     family = process.children(recursive=True) if process.name() == "postgres" else []
     ended = own.children_user + own.children_system
     return float(own.user + own.system + ended + sum(sum(each.cpu_times()[:2]) for each in family))
+
+
+def _why(load: Load, delivered: list[Delivered], received: dict[str, list[float]]) -> dict[str, int]:
+    """What became of alerts that never were an order at the broker, counted."""
+    refused = [f"answered {one.status}" for one in load.sent if one.status != 202]
+    ended = [
+        f"{one.outcome} {one.reason or ''}".strip()
+        for one in delivered
+        if one.client_order_id not in received
+    ]
+    return dict(Counter([*refused, *ended]))
 
 
 def memory_mb(found: Installation, name: str | None = None) -> float:

@@ -42,7 +42,7 @@ async def at_rate(people: Population, per_s: int, seconds: float) -> Load:
         begun = time.perf_counter()
         for number in range(int(per_s * seconds)):
             await asyncio.sleep(max(0.0, begun + number / per_s - time.perf_counter()))
-            tasks.append(asyncio.create_task(_one(http, people, number, load)))
+            tasks.append(asyncio.create_task(_one(http, people, number, number, load)))
         await asyncio.gather(*tasks)
     return load
 
@@ -52,7 +52,7 @@ async def one_by_one(people: Population, alerts: int, pause_s: float) -> Load:
     load = Load()
     async with _session() as http:
         for number in range(alerts):
-            await _one(http, people, number, load)
+            await _one(http, people, number, number, load)
             await asyncio.sleep(pause_s)
     return load
 
@@ -64,9 +64,9 @@ async def flat_out(people: Population, clients: int, seconds: float) -> Load:
 
     async def client(number: int) -> None:
         # Each begins at another account: all at the same one would measure how long its line is.
-        sent = number * len(people.traders) // clients
+        first, sent = number * len(people.traders) // clients, 0
         while time.perf_counter() < until:
-            await _one(http, people, number * 1_000_000 + sent, load)
+            await _one(http, people, first + sent, sent, load)
             sent += 1
 
     async with _session() as http:
@@ -78,10 +78,11 @@ def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256))
 
 
-async def _one(http: aiohttp.ClientSession, people: Population, number: int, load: Load) -> None:
-    # In and out in turn, so books stay small however long it runs; a reduce supersedes nothing that waits.
-    trader = people.traders[number % len(people.traders)]
-    turn = (number // len(people.traders)) % 2
+async def _one(http: aiohttp.ClientSession, people: Population, place: int, sent: int, load: Load) -> None:
+    # A round of all accounts in, then one out, so books stay small however long it runs; a reduce supersedes nothing
+    # that waits.
+    trader = people.traders[place % len(people.traders)]
+    turn = (sent // len(people.traders)) % 2
     action, side = (("open", "buy"), ("reduce", "sell"))[turn]
     body = alert(action=action, side=side, symbol="EURUSD", qty_mode="lots", qty="0.01", ref_price="1.1")
     sent_at, begun = time.time(), time.perf_counter()
