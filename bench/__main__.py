@@ -33,7 +33,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--seconds", type=float, default=15, help="length of each load")
-    parser.add_argument("--clients", type=int, default=16, help="senders of the flat-out load")
+    parser.add_argument("--clients", type=int, default=32, help="senders of the flat-out load")
     parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder:

@@ -33,7 +33,7 @@ _SETTINGS = {
     # A worker that analyzes the inbox holds 36 MB for a while: one beside the queue's is enough.
     "autovacuum_max_workers": "2",
     "autovacuum_work_mem": "16MB",
-    "max_wal_size": "512MB",
+    "max_wal_size": "1GB",
     "checkpoint_timeout": "10min",
     "jit": "off",
     "log_checkpoints": "off",
