@@ -87,6 +87,7 @@ class SymbolWord:
 class RiskContext:
     """One account at one moment. `now` is the database's clock at the claim.
 
+    `instrument_known` False: the broker could not be asked; None with True: it has no such instrument.
     `positions` and `orders` are all of the account's, `positions_known` is False when they could not be read:
     then no order may be sized or reversed from them. `unresolved` holds roots (symbols) with an order whose
     outcome is unknown. `rates` maps a currency to the account currency (1 unit = rate), each fresh <= 60 s.
@@ -104,6 +105,7 @@ class RiskContext:
     positions: tuple[Position, ...] = ()
     orders: tuple[WorkingOrder, ...] = ()
     positions_known: bool = True
+    instrument_known: bool = True
     unresolved: frozenset[str] = frozenset()
     endpoint: EndpointRules = EndpointRules()
     limits: Limits = Limits()

@@ -49,6 +49,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     found = quote = snapshot = None
     if signal.symbol is not None:
         found = await _read(instrument_for(broker, signal.symbol, claimed.word), unread)
+    asked = not unread
     must_read = _must_read(claimed, signal, account)
     if must_read:
         snapshot = await _read(broker.snapshot(), unread)
@@ -69,6 +70,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         positions=positions,
         orders=orders,
         positions_known=snapshot is not None or not must_read,
+        instrument_known=asked,
         unresolved=frozenset(claimed.unresolved),
         endpoint=claimed.endpoint or NO_RULES,
         limits=claimed.limits or NO_LIMITS,

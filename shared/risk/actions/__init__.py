@@ -38,4 +38,8 @@ def plan(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
         names = {"symbol": ctx.ambiguous.symbol, "candidates": ", ".join(ctx.ambiguous.candidates)}
         return Denied(Reason.SYMBOL_AMBIGUOUS, names)
     with localcontext(EXACT):
-        return _TABLE[signal.action](signal, ctx)
+        decided = _TABLE[signal.action](signal, ctx)
+    if isinstance(decided, Skipped) and signal.is_exit and not ctx.instrument_known:
+        # Looked for by name only, because the broker could not be asked: there may be something under another name.
+        return Denied(Reason.INSTRUMENT_UNKNOWN, {"symbol": signal.symbol or ""}, retry_after_read=True)
+    return decided

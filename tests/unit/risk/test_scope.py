@@ -158,3 +158,15 @@ def test_unread_instrument_is_found_by_the_traders_word() -> None:
     gold = position(BUY, symbol="GOLD")
     ctx = context(HEDGING, positions=(gold,), instrument=None, word=SymbolWord("GOLD"))
     assert closed(plan(signal(Action.CLOSE, symbol="TVC:XAUUSD"), ctx)) == ["p1"]
+
+
+@pytest.mark.parametrize("action", [Action.CLOSE, Action.REDUCE, Action.CANCEL])
+def test_what_could_not_be_asked_is_not_nothing(action: Action) -> None:
+    """While the instrument cannot be read an exit that finds nothing by the name waits, it is not over: GOLD is XAUUSD."""
+    held = (position(symbol="XAUUSD"),)
+    ctx = replace(context(HEDGING, positions=held, instrument=None), instrument_known=False)
+    answer = plan(signal(action, qty="1", symbol="OANDA:GOLD"), ctx)
+    assert isinstance(answer, Denied)
+    assert (answer.reason, answer.retry_after_read) == (Reason.INSTRUMENT_UNKNOWN, True)
+    known = replace(ctx, instrument_known=True)
+    assert isinstance(plan(signal(action, qty="1", symbol="OANDA:GOLD"), known), Skipped)
