@@ -896,6 +896,7 @@ class PublicRiskSettings(BaseModel):
     broker: Optional[PublicBroker] = Field(alias="broker")
     created_at: datetime.datetime = Field(alias="created_at")
     effective_from: datetime.datetime = Field(alias="effective_from")
+    ends_at: Optional[datetime.datetime] = Field(alias="ends_at")
     id: int = Field(alias="id")
     max_concurrent_positions: Optional[int] = Field(alias="max_concurrent_positions")
     max_daily_loss_pct: Optional[decimal.Decimal] = Field(alias="max_daily_loss_pct")
@@ -916,6 +917,7 @@ class PublicRiskSettingsInsert(TypedDict):
     broker: NotRequired[Annotated[Optional[PublicBroker], Field(alias="broker")]]
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     effective_from: NotRequired[Annotated[datetime.datetime, Field(alias="effective_from")]]
+    ends_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="ends_at")]]
     id: NotRequired[Annotated[int, Field(alias="id")]]
     max_concurrent_positions: NotRequired[Annotated[Optional[int], Field(alias="max_concurrent_positions")]]
     max_daily_loss_pct: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_daily_loss_pct")]]
@@ -936,6 +938,7 @@ class PublicRiskSettingsUpdate(TypedDict):
     broker: NotRequired[Annotated[Optional[PublicBroker], Field(alias="broker")]]
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     effective_from: NotRequired[Annotated[datetime.datetime, Field(alias="effective_from")]]
+    ends_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="ends_at")]]
     id: NotRequired[Annotated[int, Field(alias="id")]]
     max_concurrent_positions: NotRequired[Annotated[Optional[int], Field(alias="max_concurrent_positions")]]
     max_daily_loss_pct: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_daily_loss_pct")]]

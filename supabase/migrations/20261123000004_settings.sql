@@ -15,13 +15,20 @@ create table public.risk_settings (
   allowed_symbols text [],
   rules jsonb not null default '{}',
   effective_from timestamptz not null default now(),
+  ends_at timestamptz,
   superseded_at timestamptz,
   created_at timestamptz not null default now(),
   constraint scope_of_limits_is_user_broker_or_account check (account_id is null or broker is null)
 );
 comment on table public.risk_settings is 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
+comment on column public.risk_settings.effective_from is
+'When it begins to count. Later than created_at only for what admits more: it waits for the user''s delay.';
+comment on column public.risk_settings.ends_at is 'When the row that waits takes its place; null = nothing waits.';
+comment on column public.risk_settings.superseded_at is 'Since when it does not count any more: history.';
+-- At most two rows of a scope are not history: the one in force (with an end, if something waits) and the one that waits.
 create unique index one_limit_row_in_force
-on public.risk_settings (user_id, broker, account_id) nulls not distinct where superseded_at is null;
+on public.risk_settings (user_id, broker, account_id, (ends_at is null)) nulls not distinct where superseded_at is null;
+create index risk_settings_user on public.risk_settings (user_id);
 create index risk_settings_account on public.risk_settings (account_id);
 
 create table public.trading_config (

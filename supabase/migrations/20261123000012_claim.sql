@@ -24,8 +24,8 @@ from public.broker_accounts a cross join lateral (
     case when count(r.allowed_symbols) > 0 then engine.in_every_list(
       jsonb_agg(to_jsonb(r.allowed_symbols)) filter (where r.allowed_symbols is not null)
     ) end as allowed_symbols
-  from public.risk_settings r
-  where r.user_id = a.user_id and r.superseded_at is null and r.effective_from <= now()
+  from engine.limits_in_force r
+  where r.user_id = a.user_id
     and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id)
 ) l;
 comment on view engine.account_limits is

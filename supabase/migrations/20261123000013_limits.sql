@@ -219,8 +219,8 @@ begin
             select l.trades_per_month from public.plan_limits l where l.plan = private.effective_plan(s.user_id)
           ) else min(r.max_trades_per_day) end as trades,
           min(r.max_open_trades) as open_trades, min(r.max_concurrent_positions) as positions
-        from public.risk_settings r
-        where r.user_id = s.user_id and r.superseded_at is null and r.effective_from <= now() and (
+        from engine.limits_in_force r
+        where r.user_id = s.user_id and (
           coalesce(r.account_id::text, r.broker::text) = s.scope
           or (r.account_id is null and r.broker is null and s.scope in ('live', 'paper'))
         )

@@ -3761,6 +3761,7 @@ CREATE TABLE public.risk_settings (
     allowed_symbols text[],
     rules jsonb DEFAULT '{}'::jsonb NOT NULL,
     effective_from timestamp with time zone DEFAULT now() NOT NULL,
+    ends_at timestamp with time zone,
     superseded_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT risk_settings_max_concurrent_positions_check CHECK ((max_concurrent_positions >= 0)),
@@ -3781,6 +3782,59 @@ ALTER TABLE public.risk_settings OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.risk_settings IS 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
+
+--
+-- Name: COLUMN risk_settings.effective_from; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.risk_settings.effective_from IS 'When it begins to count. Later than created_at only for what admits more: it waits for the user''s delay.';
+
+--
+-- Name: COLUMN risk_settings.ends_at; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.risk_settings.ends_at IS 'When the row that waits takes its place; null = nothing waits.';
+
+--
+-- Name: COLUMN risk_settings.superseded_at; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.risk_settings.superseded_at IS 'Since when it does not count any more: history.';
+
+--
+-- Name: limits_in_force; Type: VIEW; Schema: engine; Owner: postgres
+--
+
+CREATE VIEW engine.limits_in_force AS
+ SELECT id,
+    user_id,
+    broker,
+    account_id,
+    max_daily_loss_usd,
+    max_daily_loss_pct,
+    max_trades_per_day,
+    max_open_trades,
+    max_concurrent_positions,
+    max_order_qty,
+    max_risk_per_trade_pct,
+    max_price_deviation_pct,
+    stop_required,
+    allowed_symbols,
+    rules,
+    effective_from,
+    ends_at,
+    superseded_at,
+    created_at
+   FROM public.risk_settings r
+  WHERE ((superseded_at IS NULL) AND (effective_from <= GREATEST(now(), created_at)) AND ((ends_at IS NULL) OR (ends_at > now())));
+
+ALTER VIEW engine.limits_in_force OWNER TO postgres;
+
+--
+-- Name: VIEW limits_in_force; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON VIEW engine.limits_in_force IS 'The row of limits that counts now, per scope: a change that tightens from its commit on, one that loosens from effective_from on.';
 
 --
 -- Name: account_limits; Type: VIEW; Schema: engine; Owner: postgres
@@ -3812,8 +3866,8 @@ CREATE VIEW engine.account_limits AS
                     WHEN (count(r.allowed_symbols) > 0) THEN engine.in_every_list(jsonb_agg(to_jsonb(r.allowed_symbols)) FILTER (WHERE (r.allowed_symbols IS NOT NULL)))
                     ELSE NULL::jsonb
                 END AS allowed_symbols
-           FROM public.risk_settings r
-          WHERE ((r.user_id = a.user_id) AND (r.superseded_at IS NULL) AND (r.effective_from <= now()) AND ((r.broker IS NULL) OR (r.broker = a.broker)) AND ((r.account_id IS NULL) OR (r.account_id = a.id)))) l);
+           FROM engine.limits_in_force r
+          WHERE ((r.user_id = a.user_id) AND ((r.broker IS NULL) OR (r.broker = a.broker)) AND ((r.account_id IS NULL) OR (r.account_id = a.id)))) l);
 
 ALTER VIEW engine.account_limits OWNER TO postgres;
 
@@ -5544,8 +5598,8 @@ begin
             select l.trades_per_month from public.plan_limits l where l.plan = private.effective_plan(s.user_id)
           ) else min(r.max_trades_per_day) end as trades,
           min(r.max_open_trades) as open_trades, min(r.max_concurrent_positions) as positions
-        from public.risk_settings r
-        where r.user_id = s.user_id and r.superseded_at is null and r.effective_from <= now() and (
+        from engine.limits_in_force r
+        where r.user_id = s.user_id and (
           coalesce(r.account_id::text, r.broker::text) = s.scope
           or (r.account_id is null and r.broker is null and s.scope in ('live', 'paper'))
         )
@@ -11512,7 +11566,7 @@ CREATE UNIQUE INDEX one_connection_per_login ON public.broker_connections USING 
 -- Name: one_limit_row_in_force; Type: INDEX; Schema: public; Owner: postgres
 --
 
-CREATE UNIQUE INDEX one_limit_row_in_force ON public.risk_settings USING btree (user_id, broker, account_id) NULLS NOT DISTINCT WHERE (superseded_at IS NULL);
+CREATE UNIQUE INDEX one_limit_row_in_force ON public.risk_settings USING btree (user_id, broker, account_id, ((ends_at IS NULL))) NULLS NOT DISTINCT WHERE (superseded_at IS NULL);
 
 --
 -- Name: orders_open; Type: INDEX; Schema: public; Owner: postgres
@@ -11567,6 +11621,12 @@ CREATE INDEX profiles_brand_id ON public.profiles USING btree (brand_id);
 --
 
 CREATE INDEX risk_settings_account ON public.risk_settings USING btree (account_id);
+
+--
+-- Name: risk_settings_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX risk_settings_user ON public.risk_settings USING btree (user_id);
 
 --
 -- Name: symbol_map_account; Type: INDEX; Schema: public; Owner: postgres
@@ -13258,6 +13318,12 @@ REVOKE ALL ON FUNCTION engine.limits_json(p_account uuid) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.risk_settings TO empire_engine;
 GRANT SELECT ON TABLE public.risk_settings TO authenticated;
+
+--
+-- Name: TABLE limits_in_force; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.limits_in_force TO empire_engine;
 
 --
 -- Name: TABLE account_limits; Type: ACL; Schema: engine; Owner: postgres

@@ -1072,6 +1072,7 @@ export type Database = {
           "broker": Database["public"]["Enums"]["broker"] | null;
           "created_at": string;
           "effective_from": string;
+          "ends_at": string | null;
           "id": number;
           "max_concurrent_positions": number | null;
           "max_daily_loss_pct": number | null;
@@ -1093,6 +1094,7 @@ export type Database = {
           "broker"?: Database["public"]["Enums"]["broker"] | null;
           "created_at"?: string;
           "effective_from"?: string;
+          "ends_at"?: string | null;
           "id"?: never;
           "max_concurrent_positions"?: number | null;
           "max_daily_loss_pct"?: number | null;
@@ -1113,6 +1115,7 @@ export type Database = {
           "broker"?: Database["public"]["Enums"]["broker"] | null;
           "created_at"?: string;
           "effective_from"?: string;
+          "ends_at"?: string | null;
           "id"?: never;
           "max_concurrent_positions"?: number | null;
           "max_daily_loss_pct"?: number | null;
