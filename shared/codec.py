@@ -10,11 +10,26 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
+from pydantic import BaseModel, ValidationError
 
 T = TypeVar("T")
 Json = Any
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _model(shape: type[Any], value: Json) -> Any:
+    """A pydantic model inside a dataclass: settings that have bounds of their own."""
+    if not issubclass(shape, BaseModel):
+        raise NotImplementedError(f"{shape.__name__} cannot be read from JSON")
+    try:
+        return shape.model_validate(value, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(each) for each in first["loc"])
+        raise ValueError(f"{place}: {first['msg']}") from None
+
+
 _untyped = msgspec.json.Decoder(float_hook=Decimal)
 _typed: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -40,7 +55,7 @@ def decode_as(shape: type[T], text: bytes | str) -> T:
     """JSON as an instance of `shape` (a dataclass, or a generic of them). Unknown fields are ignored."""
     decoder = _typed.get(shape)
     if decoder is None:
-        decoder = _typed[shape] = msgspec.json.Decoder(shape)
+        decoder = _typed[shape] = msgspec.json.Decoder(shape, dec_hook=_model, float_hook=Decimal)
     try:
         return decoder.decode(text)  # type: ignore[no-any-return]
     except msgspec.DecodeError as error:
@@ -50,6 +65,6 @@ def decode_as(shape: type[T], text: bytes | str) -> T:
 def convert(shape: type[T], value: Json) -> T:
     """An already decoded value as an instance of `shape`."""
     try:
-        return msgspec.convert(value, shape, strict=False)
+        return msgspec.convert(value, shape, strict=False, dec_hook=_model)
     except msgspec.ValidationError as error:
         raise NotReadable(f"{getattr(shape, '__name__', shape)}: {error}") from None

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
-from shared.models.enums import OnOpposite, OnSame, QtyMode, Scope
+from shared.models.enums import OnOpposite, OnSame, QtyMode, Scope, Side
+from shared.models.limits import ScopedRules
 from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.signal import StopSpec
 from shared.models.trading import Account, Position, WorkingOrder
@@ -28,7 +29,11 @@ class EndpointRules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits in force: the tightest of user, user + broker and account. None = no limit, 0 = nothing allowed."""
+    """The limits in force. None = no limit, 0 = nothing allowed.
+
+    The columns hold the tightest of user, user + broker and account; `rule_sets` the rules of each of the three
+    that sets any: all are asked.
+    """
 
     max_order_qty: Decimal | None = None
     max_trades_per_day: int | None = None
@@ -40,6 +45,7 @@ class Limits:
     stop_required: bool = False
     allowed_symbols: tuple[str, ...] | None = None
     max_price_deviation_pct: Decimal | None = None
+    rule_sets: tuple[ScopedRules, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,80 @@ class DayLoss:
     loss: Decimal
     open_risk: Decimal
     reference: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDay:
+    """The account's trading day, from reset to reset in its own zone. Money in account currency.
+
+    `flows` are deposits minus withdrawals since `began_at`; `high_water` and `low_water` the extremes of equity.
+    """
+
+    trading_day: date
+    began_at: datetime
+    ends_at: datetime
+    start_balance: Decimal | None
+    start_equity: Decimal | None
+    flows: Decimal = Decimal(0)
+    high_water: Decimal | None = None
+    low_water: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradingWeek:
+    """The week so far: it begins with the first trading day after Sunday's reset. Money as in TradingDay."""
+
+    start_equity: Decimal | None
+    flows: Decimal = Decimal(0)
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """An entry of another delivery that is admitted and not yet part of a position."""
+
+    root: str
+    side: Side
+    qty: Decimal
+    notional_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An open position or a working entry of another account of the same trader."""
+
+    account_id: str
+    root: str
+    side: Side
+    qty: Decimal
+    notional_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """What the database remembers of an account's money. None = not known: a rule that needs it denies.
+
+    `day` is None when its reset was not seen and nothing rebuilt or confirmed it. `high_close` is the highest balance
+    at a day's close and `peak_equity` the highest equity, since the account is watched or from what was seeded.
+    `best_day` is the best net day, `net_profit` the sum of net days. `losses_in_a_row` counts closed round trips that
+    lost, net. `in_flight_loss` is what the entries of `in_flight` lose at worst. `unprotected` positions have no stop.
+    `twin` is the earlier delivery that asked for the same. `others` are the trader's other accounts.
+    """
+
+    initial_balance: Decimal | None = None
+    day: TradingDay | None = None
+    week: TradingWeek | None = None
+    high_close: Decimal | None = None
+    peak_equity: Decimal | None = None
+    best_day: Decimal | None = None
+    net_profit: Decimal | None = None
+    losses_in_a_row: int = 0
+    last_loss_at: datetime | None = None
+    in_flight_loss: Decimal = Decimal(0)
+    in_flight: tuple[InFlight, ...] = ()
+    unprotected: int = 0
+    twin: int | None = None
+    others: tuple[Elsewhere, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +175,10 @@ class RiskContext:
     signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `day` is None when
     the start of the day is not known: with a daily loss limit set, entries are denied. `word` is what the trader
     says the alert's symbol means here; `instrument` was looked for by it. `tifs` are the times in force the broker
-    knows (None = not asked). `ambiguous`: several instruments fit it.
+    knows (None = not asked). `ambiguous`: several instruments fit it. `risk` is what the database remembers of the
+    account's money (None where the user has no limits). `margin_used` is what the broker states as used, in account
+    currency; None = it does not. `held` are the instruments of the account's positions and entries by root, where a
+    rule needs them. `fired_at` is when the alert fired, or else came; None = not born of an alert.
     """
 
     now: datetime
@@ -119,3 +202,7 @@ class RiskContext:
     word: SymbolWord | None = None
     tifs: frozenset[str] | None = None
     ambiguous: Ambiguous | None = None
+    risk: RiskState | None = None
+    margin_used: Decimal | None = None
+    held: Mapping[str, Instrument] = field(default_factory=dict)
+    fired_at: datetime | None = None

@@ -1704,6 +1704,29 @@ export type Database = {
         | "leg_not_filled"
         | "never_arrived"
         | "internal_error"
+        | "weekly_loss"
+        | "daily_profit"
+        | "trailing_drawdown"
+        | "static_floor"
+        | "drawdown_not_armed"
+        | "initial_unknown"
+        | "max_qty"
+        | "exposure"
+        | "margin_use"
+        | "stop_distance"
+        | "spread_too_wide"
+        | "quote_stale"
+        | "alert_too_old"
+        | "cool_down"
+        | "outside_hours"
+        | "market_holiday"
+        | "no_calendar_data"
+        | "flat_by"
+        | "news_blackout"
+        | "opposite_elsewhere"
+        | "consistency"
+        | "side_not_allowed"
+        | "duplicate_intent"
         | "invalid"
         | "broker_mismatch"
         | "id_reused"
@@ -1937,6 +1960,29 @@ export const Constants = {
         "leg_not_filled",
         "never_arrived",
         "internal_error",
+        "weekly_loss",
+        "daily_profit",
+        "trailing_drawdown",
+        "static_floor",
+        "drawdown_not_armed",
+        "initial_unknown",
+        "max_qty",
+        "exposure",
+        "margin_use",
+        "stop_distance",
+        "spread_too_wide",
+        "quote_stale",
+        "alert_too_old",
+        "cool_down",
+        "outside_hours",
+        "market_holiday",
+        "no_calendar_data",
+        "flat_by",
+        "news_blackout",
+        "opposite_elsewhere",
+        "consistency",
+        "side_not_allowed",
+        "duplicate_intent",
         "invalid",
         "broker_mismatch",
         "id_reused",
