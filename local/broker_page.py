@@ -15,13 +15,21 @@ from shared.risk.grid import shown
 
 _ADAPTERS = PROJECT / "shared" / "brokers"
 _CONTRACT = PROJECT / "tests" / "conformance" / "broker_contract.py"
+_PARTS = ("contract_trading.py", "contract_doubts.py", "contract_moods.py")
 _NAMES = {
     Broker.TRADELOCKER: "TradeLocker",
     Broker.TOPSTEPX: "TopstepX",
     Broker.METATRADER: "MetaTrader",
     Broker.PAPER: "paper",
 }
-_SECTIONS = ("Capabilities", "What it does", "Limits of it", "What it does not do", "Never confirmed")
+_SECTIONS = (
+    "Capabilities",
+    "What it does",
+    "Limits of it",
+    "What it does not do",
+    "What cannot go wrong there",
+    "Never confirmed",
+)
 """Of an adapter's README, where it has them: in words what the table says, what it lacks, what nobody has seen yet."""
 _DEPENDS = "as the account is set"
 
@@ -55,6 +63,7 @@ _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("lookup_lag_s", "an order that is not found was not placed", _lookup),
     ("recognises", "an order whose label was lost is found", _recognised),
     ("request_timeout_s", "without an answer it is unknown after", lambda it: _seconds(it.request_timeout_s)),
+    ("any_symbol", "a symbol it does not know", lambda it: "is a share in dollars" if it.any_symbol else "is refused"),
     ("order_types", "order types", lambda it: ", ".join(sorted(it.order_types))),
     ("tifs", "times in force at the broker (others are kept by us)", lambda it: ", ".join(sorted(it.tifs))),
     ("brackets_on_entry", "stop and target with the entry", lambda it: _yes(it.brackets_on_entry)),
@@ -106,7 +115,7 @@ def _contract() -> Iterator[str]:
     tested = sorted(name for broker, name in _NAMES.items() if _is_tested(broker))
     yield "## The contract"
     yield ""
-    yield f"One suite, `tests/conformance/broker_contract.py`, for {', '.join(tested)}; each must pass all of it:"
+    yield f"One suite, `tests/conformance/broker_contract.py`, for {', '.join(tested)}; each passes all of it:"
     yield ""
     for told in _promises():
         yield f"- {told}"
@@ -123,10 +132,10 @@ def _is_tested(broker: Broker) -> bool:
 
 def _promises() -> Iterator[str]:
     """What every test of the contract says, each as one line."""
-    tree = ast.parse(_CONTRACT.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            yield " ".join((ast.get_docstring(node) or node.name).split())
+    for part in _PARTS:
+        for node in ast.walk(ast.parse(_CONTRACT.with_name(part).read_text())):
+            if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                yield " ".join((ast.get_docstring(node) or node.name).split())
 
 
 def _readme(broker: Broker) -> Iterator[str]:

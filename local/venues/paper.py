@@ -14,8 +14,8 @@ applied ...} POST   /faults, DELETE /faults              {"kind", "value"?, "ope
 (local/venues/faults.py) POST   /prices                              {"symbol", "price"}: meets every book
 POST   /refuse                              {"seconds"}: connections are refused for so long
 
-Operations of faults: execute, lookup, read. `lag_lists=2@lookup` shows lookups what was known two seconds
-ago.
+Operations of faults: execute, lookup, read. `refuse=<reason>`, `refuse_later` (there is no later: the same) and
+`partial_fill=<share>` are of execute; `lag_lists=2@lookup` shows lookups what was known two seconds ago.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -37,7 +37,9 @@ from shared import clock, codec
 from shared.brokers.paper import matching
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState, PaperTerms
 from shared.brokers.paper.wire import fills_of, seen_since
-from shared.models.enums import MarginMode
+from shared.models.enums import MarginMode, OrderStatus
+from shared.models.outcome import Rejected
+from shared.models.reasons import Reason
 from shared.models.trading import Fill
 
 
@@ -70,6 +72,20 @@ class Account:
         self.answers[command.client_order_id] = (now, answer)
         self.fills += fills_of(answer)
         return answer, True
+
+    def fill_partly(self, command: PaperCommand, share: Decimal) -> tuple[PaperAnswer, bool]:
+        """A share of it is filled, and the rest is canceled: the market has no more."""
+        part = None if command.qty is None else command.qty * share
+        answer, applied = self.execute(replace(command, qty=part))
+        if answer.accepted is not None and applied:
+            answer = PaperAnswer(replace(answer.accepted, status=OrderStatus.CANCELED))
+            self.answers[command.client_order_id] = (clock.now(), answer)
+        return answer, applied
+
+    def refuse(self, command: PaperCommand, reason: Reason) -> PaperAnswer:
+        """Turned down, and so it stays."""
+        answer = PaperAnswer(rejected=Rejected(reason, f"the venue was told to refuse: {reason.value}"))
+        return self.answers.setdefault(command.client_order_id, (clock.now(), answer))[1]
 
     def lookup(self, client_order_id: str, lag: timedelta) -> PaperAnswer | None:
         """What became of a command, as far as lists that lag behind show it."""
@@ -131,7 +147,14 @@ class Venue:
     async def _execute(self, request: web.Request) -> web.Response:
         written: Written = request["written"]
         command = codec.decode_as(PaperCommand, await request.read())
-        answer, written.applied = self.account(request).execute(command)
+        fault = self.faults.take("execute", Kind.REFUSE, Kind.REFUSE_LATER, Kind.PARTIAL_FILL)
+        account = self.account(request)
+        if fault is None:
+            answer, written.applied = account.execute(command)
+        elif fault.kind is Kind.PARTIAL_FILL:
+            answer, written.applied = account.fill_partly(command, fault.number)
+        else:
+            answer = account.refuse(command, Reason(fault.value or Reason.INSUFFICIENT_MARGIN))
         written.answer = "accepted" if answer.accepted else "rejected"
         return _json(answer)
 
@@ -213,7 +236,8 @@ class Server:
             middlewares=[venue.note, middleware(venue.faults, _operation, _ANSWERS)]
         )
         application.add_routes([*venue.routes(), web.post("/refuse", self._refuse)])
-        self._runner = web.AppRunner(application, access_log=None)
+        # Whoever still waits for an answer that hangs is cut, not waited for.
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         self._later: asyncio.Task[None] | None = None
 
     async def start(self) -> str:

@@ -35,6 +35,7 @@ class Capabilities:
     modify_protection: stop and target of an open position can be changed.
     stop_orders: a position's stop and target are orders of their own; False = they belong to the position.
     recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
+    any_symbol: there is no list of instruments; a word that is nothing else is a share in dollars.
     """
 
     client_id: str
@@ -51,6 +52,7 @@ class Capabilities:
     modify_protection: bool = True
     stop_orders: bool = True
     recognises: bool = False
+    any_symbol: bool = False
 
 
 @dataclass(frozen=True, slots=True)

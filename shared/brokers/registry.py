@@ -14,9 +14,9 @@ from shared.brokers.blocks import Reserve
 from shared.brokers.metatrader.connect import DECLARED as METATRADER
 from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.paper.book import Book
-from shared.brokers.paper.broker import CAPABILITIES as PAPER
+from shared.brokers.paper.broker import DECLARED as PAPER
 from shared.brokers.paper.broker import PaperBroker
-from shared.brokers.paper.http_book import HttpBook
+from shared.brokers.paper.http_book import ANSWER_S, HttpBook
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
 from shared.brokers.port import Broker, Capabilities, ConnectLogin, LoginRefused, ReadFailed
 from shared.brokers.session import OpenLogin, Sessions
@@ -49,7 +49,7 @@ DECLARED: Mapping[enums.Broker, tuple[Capabilities, ...]] = {
     enums.Broker.TRADELOCKER: TRADELOCKER,
     enums.Broker.TOPSTEPX: TOPSTEPX,
     enums.Broker.METATRADER: METATRADER,
-    enums.Broker.PAPER: (PAPER,),
+    enums.Broker.PAPER: PAPER,
 }
 """What the accounts of each broker can do; several where accounts differ."""
 
@@ -191,7 +191,7 @@ class Registry:
         if self._venue_url is None:
             raise ReadFailed(f"the paper venue {account.server!r} is not configured (EMPIRE_PAPER_VENUE_URL)")
         if self._venue is None:
-            self._venue = open_http(self._venue_url, float(PAPER.request_timeout_s))
+            self._venue = open_http(self._venue_url, ANSWER_S)
         return HttpBook(self._venue, account)
 
 

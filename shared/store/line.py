@@ -41,14 +41,14 @@ LOST = (
 
 
 async def open_connection(
-    dsn: str, statement_cache_size: int, application_name: str
+    dsn: str, statement_cache_size: int, application_name: str, command_timeout_s: float = COMMAND_TIMEOUT_S
 ) -> asyncpg.Connection[Any]:
     """A connection whose jsonb travels as UTF-8 bytes, for shared.codec. Raises StoreUnavailable."""
     try:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
             dsn,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=command_timeout_s,
             statement_cache_size=statement_cache_size,
             server_settings={"application_name": application_name, "jit": "off", "timezone": "UTC"},
         )
@@ -68,10 +68,13 @@ async def open_connection(
 class Line:
     """A named connection. Calls wait for one another; a lost connection is replaced by the next call."""
 
-    def __init__(self, name: str, dsn: str, statement_cache_size: int) -> None:
+    def __init__(
+        self, name: str, dsn: str, statement_cache_size: int, command_timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> None:
         self._name = name
         self._dsn = dsn
         self._cache = statement_cache_size
+        self._timeout_s = command_timeout_s
         self._connection: asyncpg.Connection[Any] | None = None
         self._lock = asyncio.Lock()
 
@@ -89,7 +92,9 @@ class Line:
 
     async def _once(self, statement: str, arguments: tuple[Any, ...]) -> list[Any]:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await open_connection(self._dsn, self._cache, f"empire {self._name}")
+            self._connection = await open_connection(
+                self._dsn, self._cache, f"empire {self._name}", self._timeout_s
+            )
         connection = self._connection
         try:
             return [row[0] for row in await connection.fetch(statement, *arguments)]

@@ -18,7 +18,7 @@ import asyncpg
 from shared import codec, log
 from shared.models.calls import CallsGranted, CallsWanted
 from shared.models.enums import Lane
-from shared.store.line import LOST, Line, open_connection
+from shared.store.line import COMMAND_TIMEOUT_S, LOST, Line, open_connection
 from shared.store.port import StoreUnavailable
 from shared.store.rows import (
     Begun,
@@ -49,12 +49,14 @@ BOOK_LINES = 2
 class PostgresStore:
     """Implements `Store`. One connection per loop of the worker, so that no loop waits for another's call."""
 
-    def __init__(self, dsn: str, statement_cache_size: int = 200) -> None:
+    def __init__(
+        self, dsn: str, statement_cache_size: int = 200, command_timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> None:
         self._dsn = dsn
         self._cache = statement_cache_size
 
         def line(name: str) -> Line:
-            return Line(name, dsn, statement_cache_size)
+            return Line(name, dsn, statement_cache_size, command_timeout_s)
 
         self._claiming = {lane: line(f"claim {lane}") for lane in Lane}
         self._writing, self._recording = line("write"), line("record")

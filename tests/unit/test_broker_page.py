@@ -19,14 +19,14 @@ def test_every_capability_has_a_row_and_every_broker_a_column() -> None:
 
 
 def test_what_depends_on_the_account_says_so() -> None:
-    """MetaTrader accounts hedge or net, Topstep ones take brackets or not: neither yes nor no."""
+    """MetaTrader and paper accounts hedge or net, Topstep ones take brackets or not: neither yes nor no."""
     lines = broker_page.broker_page().splitlines()
     (hedging,) = [line for line in lines if line.startswith("| both sides")]
     assert [cell.strip() for cell in hedging.split("|")[2:-1]] == [
         "yes",
         "no",
         "as the account is set",
-        "yes",
+        "as the account is set",
     ]
 
 

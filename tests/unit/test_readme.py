@@ -10,7 +10,7 @@ import typer
 from local.cli import app
 from local.console import commands, events
 from local.paths import PROJECT
-from shared.brokers.paper.broker import CAPABILITIES
+from shared.brokers.paper.broker import DECLARED
 from shared.models.alert import Alert
 from shared.models.alert_parse import parse_alert
 from shared.models.enums import OrderType
@@ -111,8 +111,8 @@ def test_the_alert_of_the_page_is_one() -> None:
 def test_the_paper_broker_does_what_the_page_says() -> None:
     """Netting and hedging, market, limit and stop orders."""
     assert "netting and hedging, market, limit and stop orders" in TEXT
-    assert CAPABILITIES.hedging
-    assert set(CAPABILITIES.order_types) == set(OrderType)
+    assert {each.hedging for each in DECLARED} == {True, False}
+    assert all(set(each.order_types) == set(OrderType) for each in DECLARED)
 
 
 def test_the_deployment_of_the_page_is_complete() -> None:

@@ -12,16 +12,17 @@ from shared.brokers.paper.errors import BookError, outcome_of
 from shared.brokers.paper.instruments import cached_instrument
 from shared.brokers.paper.valuation import conversion, open_profit, position_seen
 from shared.brokers.port import Capabilities, ReadFailed, Sent
-from shared.models.enums import OrderStatus
+from shared.models.enums import MarginMode, OrderStatus
 from shared.models.market import Instrument, Quote
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup, Outcome, Rejected
 from shared.models.reasons import Reason
 from shared.models.trading import Account, AccountSnapshot, Fill, Position, WorkingOrder
 
-CAPABILITIES = Capabilities(
+HEDGING = Capabilities(
     client_id="enforced",
     lookup_lag_s=Decimal(0),
-    request_timeout_s=Decimal(5),
+    # A statement of the store may take so long; a venue behind HTTP is given up earlier.
+    request_timeout_s=Decimal(10),
     brackets_on_entry=True,
     hedging=True,
     modify_order=True,
@@ -31,7 +32,11 @@ CAPABILITIES = Capabilities(
     client_order_id_length=64,
     quotes=False,
     stop_orders=False,
+    any_symbol=True,
 )
+NETTING = replace(HEDGING, hedging=False)
+DECLARED = (NETTING, HEDGING)
+"""What a paper account can do, as it is set."""
 
 
 class PaperBroker:
@@ -43,7 +48,7 @@ class PaperBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        return CAPABILITIES
+        return HEDGING if self._account.margin_mode is MarginMode.HEDGING else NETTING
 
     async def instrument(self, symbol: str) -> Instrument | None:
         return cached_instrument(symbol, clock.now().date())

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import TypeVar
 
 import httpx
 
-from shared import codec
+from shared import clock, codec
+from shared.brokers.errors import SILENT_S
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState
 from shared.brokers.paper.errors import BookBusy, BookError, BookSilent, BookUnreachable
+from shared.brokers.rest import retry_after_s
 from shared.brokers.transport import never_sent
 from shared.models.trading import Account, Fill
 
 T = TypeVar("T")
 JSON = {"content-type": "application/json"}
+ANSWER_S = 5.0
+"""After that long without an answer a command is in doubt."""
+READ_TRIES = 3
+READ_PAUSE_S = 0.05
 
 
 class HttpBook:
-    """The book of one account at a venue. One request per question; nothing is ever repeated here."""
+    """The book of one account at a venue. Commands are sent once; what only reads is asked again when it fails."""
 
     def __init__(self, client: httpx.AsyncClient, account: Account) -> None:
         self._client = client
@@ -26,23 +33,40 @@ class HttpBook:
         # Whole and parsed once: reading an address is a fifth of a request's cost.
         self._account = client.base_url.join(f"/accounts/{account.id}").copy_merge_params(terms)
         self._commands = client.base_url.join(f"/accounts/{account.id}/commands").copy_merge_params(terms)
+        self._quiet_until = 0.0
 
     async def execute(self, command: PaperCommand) -> PaperAnswer:
+        left = self._quiet_until - clock.monotonic()
+        if left > 0:
+            raise BookBusy(f"the venue wants {left:.1f} s of quiet")
         answer = await self._ask("POST", self._commands, codec.encode(command))
         return self._read(PaperAnswer, answer)
 
     async def answer(self, client_order_id: str) -> PaperAnswer | None:
         address = self._commands.copy_with(path=f"{self._commands.path}/{client_order_id}")
-        answer = await self._ask("GET", address, absent=True)
-        return None if answer is None else self._read(PaperAnswer, answer)
+        return await self._look(PaperAnswer, address, absent=True)
 
     async def state(self) -> PaperState:
-        return self._read(PaperState, await self._ask("GET", self._account))
+        return _there(await self._look(PaperState, self._account))
 
     async def fills(self, since: datetime) -> tuple[Fill, ...]:
         address = self._account.copy_with(path=f"{self._account.path}/fills")
-        answer = await self._ask("GET", address.copy_merge_params({"since": since.isoformat()}))
-        return self._read(tuple[Fill, ...], answer)
+        found = await self._look(tuple[Fill, ...], address.copy_merge_params({"since": since.isoformat()}))
+        return _there(found)
+
+    async def _look(self, shape: type[T], address: httpx.URL, *, absent: bool = False) -> T | None:
+        """What is read, tried again whatever fails; None for a 404 that means "not here" (`absent`)."""
+        for left in reversed(range(READ_TRIES)):
+            try:
+                answer = await self._ask("GET", address, absent=absent)
+                return None if answer is None else self._read(shape, answer)
+            except BookUnreachable:
+                raise
+            except BookError:
+                if not left:
+                    raise
+            await asyncio.sleep(max(READ_PAUSE_S, self._quiet_until - clock.monotonic()))
+        raise AssertionError("unreachable")
 
     async def _ask(
         self, method: str, address: httpx.URL, content: bytes | None = None, *, absent: bool = False
@@ -57,7 +81,16 @@ class HttpBook:
             return response.content
         if response.status_code == 404 and absent:
             return None
-        raise _refusal(response)
+        raise self._refusal(response)
+
+    def _refusal(self, response: httpx.Response) -> BookError:
+        """429 is answered before a command is looked at; any other status says nothing about it."""
+        words = f"HTTP {response.status_code}"
+        if response.status_code != 429:
+            return BookSilent(words)
+        pause_s = retry_after_s(response)
+        self._quiet_until = clock.monotonic() + (SILENT_S if pause_s is None else pause_s)
+        return BookBusy(words)
 
     @staticmethod
     def _read(shape: type[T], body: bytes | None) -> T:
@@ -67,7 +100,7 @@ class HttpBook:
             raise BookSilent(f"an answer that cannot be read: {error}") from error
 
 
-def _refusal(response: httpx.Response) -> BookError:
-    """429 is answered before a command is looked at; any other status says nothing about it."""
-    words = f"HTTP {response.status_code}"
-    return BookBusy(words) if response.status_code == 429 else BookSilent(words)
+def _there(found: T | None) -> T:
+    if found is None:
+        raise BookSilent("an answer without a body")
+    return found
