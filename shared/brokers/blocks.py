@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from shared import clock
 from shared.brokers.turns import GRACE_S, MARGIN, Turn
@@ -14,6 +15,14 @@ Reserve = Callable[[CallsWanted], Awaitable[CallsGranted]]
 """engine.reserve_calls for this worker. Raises ConnectionError when the database does not answer."""
 LIFE_S = 1.0
 """How long a block may be used at most; a quarter of the window where that is shorter."""
+
+
+class Rank(IntEnum):
+    """Who goes before whom. The urgent has a share of every limit for itself, and the background leaves one."""
+
+    URGENT = 0
+    NORMAL = 1
+    BACKGROUND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,54 +51,54 @@ class Block:
 
 
 class Blocks:
-    """`limit` requests in `seconds`, of which `kept` are for what is urgent. The urgent has blocks of its own."""
+    """`limit` requests in `seconds`, of which `kept` are not for this rank. Every rank has blocks of its own."""
 
     def __init__(self, share: Share, freed: Callable[[], None]) -> None:
         self._share, self._freed = share, freed
-        self._held: dict[bool, Block] = {}
+        self._held: dict[Rank, Block] = {}
         self._spent: list[Block] = []
-        self._again_at = {True: 0.0, False: 0.0}
+        self._again_at = dict.fromkeys(Rank, 0.0)
         self._way_s = 0.0
 
-    def take(self, urgent: bool, now: float) -> Turn | None:
-        """A turn out of a block in hand. What is urgent may use any, the rest only its own."""
-        for kind in (False, True) if urgent else (False,):
-            block = self._held.get(kind)
+    def take(self, rank: Rank, now: float) -> Turn | None:
+        """A turn out of a block in hand: of a lower rank before one's own, never of a higher one."""
+        for kind in reversed(Rank):
+            block = self._held.get(kind) if kind >= rank else None
             if block is not None and block.left and block.starts <= now < block.ends:
                 block.left -= 1
                 block.turns.append(turn := Turn(now, self._given_back))
                 return turn
         return None
 
-    def next_at(self, urgent: bool, now: float) -> float:
+    def next_at(self, rank: Rank, now: float) -> float:
         """When there may be a turn, or when to ask again; not after `now` = ask now."""
-        block = self._held.get(urgent)
+        block = self._held.get(rank)
         if block is not None and block.left and now < block.ends:
             return block.starts
-        return self._again_at[urgent]
+        return self._again_at[rank]
 
     async def ask(
-        self, limit: int, kept: int, seconds: float, *, urgent: bool, want: int, within_s: float
+        self, limit: int, kept: int, seconds: float, *, rank: Rank, want: int, within_s: float
     ) -> None:
         """Ask for a block. Raises what `reserve` raises."""
         asked_at = clock.monotonic()
         self._put_away(asked_at)
-        if urgent in self._held:
+        if rank in self._held:
             return  # it has begun meanwhile
         life_s = min(LIFE_S, seconds / 4) + 2 * self._way_s
         told, reports = self._told(asked_at)
         granted = await self._share.reserve(
-            self._wanted(limit, kept, seconds, urgent, want, within_s, life_s, reports)
+            self._wanted(limit, kept, seconds, rank is Rank.URGENT, want, within_s, life_s, reports)
         )
         answered_at = clock.monotonic()
         self._way_s = 0.8 * self._way_s + 0.2 * (answered_at - asked_at)
         # What was still under way is told about again, when it is known when it has arrived.
         self._spent = [each for each in self._spent if each.number not in told]
-        self._again_at[urgent] = answered_at + granted.wait_ms / 1000
+        self._again_at[rank] = answered_at + granted.wait_ms / 1000
         if granted.calls:
             starts, ends = answered_at + granted.from_ms / 1000, asked_at + granted.until_ms / 1000
-            self._held[urgent] = Block(granted.block, granted.calls, starts, ends)
-            self._again_at[urgent] = 0.0
+            self._held[rank] = Block(granted.block, granted.calls, starts, ends)
+            self._again_at[rank] = 0.0
 
     async def tell_pause(self, limit: int, seconds: float, pause_s: float) -> None:
         """Stop the route for the whole fleet. Raises what `reserve` raises."""
@@ -124,9 +133,9 @@ class Blocks:
         )
 
     def _put_away(self, now: float) -> None:
-        for urgent, block in list(self._held.items()):
+        for rank, block in list(self._held.items()):
             if not block.left or now >= block.ends:
-                self._spent.append(self._held.pop(urgent))
+                self._spent.append(self._held.pop(rank))
 
     def _told(self, now: float) -> tuple[set[int], tuple[CallsUsed, ...]]:
         """Reports about every spent block, and the numbers of those that need no other."""
@@ -143,7 +152,7 @@ class Blocks:
         now = clock.monotonic()
         used_up = [*self._spent, *(each for each in self._held.values() if not each.left)]
         if any(each.over(now) <= now for each in used_up):
-            self._again_at = {True: 0.0, False: 0.0}
+            self._again_at = dict.fromkeys(Rank, 0.0)
             self._freed()
 
 

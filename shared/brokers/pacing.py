@@ -2,7 +2,8 @@
 
 The fleet shares a limit through engine.reserve_calls: a worker is handed a block of requests to be sent within a
 second at most, and spends it without asking again. Without a fleet, or while the database is away, a worker counts by
-itself. What is urgent goes first and has a share of every limit for itself: a flatten never waits behind entries.
+itself. What is urgent goes first and has a share of every limit for itself: a flatten never waits behind entries. What
+is background (looking at accounts again and again) comes last and leaves half of every limit to orders.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from shared import clock, log
-from shared.brokers.blocks import Blocks, Reserve, Share
+from shared.brokers.blocks import Blocks, Rank, Reserve, Share
 from shared.brokers.errors import NoTurn
 from shared.brokers.turns import Turn, TurnLog
 
@@ -30,6 +31,15 @@ NEVER = float("inf")
 
 urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 """Set in the task of a delivery that goes before others: flatten, kill switch, breach, a close that was clicked."""
+background: ContextVar[bool] = ContextVar("background", default=False)
+"""Set in the task of a read that nobody waits for: it must not cost an order its turn."""
+
+
+def rank() -> Rank:
+    """Who asks, from the task that asks."""
+    if urgent.get():
+        return Rank.URGENT
+    return Rank.BACKGROUND if background.get() else Rank.NORMAL
 
 
 @dataclass(slots=True, eq=False)
@@ -49,20 +59,20 @@ class Window:
         self._limit, self._seconds = limit, seconds
         self._blocks = Blocks(share, self._wake) if share is not None else None
         self._away_until = self._not_before = 0.0
-        self._waiting: dict[bool, deque[_Ticket]] = {True: deque(), False: deque()}
+        self._waiting: dict[Rank, deque[_Ticket]] = {each: deque() for each in Rank}
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
     async def turn(self, within_s: float) -> Turn:
         """Wait for a turn; `with` it around the request. NoTurn when it does not come within `within_s`."""
-        hurry, now = urgent.get(), clock.monotonic()
-        if not self._waiting[True] and (hurry or not self._waiting[False]):
-            turn = self._take(hurry, now)
+        who, now = rank(), clock.monotonic()
+        if not any(self._waiting[each] for each in Rank if each <= who):
+            turn = self._take(who, now)
             if turn is not None:
                 return turn
         ticket = _Ticket(now + within_s, asyncio.get_running_loop().create_future())
-        self._waiting[hurry].append(ticket)
+        self._waiting[who].append(ticket)
         self._wake()
         try:
             async with asyncio.timeout(max(within_s, 0)):
@@ -85,37 +95,37 @@ class Window:
         self._limit, self._seconds = max(1, limit), seconds
         self._own.resize(self._limit, seconds)
 
-    @property
-    def _kept(self) -> int:
-        """So many of the limit are for what is urgent; of a few none are: there it is only the first in the line."""
-        return min(self._limit // 5, 20)
+    def _kept(self, who: Rank) -> int:
+        """So many of the limit are for higher ranks; of a few none are: there they are only the first in the line."""
+        kept = {Rank.URGENT: 0, Rank.NORMAL: min(self._limit // 5, 20), Rank.BACKGROUND: self._limit // 2}
+        return kept[who]
 
-    def _take(self, hurry: bool, now: float) -> Turn | None:
+    def _take(self, who: Rank, now: float) -> Turn | None:
         if now < self._not_before:
             return None
         if self._limit / self._seconds >= UNREACHABLE_PER_S:
             return Turn(now)
         if self._blocks is None or now < self._away_until:
-            free = self._own.free_at(self._limit - (0 if hurry else self._kept), now) <= now
+            free = self._own.free_at(self._limit - self._kept(who), now) <= now
             return self._own.add(Turn(now, self._wake)) if free else None
-        turn = self._blocks.take(hurry, now)
+        turn = self._blocks.take(who, now)
         # Counted here too: so a worker that loses the database goes on within the limit.
         return None if turn is None else self._own.add(turn)
 
-    def _next_at(self, hurry: bool, now: float) -> float:
+    def _next_at(self, who: Rank, now: float) -> float:
         """When somebody waiting may have a turn, or when it is worth asking for one."""
         if self._blocks is None or now < self._away_until:
-            next_at = self._own.free_at(self._limit - (0 if hurry else self._kept), now)
+            next_at = self._own.free_at(self._limit - self._kept(who), now)
         else:
-            next_at = self._blocks.next_at(hurry, now)
+            next_at = self._blocks.next_at(who, now)
         return max(next_at, self._not_before)
 
-    def _lanes(self) -> list[bool]:
-        """The lanes where somebody waits, the urgent one first. Who gave up is forgotten."""
+    def _lanes(self) -> list[Rank]:
+        """The ranks where somebody waits, the urgent one first. Who gave up is forgotten."""
         for line in self._waiting.values():
             while line and line[0].turn.done():
                 line.popleft()
-        return [hurry for hurry, line in self._waiting.items() if line]
+        return [who for who, line in self._waiting.items() if line]
 
     def _wake(self) -> None:
         self._news.set()
@@ -126,44 +136,44 @@ class Window:
     def _served(self, pump: asyncio.Task[None]) -> None:
         if not pump.cancelled() and (error := pump.exception()) is not None:
             _log.error("pacing failed", exc_info=error)
-            self._refuse(NEVER, NEVER)
+            self._refuse({})
 
     async def _serve(self) -> None:
         while self._lanes():
             self._news.clear()
             self._hand_out()
             now = clock.monotonic()
-            waits = {hurry: self._next_at(hurry, now) for hurry in self._lanes()}
-            due = [hurry for hurry, at in waits.items() if at <= now]
+            waits = {who: self._next_at(who, now) for who in self._lanes()}
+            due = [who for who, at in waits.items() if at <= now]
             if due and self._blocks is not None and now >= self._away_until:
                 await self._ask(self._blocks, due[0], now)
             elif waits and not due:
-                self._refuse(waits.get(True, NEVER), waits.get(False, NEVER))
+                self._refuse(waits)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, min(waits.values()) - clock.monotonic())):
                         await self._news.wait()
 
     def _hand_out(self) -> None:
-        for hurry in self._lanes():
-            line = self._waiting[hurry]
+        for who in self._lanes():
+            line = self._waiting[who]
             while line:
                 if line[0].turn.done():
                     line.popleft()
-                elif (turn := self._take(hurry, clock.monotonic())) is not None:
+                elif (turn := self._take(who, clock.monotonic())) is not None:
                     line.popleft().turn.set_result(turn)
                 else:
                     break
 
-    async def _ask(self, blocks: Blocks, hurry: bool, now: float) -> None:
-        line = [each for each in self._waiting[hurry] if not each.turn.done()]
+    async def _ask(self, blocks: Blocks, who: Rank, now: float) -> None:
+        line = [each for each in self._waiting[who] if not each.turn.done()]
         within_s = max(each.by for each in line) - now
         try:
             async with asyncio.timeout(ANSWER_S):
                 await blocks.ask(
                     self._limit,
-                    self._kept,
+                    self._kept(who),
                     self._seconds,
-                    urgent=hurry,
+                    rank=who,
                     want=len(line),
                     within_s=within_s,
                 )
@@ -176,11 +186,12 @@ class Window:
             _log.error("no block from the database, counting alone", exc_info=error)
             self._away_until = clock.monotonic() + AWAY_S
 
-    def _refuse(self, urgent_at: float, normal_at: float) -> None:
+    def _refuse(self, waits: Mapping[Rank, float]) -> None:
         """Whoever would wait in vain is told at once, and when the turn would be."""
         now = clock.monotonic()
-        for hurry, at in ((True, urgent_at), (False, normal_at)):
-            for ticket in self._waiting[hurry]:
+        for who, line in self._waiting.items():
+            at = waits.get(who, NEVER)
+            for ticket in line:
                 if ticket.by < at and not ticket.turn.done():
                     when = (
                         f"our turn would be in {at - now:.1f} s"

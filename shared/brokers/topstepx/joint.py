@@ -1,7 +1,7 @@
 """One read for all who ask at the same time: the gateway counts requests, and many commands look at the same lists.
 
 Whoever asks gets an answer that was asked for after he came: never the one that is on its way already, which may not
-show what he has just done. What is urgent shares with what is urgent only: it must not wait behind a read that waits
+show what he has just done. Each rank shares with its own only: what is urgent must not wait behind a read that waits
 for its turn.
 """
 
@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from shared.brokers.pacing import urgent
+from shared.brokers.blocks import Rank
+from shared.brokers.pacing import rank
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -21,11 +22,11 @@ class Joint(Generic[Q, A]):
     """Questions of one kind. `join` makes one question of all that wait, which answers each of them."""
 
     def __init__(self, read: Callable[[Q], Awaitable[A]], join: Callable[[list[Q]], Q]) -> None:
-        self._lanes = {each: _Lane(read, join) for each in (False, True)}
+        self._lanes = {each: _Lane(read, join) for each in Rank}
 
     async def ask(self, question: Q) -> A:
         """The answer, which others may have, too. Raises what the read raised."""
-        return await self._lanes[urgent.get()].ask(question)
+        return await self._lanes[rank()].ask(question)
 
 
 class _Lane(Generic[Q, A]):

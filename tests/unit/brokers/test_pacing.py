@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.brokers.errors import NoTurn
-from shared.brokers.pacing import Pace, Window, urgent
+from shared.brokers.pacing import Pace, Window, background, urgent
 from shared.brokers.turns import GRACE_S, Turn, TurnLog
 from shared.models.calls import CallsGranted, CallsWanted
 
@@ -124,6 +124,24 @@ async def test_of_a_limit_of_one_the_urgent_has_the_next() -> None:
     (await window.turn(5)).done()
     assert not entry.done()
     await entry
+
+
+async def test_the_background_leaves_half_and_goes_last() -> None:
+    """Reads that nobody waits for take half of a limit at most, and none of it while an order waits."""
+    window = Window(10, 30.0)
+
+    async def look() -> None:
+        background.set(True)
+        await window.turn(60)
+
+    looking = [asyncio.ensure_future(look()) for _ in range(10)]
+    await asyncio.sleep(0.05)
+    assert sum(each.done() for each in looking) == 5
+    entries = [asyncio.ensure_future(window.turn(60)) for _ in range(10)]
+    await asyncio.sleep(0.05)
+    assert (sum(each.done() for each in entries), sum(each.done() for each in looking)) == (3, 5)
+    for each in (*entries, *looking):
+        each.cancel()
 
 
 async def test_limits_are_learned() -> None:
