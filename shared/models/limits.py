@@ -103,9 +103,12 @@ class DailyProfit(_Money):
 
 
 class FloorSeed(_Rule):
-    """The highest the account had reached before it was watched: how much, when, and who says so."""
+    """The floor as it stood when the watch began (the firm shows it): at which equity, since when, and who says so.
 
-    amount: Annotated[Decimal, Field(gt=0, le=MOST_MONEY)]
+    An account that is funded from 0 has one below it.
+    """
+
+    amount: Annotated[Decimal, Field(ge=-MOST_MONEY, le=MOST_MONEY)]
     on: date
     by: Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -246,7 +249,10 @@ class NoOpposite(_Rule):
 
 
 class Consistency(_Rule):
-    max_pct: Percent
+    """The best day against all net profit, or against the profit `target` (account currency) while that is more."""
+
+    max_pct: Annotated[Decimal, _field("number", "higher", "%", 0, 99)]
+    target: Annotated[Decimal | None, _field("number", "higher", "account currency", 0, MOST_MONEY)] = None
     action: Annotated[Literal["warn", "cap"], _field("choice", "any")] = "warn"
 
 
