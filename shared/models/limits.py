@@ -56,7 +56,7 @@ Root = Annotated[str, Field(pattern=_ROOT)]
 Qty = Annotated[Decimal, Field(ge=0, le=MOST_QTY)]
 Seconds = Annotated[Decimal, _field("number", "higher", "s", 0, 86_400)]
 Percent = Annotated[Decimal, _field("number", "higher", "%", 0, 100)]
-Buffer = Annotated[Decimal, _field("number", "lower", "% of the limit", 0, 99)]
+Buffer = Annotated[Decimal, _field("number", "lower", "% of the amount", 0, 99)]
 LeastMinutes = Annotated[Decimal, _field("number", "lower", "min", 0, 10_080)]
 Money = Annotated[Decimal, _field("number", "higher", "as unit", 0, MOST_MONEY)]
 Level = Annotated[Decimal, _field("number", "any", "account currency", 0, MOST_MONEY)]
@@ -114,21 +114,23 @@ class FloorSeed(_Rule):
 
 
 class TrailingDrawdown(_Money):
-    """`start` and `cap` in account currency; absent = the initial balance, and no cap."""
+    """`start` and `cap` in account currency; absent = the initial balance, and no cap. The buffer is of `amount`."""
 
     kind: Annotated[Literal["end_of_day", "intraday"], _field("choice", "any")]
     amount: Money
     unit: Annotated[MoneyUnit, _field("choice", "any")]
     start: Level | None = None
     cap: Level | None = None
+    buffer_pct: Buffer = Decimal(0)
     floor_seed: Annotated[FloorSeed | None, _field("seed", "any")] = None
 
 
 class StaticFloor(_Money):
-    """floor = initial balance - amount."""
+    """floor = initial balance - amount. The buffer is of `amount`."""
 
     amount: Money
     unit: Annotated[MoneyUnit, _field("choice", "any")]
+    buffer_pct: Buffer = Decimal(0)
 
 
 class ScalingStep(_Rule):

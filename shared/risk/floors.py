@@ -205,21 +205,29 @@ def static_floor(state: RiskState, setting: StaticFloor, money: Money) -> Decima
 
 
 def trailing_drawdown(state: RiskState, setting: TrailingDrawdown, money: Money) -> Standing | Unarmed:
-    """The equity now against the trailing floor."""
-    return _above(trailing_floor(state, setting, money), money)
+    """The equity now against the trailing floor and its buffer above it."""
+    return _above(trailing_floor(state, setting, money), _buffer(setting, state, money), money)
 
 
 def static_drawdown(state: RiskState, setting: StaticFloor, money: Money) -> Standing | Unarmed:
-    """The equity now against the static floor."""
-    return _above(static_floor(state, setting, money), money)
+    """The equity now against the static floor and its buffer above it."""
+    return _above(static_floor(state, setting, money), _buffer(setting, state, money), money)
 
 
-def _above(floor: Decimal | Unarmed, money: Money) -> Standing | Unarmed:
+def _buffer(setting: TrailingDrawdown | StaticFloor, state: RiskState, money: Money) -> Decimal | Unarmed:
+    amount = in_money(setting.amount, setting.unit, state, money)
+    return amount if isinstance(amount, Unarmed) else amount * setting.buffer_pct / HUNDRED
+
+
+def _above(floor: Decimal | Unarmed, buffer: Decimal | Unarmed, money: Money) -> Standing | Unarmed:
     if isinstance(floor, Unarmed):
         return floor
+    if isinstance(buffer, Unarmed):
+        return buffer
     if money.equity is None:
         return _equity_unknown()
-    return Standing(money.equity, floor, money.equity - floor)
+    threshold = floor + buffer
+    return Standing(money.equity, threshold, money.equity - threshold)
 
 
 # --- consistency --------------------------------------------------------------------------------------------------

@@ -177,6 +177,15 @@ def test_a_floor_seed_is_the_floor_that_the_firm_shows() -> None:
     assert floors.trailing_floor(replace(STATE, high_close=None), seeded, money("50000")) == D(49500)
 
 
+def test_a_floor_is_kept_with_its_buffer() -> None:
+    """5 % of the amount is kept above the floor: what a firm closes at is never touched."""
+    trailing = TRAILING.model_copy(update={"buffer_pct": D(5)})
+    assert stands(floors.trailing_drawdown(STATE, trailing, money("50000"))).limit == D(49100)
+    assert floors.trailing_floor(STATE, trailing, money("50000")) == D(49000)
+    static = StaticFloor(amount=D(10), unit="pct_of_initial", buffer_pct=D(5))
+    assert stands(floors.static_drawdown(STATE, static, money("50000"))).limit == D(45250)
+
+
 @pytest.mark.parametrize(
     ("rule", "state", "at", "reason"),
     [
