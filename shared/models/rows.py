@@ -395,6 +395,7 @@ class PublicDeliveriesUpdate(TypedDict):
 class PublicDevices(BaseModel):
     created_at: datetime.datetime = Field(alias="created_at")
     id: uuid.UUID = Field(alias="id")
+    key_id: str = Field(alias="key_id")
     last_seen_at: Optional[datetime.datetime] = Field(alias="last_seen_at")
     name: str = Field(alias="name")
     public_key: bytes = Field(alias="public_key")
@@ -404,6 +405,7 @@ class PublicDevices(BaseModel):
 class PublicDevicesInsert(TypedDict):
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    key_id: NotRequired[Annotated[str, Field(alias="key_id")]]
     last_seen_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_seen_at")]]
     name: Annotated[str, Field(alias="name")]
     public_key: Annotated[bytes, Field(alias="public_key")]
@@ -413,6 +415,7 @@ class PublicDevicesInsert(TypedDict):
 class PublicDevicesUpdate(TypedDict):
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    key_id: NotRequired[Annotated[str, Field(alias="key_id")]]
     last_seen_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_seen_at")]]
     name: NotRequired[Annotated[str, Field(alias="name")]]
     public_key: NotRequired[Annotated[bytes, Field(alias="public_key")]]

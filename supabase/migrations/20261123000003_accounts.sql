@@ -83,6 +83,7 @@ create table public.credential_seals (
   created_at timestamptz not null default now(),
   constraint versions_of_a_seal_only_rise unique (connection_id, recipient, version)
 );
+comment on column public.credential_seals.recipient is 'fleet, or the id of a device.';
 comment on table public.credential_seals is 'Broker credentials sealed by the client (HPKE) to the fleet or to a device. Insert only; nobody reads them through the API.';
 
 create table public.devices (
@@ -90,11 +91,14 @@ create table public.devices (
   user_id uuid not null references public.profiles (id),
   name text not null check (char_length(name) between 1 and 80),
   public_key bytea not null check (octet_length(public_key) = 32),
+  key_id text not null generated always as ('d' || left(encode(sha256(public_key), 'hex'), 16)) stored,
   last_seen_at timestamptz,
   revoked_at timestamptz,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  constraint one_row_per_key_of_a_user unique (user_id, public_key)
 );
 comment on table public.devices is 'Edge workers: a trader''s own machine with its sealing key.';
+comment on column public.devices.key_id is 'What names the key in a seal; short enough to compare with what the device shows.';
 create index devices_user on public.devices (user_id);
 
 create table public.webhook_endpoints (

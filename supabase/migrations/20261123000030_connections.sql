@@ -50,16 +50,20 @@ grant insert on public.broker_accounts to empire_engine;
 
 create function private.guard_seal() returns trigger
 language plpgsql set search_path = '' as $$
+declare
+  v_in_force constant integer := (select c.seal_version from public.broker_connections c where c.id = new.connection_id);
 begin
   if tg_op <> 'INSERT' then
     raise exception 'credential_seals is insert only' using errcode = '42501';
-  elsif new.version <= (select c.seal_version from public.broker_connections c where c.id = new.connection_id) then
+  elsif new.version < v_in_force + (new.recipient = 'fleet')::integer then
     raise exception 'version % of a sealed credential was there before', new.version using errcode = '42501';
   end if;
   return new;
 end
 $$;
-comment on function private.guard_seal() is 'A seal is never changed, and its version only rises: an old row cannot be put back.';
+comment on function private.guard_seal() is
+'A seal is never changed, and its version only rises: an old row cannot be put back. A device may be given the version '
+'in force: only who knows the credential can seal it for that.';
 revoke all on function private.guard_seal() from public;
 create trigger guard_seal before insert or update on public.credential_seals
 for each row execute function private.guard_seal();

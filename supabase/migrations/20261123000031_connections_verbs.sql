@@ -29,21 +29,47 @@ $$;
 comment on function private.seal_bytes(text) is 'The bytes of a sealed credential as clients send it.';
 revoke all on function private.seal_bytes(text) from public;
 
+create function private.recipient_of(p_connection_id uuid, p_key_id text) returns text
+language plpgsql security definer set search_path = '' as $$
+declare
+  c constant public.broker_connections := (select b from public.broker_connections b where b.id = p_connection_id);
+  v_device constant text := (
+    select d.id from public.devices d where d.user_id = c.user_id and d.key_id = p_key_id and d.revoked_at is null limit 1
+  );
+begin
+  if exists (select 1 from public.fleet_keys k where k.key_id = p_key_id and k.retired_at is null) then
+    return 'fleet';
+  elsif v_device is null then
+    perform private.refuse(422, 'unknown_key', 'Sealed to a key that is not in use here: load the key again and seal anew.');
+  elsif c.executor <> 'edge' then
+    perform private.refuse(422, 'not_on_a_device', 'This login is traded by our workers, not by a device: seal it to the fleet''s key.');
+  end if;
+  return v_device;
+end
+$$;
+comment on function private.recipient_of(uuid, text) is
+'Whose key it is: the fleet''s, or a device of the owner where the login is traded from a device. Refuses any other.';
+revoke all on function private.recipient_of(uuid, text) from public;
+
 create function private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) returns void
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_recipient constant text := private.recipient_of(p_connection_id, p_key_id);
 begin
-  if not exists (select 1 from public.fleet_keys k where k.key_id = p_key_id and k.retired_at is null) then
-    perform private.refuse(422, 'unknown_key', 'Sealed to a key that is not in use here: load the key again and seal anew.');
-  end if;
   insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)
-  values (p_connection_id, 'fleet', p_key_id, p_version, private.seal_bytes(p_sealed));
+  values (p_connection_id, v_recipient, p_key_id, p_version, private.seal_bytes(p_sealed));
   update public.broker_connections set seal_version = p_version where id = p_connection_id;
   -- What an earlier credential opened is not used any more.
   delete from engine.sessions where connection_id = p_connection_id;
-  perform private.arm_check(p_connection_id);
+  if v_recipient = 'fleet' then
+    perform private.arm_check(p_connection_id);
+  else
+    delete from engine.connection_checks where connection_id = p_connection_id;
+  end if;
 end
 $$;
-comment on function private.put_seal(uuid, integer, text, text) is 'A credential comes into force and is to be checked.';
+comment on function private.put_seal(uuid, integer, text, text) is
+'A credential comes into force and is to be checked, if it is sealed to those who can.';
 revoke all on function private.put_seal(uuid, integer, text, text) from public;
 
 create function private.check_broker_room(p_user_id uuid, p_broker public.broker) returns void
@@ -179,6 +205,11 @@ declare
 begin
   if c.broker = 'paper' or c.status = 'disabled' then
     perform private.refuse(409, 'nothing_to_check', 'There is no login to check: connect it first.');
+  elsif not exists (
+    select 1 from public.credential_seals s
+    where s.connection_id = c.id and s.recipient = 'fleet' and s.version = c.seal_version
+  ) then
+    perform private.refuse(409, 'nothing_to_check', 'This login is sealed to your device alone: we cannot log in.');
   elsif exists (
     select 1 from engine.connection_checks k where k.connection_id = c.id and k.lease_until > clock_timestamp()
   ) then

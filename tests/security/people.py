@@ -86,6 +86,11 @@ def endpoint(user: str, environment: str = "paper") -> str:
     return user.replace("00000000-", "0000000c-" if environment == "paper" else "0000000d-", 1)
 
 
+def device(user: str) -> str:
+    """The id of the user's seeded device."""
+    return user.replace("00000000-", "0000000e-", 1)
+
+
 def seed(database: Database) -> None:
     """Four users with a row in every table. GUARDED and ADMIN have a verified factor."""
     database.sql("".join(_rows_of(user) for user in PEOPLE))
@@ -117,7 +122,8 @@ def _rows_of(user: str) -> str:
     insert into credential_seals (connection_id, recipient, key_id, version, sealed)
       values ('{live}', 'fleet', 'k1', 1, decode(repeat('00', 64), 'hex'));
     update broker_connections set seal_version = 1 where id = '{live}';
-    insert into devices (user_id, name, public_key) values ('{user}', 'pc', decode(repeat('00', 32), 'hex'));
+    insert into devices (id, user_id, name, public_key)
+      values ('{device(user)}', '{user}', 'pc', decode(repeat('00', 32), 'hex'));
     insert into webhook_endpoints (id, user_id, broker, name) values
       ('{endpoint(user)}', '{user}', 'paper', 'Paper'),
       ('{endpoint(user, "live")}', '{user}', 'tradelocker', 'Live');

@@ -27,12 +27,15 @@ from tests.security.people import (
     Actor,
     account,
     acting,
+    device,
     endpoint,
     refused,
 )
 from tests.support.clusters import Database
 
 SEALED = "A" * 100
+DEVICE_KEY = "d66687aadf862bd77"
+"""The id of the key that every user's device has here: 32 zero bytes."""
 VERBS = {
     "admin_disable_account(uuid,text)",
     "admin_flatten(uuid,text)",
@@ -42,6 +45,7 @@ VERBS = {
     "connect_broker(uuid,broker,environment,text,text,text,text,text)",
     "connect_paper(text,text,numeric,margin_mode,text)",
     "create_endpoint(broker,text,uuid[],jsonb)",
+    "device_seen(uuid)",
     "disable_account(uuid)",
     "disconnect_broker(uuid)",
     "disable_endpoint(uuid)",
@@ -50,11 +54,14 @@ VERBS = {
     "flatten(uuid[],text)",
     "kill_switch(boolean,text)",
     "lock_account(uuid,timestamp with time zone,text)",
+    "register_device(text,text)",
     "replay_event(bigint)",
     "reseal_connection(uuid,integer,text,text,text)",
     "reveal_endpoint(uuid)",
+    "revoke_device(uuid)",
     "revoke_endpoint(uuid)",
     "rotate_endpoint(uuid)",
+    "seal_to_device(uuid,integer,text,text)",
     "set_endpoint_accounts(uuid,uuid[],numeric[])",
     "set_risk(jsonb,jsonb)",
     "submit_intent(jsonb,text,text)",
@@ -179,6 +186,9 @@ def calls(victim: str) -> dict[str, str]:
         "check_connection": f"check_connection('{account(victim, 'live')}')",
         "disconnect_broker": f"disconnect_broker('{account(victim, 'live')}')",
         "reseal_connection": f"reseal_connection('{account(victim, 'live')}', 2, '{FLEET_KEY}', '{SEALED}')",
+        "seal_to_device": f"seal_to_device('{account(victim, 'live')}', 1, '{DEVICE_KEY}', '{SEALED}')",
+        "device_seen": f"device_seen('{device(victim)}')",
+        "revoke_device": f"revoke_device('{device(victim)}')",
     }
 
 
@@ -206,7 +216,9 @@ async def test_a_foreign_id_does_not_exist(peopled: Database, verb: str) -> None
         await call(connection, statement)
 
 
-@pytest.mark.parametrize("verb", sorted(set(calls(OWNER)) - {"replay_event", "reseal_connection"}))
+@pytest.mark.parametrize(
+    "verb", sorted(set(calls(OWNER)) - {"replay_event", "reseal_connection", "seal_to_device"})
+)
 async def test_ones_own_paper_things_ask_for_nothing(peopled: Database, verb: str) -> None:
     """On paper accounts every verb works at aal1; only tokens are not shown below an enrolled factor."""
     for actor in (OWNER_WITHOUT_FACTOR, OWNER_AT_AAL1):
@@ -235,6 +247,7 @@ def live(victim: str) -> dict[str, str]:
         "set_risk no limit": """set_risk('{}', '{"max_trades_per_day": null}')""",
         "kill_switch off": "kill_switch(false)",
         "reseal_connection": f"reseal_connection('{real}', 2, '{FLEET_KEY}', '{SEALED}')",
+        "register_device": f"register_device('laptop', '{'B' * 43}')",
         "connect_broker": f"connect_broker(gen_random_uuid(), 'tradelocker', 'live', 'x', '{FLEET_KEY}', '{SEALED}')",
     }
 
@@ -279,6 +292,7 @@ def always(user: str) -> dict[str, str]:
         "lock_account": f"lock_account('{real}', now() + interval '1 hour')",
         "disable_endpoint": f"disable_endpoint('{door}')",
         "revoke_endpoint": f"revoke_endpoint('{door}')",
+        "revoke_device": f"revoke_device('{device(user)}')",
         "fewer accounts": f"set_endpoint_accounts('{door}', array[]::uuid[])",
         "tighter endpoint": f"""update_endpoint('{door}', '{{"max_qty": 1, "require_signature": true}}')""",
         "tighter limits": """set_risk('{}', '{"max_trades_per_day": 9, "stop_required": true}')""",

