@@ -844,6 +844,9 @@ class PublicProfiles(BaseModel):
     halted_at: Optional[datetime.datetime] = Field(alias="halted_at")
     id: uuid.UUID = Field(alias="id")
     locale: str = Field(alias="locale")
+    loosen_delay: int = Field(alias="loosen_delay")
+    loosen_delay_next: Optional[int] = Field(alias="loosen_delay_next")
+    loosen_delay_next_from: Optional[datetime.datetime] = Field(alias="loosen_delay_next_from")
     name: Optional[str] = Field(alias="name")
     plan_tier: PublicPlan = Field(alias="plan_tier")
     role: str = Field(alias="role")
@@ -863,6 +866,9 @@ class PublicProfilesInsert(TypedDict):
     halted_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="halted_at")]]
     id: Annotated[uuid.UUID, Field(alias="id")]
     locale: NotRequired[Annotated[str, Field(alias="locale")]]
+    loosen_delay: NotRequired[Annotated[int, Field(alias="loosen_delay")]]
+    loosen_delay_next: NotRequired[Annotated[Optional[int], Field(alias="loosen_delay_next")]]
+    loosen_delay_next_from: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="loosen_delay_next_from")]]
     name: NotRequired[Annotated[Optional[str], Field(alias="name")]]
     plan_tier: NotRequired[Annotated[PublicPlan, Field(alias="plan_tier")]]
     role: NotRequired[Annotated[str, Field(alias="role")]]
@@ -882,6 +888,9 @@ class PublicProfilesUpdate(TypedDict):
     halted_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="halted_at")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     locale: NotRequired[Annotated[str, Field(alias="locale")]]
+    loosen_delay: NotRequired[Annotated[int, Field(alias="loosen_delay")]]
+    loosen_delay_next: NotRequired[Annotated[Optional[int], Field(alias="loosen_delay_next")]]
+    loosen_delay_next_from: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="loosen_delay_next_from")]]
     name: NotRequired[Annotated[Optional[str], Field(alias="name")]]
     plan_tier: NotRequired[Annotated[PublicPlan, Field(alias="plan_tier")]]
     role: NotRequired[Annotated[str, Field(alias="role")]]
@@ -1213,3 +1222,11 @@ class PublicWebhookEventsUpdate(TypedDict):
     status: NotRequired[Annotated[PublicEventStatus, Field(alias="status")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
+
+class PublicPendingRisk(BaseModel):
+    account_id: Optional[uuid.UUID] = Field(alias="account_id")
+    broker: Optional[PublicBroker] = Field(alias="broker")
+    effective_from: Optional[datetime.datetime] = Field(alias="effective_from")
+    kind: Optional[str] = Field(alias="kind")
+    user_id: Optional[uuid.UUID] = Field(alias="user_id")
+    waits: Optional[JsonValue] = Field(alias="waits")

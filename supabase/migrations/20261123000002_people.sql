@@ -14,11 +14,17 @@ create table public.profiles (
   trading_halted boolean not null default false,
   halted_at timestamptz,
   halt_reason text check (char_length(halt_reason) <= 200),
+  loosen_delay integer not null default 1440 check (loosen_delay between 0 and 43200),
+  loosen_delay_next integer check (loosen_delay_next between 0 and 43200),
+  loosen_delay_next_from timestamptz,
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 comment on table public.profiles is 'One person. role, plan_tier and totp_enabled are mirrors for the screen: no policy reads them.';
+comment on column public.profiles.loosen_delay is
+'Minutes that a looser limit of a live account waits before it counts (a day unless the user says otherwise).';
+comment on column public.profiles.loosen_delay_next is 'A shorter delay that waits itself, until loosen_delay_next_from.';
 comment on column public.profiles.trading_halted is 'The kill switch: no entry of this user is sent while it is on.';
 
 create table private.admins (

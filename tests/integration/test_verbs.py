@@ -84,7 +84,7 @@ async def test_limits_keep_their_history(people: Database) -> None:
     assert first == again
     rows = people.sql(
         "select max_trades_per_day, superseded_at is null from public.risk_settings"
-        f" where user_id = '{OWNER}' order by id"
+        f" where user_id = '{OWNER}' and broker is null order by id"
     )
     assert rows.splitlines() == ["10|f", "5|t"]
 
@@ -97,8 +97,10 @@ async def test_limits_keep_their_history(people: Database) -> None:
         ({"stop_required": True}, {"stop_required": False}),
         ({"allowed_symbols": ["EURUSD"]}, {"allowed_symbols": ["EURUSD", "GBPUSD"]}),
         ({"allowed_symbols": ["EURUSD"]}, {"allowed_symbols": None}),
-        ({"rules": {"news": {"minutes": 5}}}, {"rules": {}}),
-        ({"rules": {"news": {"minutes": 5}}}, {"rules": {"news": {"minutes": 1}}}),
+        ({"max_risk_per_trade_pct": 5}, {"max_risk_per_trade_pct": 5.1}),
+        ({}, {"max_risk_per_trade_pct": 5.1}),
+        ({"rules": {"alert_age": {"max_s": 5}}}, {"rules": {"alert_age": None}}),
+        ({"rules": {"alert_age": {"max_s": 5}}}, {"rules": {"alert_age": {"max_s": 6}}}),
     ],
     ids=str,
 )
@@ -118,7 +120,18 @@ async def test_what_counts_as_loosening(
         ({}, {"max_trades": 1}),
         ({}, {"max_trades_per_day": "many"}),
         ({}, {"max_trades_per_day": -1}),
+        ({}, {"max_trades_per_day": 1.5}),
+        ({}, {"max_order_qty": "NaN"}),
+        ({}, {"max_daily_loss_usd": "Infinity"}),
+        ({}, {"max_daily_loss_pct": 101}),
+        ({}, {"max_risk_per_trade_pct": 1e300}),
+        ({}, {"stop_required": "yes"}),
+        ({}, {"stop_required": None}),
+        ({}, {"allowed_symbols": "EURUSD"}),
+        ({}, {"allowed_symbols": [5]}),
+        ({"account_id": "x"}, {"max_order_qty": 1}),
         ({}, {"rules": 5}),
+        ({}, {"rules": None}),
         ({}, []),
         ({"broker": "nobody"}, {}),
         ({"user_id": "x"}, {}),

@@ -133,6 +133,8 @@ def _rows_of(user: str) -> str:
       values ('key0000{user[-1]}', '{user}', 'k', decode(repeat('00', 32), 'hex'), '{{read}}');
     insert into symbol_map (user_id, tv_symbol, venue_symbol) values ('{user}', 'GOLD', 'XAUUSD');
     insert into risk_settings (user_id, max_trades_per_day) values ('{user}', 10);
+    insert into risk_settings (user_id, broker, effective_from)
+      values ('{user}', 'metatrader', now() + interval '1 day');
     insert into trading_config (user_id, lot_size_mode, fixed_lot_size) values ('{user}', 'lots', 0.1);
     with e as (
       insert into webhook_events (user_id, source, body, status)

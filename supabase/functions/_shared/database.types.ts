@@ -1008,6 +1008,9 @@ export type Database = {
           "halted_at": string | null;
           "id": string;
           "locale": string;
+          "loosen_delay": number;
+          "loosen_delay_next": number | null;
+          "loosen_delay_next_from": string | null;
           "name": string | null;
           "plan_tier": Database["public"]["Enums"]["plan"];
           "role": string;
@@ -1028,6 +1031,9 @@ export type Database = {
           "halted_at"?: string | null;
           "id": string;
           "locale"?: string;
+          "loosen_delay"?: number;
+          "loosen_delay_next"?: number | null;
+          "loosen_delay_next_from"?: string | null;
           "name"?: string | null;
           "plan_tier"?: Database["public"]["Enums"]["plan"];
           "role"?: string;
@@ -1047,6 +1053,9 @@ export type Database = {
           "halted_at"?: string | null;
           "id"?: string;
           "locale"?: string;
+          "loosen_delay"?: number;
+          "loosen_delay_next"?: number | null;
+          "loosen_delay_next_from"?: string | null;
           "name"?: string | null;
           "plan_tier"?: Database["public"]["Enums"]["plan"];
           "role"?: string;
@@ -1524,12 +1533,24 @@ export type Database = {
       };
     };
     Views: {
-      [_ in never]: never;
+      "pending_risk": {
+        Row: {
+          "account_id": string | null;
+          "broker": Database["public"]["Enums"]["broker"] | null;
+          "effective_from": string | null;
+          "kind": string | null;
+          "user_id": string | null;
+          "waits": Json | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       "admin_disable_account": { Args: { "p_account_id": string; "p_reason": string }; Returns: undefined };
       "admin_flatten": { Args: { "p_account_id": string; "p_reason": string }; Returns: Json };
       "cancel_order": { Args: { "p_order_id": number }; Returns: Json };
+      "cancel_pending_risk": { Args: { "p_scope"?: Json }; Returns: boolean };
       "check_connection": { Args: { "p_connection_id": string }; Returns: undefined };
       "close_position": { Args: { "p_position_id": number }; Returns: Json };
       "connect_broker": {
@@ -1600,6 +1621,7 @@ export type Database = {
         Args: { "p_account_ids": (string)[]; "p_endpoint_id": string; "p_multipliers"?: (number)[] };
         Returns: undefined;
       };
+      "set_loosen_delay": { Args: { "p_minutes": number }; Returns: string };
       "set_risk": { Args: { "p_scope": Json; "p_values": Json }; Returns: number };
       "submit_intent": {
         Args: { "idempotency_key"?: string; "intent": Json; "p_source"?: string };
