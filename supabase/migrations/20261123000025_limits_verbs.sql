@@ -17,6 +17,9 @@ begin
   if found then
     perform private.refuse_value(v_unknown, p_values -> v_unknown, 'there is no such limit.');
   end if;
+  if jsonb_typeof(p_values -> 'rules') = 'object' then
+    p_values := jsonb_set(p_values, '{rules}', private.with_numbers(p_values -> 'rules'));
+  end if;
   perform private.check_columns(p_values);
   if jsonb_typeof(p_values -> 'rules') = 'null' or jsonb_typeof(p_values -> 'stop_required') = 'null' then
     perform private.refuse(422, 'invalid', 'rules is an object and stop_required is true or false.');

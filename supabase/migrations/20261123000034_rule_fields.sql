@@ -26,10 +26,10 @@ insert into engine.rule_fields (
 ('daily_loss', 'limit', 'number', 0, 1000000000, null, 'higher', true, null, 'as unit'),
 ('daily_loss', 'unit', 'choice', null, null, '{usd,account,pct_of_initial,pct_of_day_start}', 'any', true, null, ''),
 ('daily_loss', 'reference', 'choice', null, null, '{balance,equity,max}', 'any', false, '"max"', ''),
-('daily_loss', 'buffer_pct', 'number', 0, 99, null, 'lower', false, '10', '% of the limit'),
+('daily_loss', 'buffer_pct', 'number', 0, 99, null, 'lower', false, '10', '% of the amount'),
 ('weekly_loss', 'limit', 'number', 0, 1000000000, null, 'higher', true, null, 'as unit'),
 ('weekly_loss', 'unit', 'choice', null, null, '{usd,account,pct_of_initial}', 'any', true, null, ''),
-('weekly_loss', 'buffer_pct', 'number', 0, 99, null, 'lower', false, '10', '% of the limit'),
+('weekly_loss', 'buffer_pct', 'number', 0, 99, null, 'lower', false, '10', '% of the amount'),
 ('daily_profit', 'limit', 'number', 0, 1000000000, null, 'higher', true, null, 'as unit'),
 ('daily_profit', 'unit', 'choice', null, null, '{usd,account,pct_of_initial,pct_of_day_start}', 'any', true, null, ''),
 ('daily_profit', 'action', 'choice', null, null, '{deny,flatten}', 'any', false, '"deny"', ''),
@@ -38,9 +38,11 @@ insert into engine.rule_fields (
 ('trailing_drawdown', 'unit', 'choice', null, null, '{usd,account,pct_of_initial}', 'any', true, null, ''),
 ('trailing_drawdown', 'start', 'number', 0, 1000000000, null, 'any', false, null, 'account currency'),
 ('trailing_drawdown', 'cap', 'number', 0, 1000000000, null, 'any', false, null, 'account currency'),
+('trailing_drawdown', 'buffer_pct', 'number', 0, 99, null, 'lower', false, '0', '% of the amount'),
 ('trailing_drawdown', 'floor_seed', 'seed', null, null, null, 'any', false, null, ''),
 ('static_floor', 'amount', 'number', 0, 1000000000, null, 'higher', true, null, 'as unit'),
 ('static_floor', 'unit', 'choice', null, null, '{usd,account,pct_of_initial}', 'any', true, null, ''),
+('static_floor', 'buffer_pct', 'number', 0, 99, null, 'lower', false, '0', '% of the amount'),
 ('max_qty', 'per_account', 'number', 0, 1000000, null, 'higher', false, null, 'contracts'),
 ('max_qty', 'per_symbol', 'quantities', 0, 1000000, null, 'higher', false, null, 'contracts'),
 ('max_qty', 'micros_per_mini', 'number', 1, 1000, null, 'any', false, '10', 'micros'),
@@ -69,7 +71,8 @@ insert into engine.rule_fields (
 ('news', 'after_min', 'number', 0, 10080, null, 'lower', true, null, 'min'),
 ('news', 'action', 'choice', null, null, '{deny,flatten}', 'any', false, '"deny"', ''),
 ('no_opposite', 'across', 'choice', null, null, '{user}', 'any', false, '"user"', ''),
-('consistency', 'max_pct', 'number', 0, 100, null, 'higher', true, null, '%'),
+('consistency', 'max_pct', 'number', 0, 99, null, 'higher', true, null, '%'),
+('consistency', 'target', 'number', 0, 1000000000, null, 'higher', false, null, 'account currency'),
 ('consistency', 'action', 'choice', null, null, '{warn,cap}', 'any', false, '"warn"', ''),
 ('sides', 'allowed', 'choices', null, null, '{buy,sell}', 'superset', true, null, ''),
 ('duplicates', 'window_s', 'number', 0, 86400, null, 'lower', true, null, 's'),
@@ -86,3 +89,7 @@ create table engine.rule_names (
 );
 comment on table engine.rule_names is
 'The calendars and packs that exist, by the field that names them; for a field without a row every name is taken.';
+insert into engine.rule_names (rule, field, name) values
+('pack', 'name', 'topstep'),
+('pack', 'name', 'two_step_cet'),
+('pack', 'name', 'two_step_cfd');

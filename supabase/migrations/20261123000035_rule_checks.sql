@@ -293,14 +293,9 @@ begin
       'in percent it is more than 0 and at most 100 (nothing allowed is a switched off account).');
   elsif r ? 'kind' and v_amount = 0 then
     perform private.refuse_value(p_path || '.amount', r -> 'amount', 'it must be more than 0.');
-  elsif v_begin < 0 then
-    perform private.refuse_value(p_path || '.amount', r -> 'amount', format('it is more than start, %s.', r ->> 'start'));
   elsif (r ->> 'cap')::numeric < v_begin then
     perform private.refuse_value(p_path || '.cap', r -> 'cap',
       format('the floor begins at %s, which is above it.', trim_scale(v_begin)));
-  elsif (r #>> '{floor_seed,amount}')::numeric < (r ->> 'start')::numeric then
-    perform private.refuse_value(p_path || '.floor_seed.amount', r #> '{floor_seed,amount}',
-      format('the highest the account has reached is not below start, %s.', r ->> 'start'));
   end if;
 end
 $$;
@@ -386,6 +381,40 @@ comment on function private.check_rules(jsonb) is
 'Refuses rules (an object of rule and settings, null = off) with 422, the field''s path, the value and what is allowed.';
 revoke all on function private.check_rules(jsonb) from public;
 
+create function private.as_number(p jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  -- A number may come as text, exact: browsers' own numbers are not.
+  return case
+    when jsonb_typeof(p) = 'string' and (p #>> '{}') ~ '^-?(0|[1-9]\d{0,19})(\.\d{1,12})?$' then (p #>> '{}')::jsonb
+    when jsonb_typeof(p) = 'object' then (select coalesce(jsonb_object_agg(e.key, private.as_number(e.value)), '{}') from jsonb_each(p) e)
+    when jsonb_typeof(p) = 'array' then (
+      select coalesce(jsonb_agg(private.as_number(e.value) order by e.nth), '[]') from jsonb_array_elements(p) with ordinality e (value, nth)
+    )
+    else p end;
+end
+$$;
+comment on function private.as_number(jsonb) is 'Numbers that came as text, as numbers; also inside objects and lists.';
+revoke all on function private.as_number(jsonb) from public;
+
+create function private.with_numbers(p_rules jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  f engine.rule_fields;
+begin
+  for f in
+    select x.* from engine.rule_fields x
+    where x.type in ('number', 'integer', 'quantities', 'steps', 'seed') and jsonb_typeof(p_rules -> x.rule -> x.field) <> 'null'
+  loop
+    p_rules := coalesce(jsonb_set(p_rules, case f.type when 'seed' then array[f.rule, f.field, 'amount'] else array[f.rule, f.field] end,
+      private.as_number(case f.type when 'seed' then p_rules #> array[f.rule, f.field, 'amount'] else p_rules #> array[f.rule, f.field] end), false), p_rules);
+  end loop;
+  return p_rules;
+end
+$$;
+comment on function private.with_numbers(jsonb) is 'Rules whose numbers are numbers, also those that came as text.';
+revoke all on function private.with_numbers(jsonb) from public;
+
 create function private.check_columns(p_values jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -398,9 +427,7 @@ declare
 begin
   for m in select * from jsonb_each(p_values) where jsonb_typeof(value) <> 'null' loop
     if c_most ? m.key then
-      -- A number may come as text, exact: browsers' own numbers are not.
-      v := case when jsonb_typeof(m.value) = 'string' and (m.value #>> '{}') ~ '^-?(0|[1-9]\d{0,19})(\.\d{1,12})?$'
-        then (m.value #>> '{}')::jsonb else m.value end;
+      v := private.as_number(m.value);
       perform private.check_number(m.key, v, 0, (c_most ->> m.key)::numeric, m.key not like '%_pct' and m.key not in ('max_daily_loss_usd', 'max_order_qty'));
     elsif m.key = 'stop_required' and jsonb_typeof(m.value) <> 'boolean' then
       perform private.refuse_value(m.key, m.value, 'it is true or false.');

@@ -37,7 +37,7 @@ NONSENSE: list[tuple[Any, str]] = [
     ({"daily_loss": {"unit": "usd"}}, "rules.daily_loss.limit"),
     ({"daily_loss": {**DAY, "limit": None}}, "rules.daily_loss.limit"),
     ({"daily_loss": {**DAY, "limit": "NaN"}}, "rules.daily_loss.limit"),
-    ({"daily_loss": {**DAY, "limit": "500"}}, "rules.daily_loss.limit"),
+    ({"daily_loss": {**DAY, "limit": "5OO"}}, "rules.daily_loss.limit"),
     ({"daily_loss": {**DAY, "limit": -1}}, "rules.daily_loss.limit"),
     ({"daily_loss": {**DAY, "limit": 10**12}}, "rules.daily_loss.limit"),
     ({"daily_loss": {**DAY, "limit": 1e-30}}, "rules.daily_loss.limit"),
@@ -47,16 +47,10 @@ NONSENSE: list[tuple[Any, str]] = [
     ({"daily_loss": {**DAY, "buffer_pct": 100}}, "rules.daily_loss.buffer_pct"),
     ({"daily_loss": {**DAY, "reference": True}}, "rules.daily_loss.reference"),
     ({"trailing_drawdown": {**TRAIL, "amount": 0}}, "rules.trailing_drawdown.amount"),
-    ({"trailing_drawdown": {**TRAIL, "start": 1000}}, "rules.trailing_drawdown.amount"),
+    ({"trailing_drawdown": {**TRAIL, "floor_seed": "x"}}, "rules.trailing_drawdown.floor_seed"),
     ({"trailing_drawdown": {**TRAIL, "start": 50000, "cap": 47000}}, "rules.trailing_drawdown.cap"),
     (
-        {
-            "trailing_drawdown": {
-                **TRAIL,
-                "start": 50000,
-                "floor_seed": {"amount": 49000, "on": "2026-11-02", "by": "me"},
-            }
-        },
+        {"trailing_drawdown": {**TRAIL, "floor_seed": {"amount": 0, "on": "2026-11-02", "by": "me"}}},
         "rules.trailing_drawdown.floor_seed.amount",
     ),
     (

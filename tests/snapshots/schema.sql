@@ -3787,14 +3787,14 @@ CREATE TABLE public.risk_settings (
     ends_at timestamp with time zone,
     superseded_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT risk_settings_max_concurrent_positions_check CHECK ((max_concurrent_positions >= 0)),
-    CONSTRAINT risk_settings_max_daily_loss_pct_check CHECK ((max_daily_loss_pct >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_daily_loss_usd_check CHECK ((max_daily_loss_usd >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_open_trades_check CHECK ((max_open_trades >= 0)),
-    CONSTRAINT risk_settings_max_order_qty_check CHECK ((max_order_qty >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_price_deviation_pct_check CHECK ((max_price_deviation_pct >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_risk_per_trade_pct_check CHECK ((max_risk_per_trade_pct >= (0)::numeric)),
-    CONSTRAINT risk_settings_max_trades_per_day_check CHECK ((max_trades_per_day >= 0)),
+    CONSTRAINT risk_settings_max_concurrent_positions_check CHECK (((max_concurrent_positions >= 0) AND (max_concurrent_positions <= 100000))),
+    CONSTRAINT risk_settings_max_daily_loss_pct_check CHECK (((max_daily_loss_pct >= (0)::numeric) AND (max_daily_loss_pct <= (100)::numeric))),
+    CONSTRAINT risk_settings_max_daily_loss_usd_check CHECK (((max_daily_loss_usd >= (0)::numeric) AND (max_daily_loss_usd <= (1000000000)::numeric))),
+    CONSTRAINT risk_settings_max_open_trades_check CHECK (((max_open_trades >= 0) AND (max_open_trades <= 100000))),
+    CONSTRAINT risk_settings_max_order_qty_check CHECK (((max_order_qty >= (0)::numeric) AND (max_order_qty <= (1000000000)::numeric))),
+    CONSTRAINT risk_settings_max_price_deviation_pct_check CHECK (((max_price_deviation_pct >= (0)::numeric) AND (max_price_deviation_pct <= (100)::numeric))),
+    CONSTRAINT risk_settings_max_risk_per_trade_pct_check CHECK (((max_risk_per_trade_pct >= (0)::numeric) AND (max_risk_per_trade_pct <= (100)::numeric))),
+    CONSTRAINT risk_settings_max_trades_per_day_check CHECK (((max_trades_per_day >= 0) AND (max_trades_per_day <= 100000))),
     CONSTRAINT scope_of_limits_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL)))
 );
 
@@ -6967,6 +6967,34 @@ ALTER FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text)
 COMMENT ON FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text) IS 'Refuses all but an admin with a fresh second factor, records the act, tells the trader; returns the account, locked.';
 
 --
+-- Name: as_number(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.as_number(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  -- A number may come as text, exact: browsers' own numbers are not.
+  return case
+    when jsonb_typeof(p) = 'string' and (p #>> '{}') ~ '^-?(0|[1-9]\d{0,19})(\.\d{1,12})?$' then (p #>> '{}')::jsonb
+    when jsonb_typeof(p) = 'object' then (select coalesce(jsonb_object_agg(e.key, private.as_number(e.value)), '{}') from jsonb_each(p) e)
+    when jsonb_typeof(p) = 'array' then (
+      select coalesce(jsonb_agg(private.as_number(e.value) order by e.nth), '[]') from jsonb_array_elements(p) with ordinality e (value, nth)
+    )
+    else p end;
+end
+$_$;
+
+ALTER FUNCTION private.as_number(p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION as_number(p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.as_number(p jsonb) IS 'Numbers that came as text, as numbers; also inside objects and lists.';
+
+--
 -- Name: audit(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7052,6 +7080,38 @@ ALTER FUNCTION private.cancel_order(p_order_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION private.cancel_order(p_order_id bigint) IS 'public.cancel_order, checked.';
 
 --
+-- Name: cancel_pending_risk(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.cancel_pending_risk(p_scope jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  s constant public.risk_settings := private.risk_scope(private.me(), p_scope);
+  o constant public.risk_settings := private.limits_of_scope(s, false);
+  w constant public.risk_settings := private.limits_of_scope(s, true);
+begin
+  if w.id is null then
+    return false;
+  end if;
+  update public.risk_settings r set superseded_at = now() where r.id = w.id;
+  update public.risk_settings r set ends_at = null where r.id = o.id;
+  perform private.record_change(s.user_id, 'limits_kept', false, 'Your limits stay as they are: what waited to loosen them was cancelled.',
+    jsonb_strip_nulls(jsonb_build_object('broker', s.broker, 'account_id', s.account_id, 'cancelled', private.limits_diff(o, w))));
+  return true;
+end
+$$;
+
+ALTER FUNCTION private.cancel_pending_risk(p_scope jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION cancel_pending_risk(p_scope jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.cancel_pending_risk(p_scope jsonb) IS 'public.cancel_pending_risk, checked.';
+
+--
 -- Name: cancel_waiting_entries(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7084,6 +7144,40 @@ ALTER FUNCTION private.cancel_waiting_entries(p_user_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) IS 'Asks the brokers to cancel every entry of the user that has not filled yet.';
+
+--
+-- Name: check_amounts(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_amounts(p_path text, r jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_name constant text := case when r ? 'limit' then 'limit' else 'amount' end;
+  v_amount constant numeric := (r ->> v_name)::numeric;
+  v_drawdown constant numeric := case when r ->> 'unit' in ('usd', 'account') then v_amount else 0 end;
+  v_begin constant numeric := (r ->> 'start')::numeric - v_drawdown;
+begin
+  if r ->> 'unit' like 'pct%' and (v_amount > 100 or v_amount = 0) then
+    perform private.refuse_value(p_path || '.' || v_name, r -> v_name,
+      'in percent it is more than 0 and at most 100 (nothing allowed is a switched off account).');
+  elsif r ? 'kind' and v_amount = 0 then
+    perform private.refuse_value(p_path || '.amount', r -> 'amount', 'it must be more than 0.');
+  elsif (r ->> 'cap')::numeric < v_begin then
+    perform private.refuse_value(p_path || '.cap', r -> 'cap',
+      format('the floor begins at %s, which is above it.', trim_scale(v_begin)));
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_amounts(p_path text, r jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_amounts(p_path text, r jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_amounts(p_path text, r jsonb) IS 'Refuses amounts that contradict their unit or one another: percent over 100, a floor that begins above its cap.';
 
 --
 -- Name: check_broker_room(uuid, public.broker); Type: FUNCTION; Schema: private; Owner: postgres
@@ -7120,6 +7214,71 @@ ALTER FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker)
 --
 
 COMMENT ON FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) IS 'Refuses a broker that the plan has no room for; paper is not counted.';
+
+--
+-- Name: check_clock(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_clock(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  perform private.check_pattern(p_path, p, '^([01][0-9]|2[0-3]):[0-5][0-9]$', 'a time is "HH:MM", such as "15:05".');
+end
+$_$;
+
+ALTER FUNCTION private.check_clock(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_clock(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_clock(p_path text, p jsonb) IS 'Refuses what is no time of day.';
+
+--
+-- Name: check_columns(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_columns(p_values jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant jsonb := '{
+    "max_daily_loss_usd": 1000000000, "max_daily_loss_pct": 100, "max_trades_per_day": 100000,
+    "max_open_trades": 100000, "max_concurrent_positions": 100000, "max_order_qty": 1000000000,
+    "max_risk_per_trade_pct": 100, "max_price_deviation_pct": 100}';
+  m record;
+  v jsonb;
+begin
+  for m in select * from jsonb_each(p_values) where jsonb_typeof(value) <> 'null' loop
+    if c_most ? m.key then
+      v := private.as_number(m.value);
+      perform private.check_number(m.key, v, 0, (c_most ->> m.key)::numeric, m.key not like '%_pct' and m.key not in ('max_daily_loss_usd', 'max_order_qty'));
+    elsif m.key = 'stop_required' and jsonb_typeof(m.value) <> 'boolean' then
+      perform private.refuse_value(m.key, m.value, 'it is true or false.');
+    elsif m.key = 'allowed_symbols' then
+      if jsonb_typeof(m.value) <> 'array' or jsonb_array_length(m.value) > 500 or exists (
+        select 1 from jsonb_array_elements(m.value) s
+        where jsonb_typeof(s) <> 'string' or char_length(btrim(s #>> '{}')) not between 1 and 64
+      ) then
+        perform private.refuse_value(m.key, m.value, 'it is a list of at most 500 symbols.');
+      end if;
+    elsif m.key = 'rules' then
+      perform private.check_rules(m.value);
+    end if;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.check_columns(p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_columns(p_values jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_columns(p_values jsonb) IS 'Refuses limits that are no number, negative, not finite or absurd, with 422 and the field''s name.';
 
 --
 -- Name: check_connection(uuid); Type: FUNCTION; Schema: private; Owner: postgres
@@ -7187,6 +7346,43 @@ ALTER FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account
 COMMENT ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) IS 'Refuses accounts that are not the user''s own or are at another broker.';
 
 --
+-- Name: check_groups(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_groups(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  m record;
+  v_seen text [] := '{}';
+begin
+  perform private.check_size(p_path, p, 'object', 50);
+  for m in
+    select g.key, r.value as root from jsonb_each(p) g
+    cross join lateral jsonb_array_elements(case when jsonb_typeof(g.value) = 'array' then g.value else '[null]' end) r
+  loop
+    perform private.check_pattern(p_path, to_jsonb(m.key), '^.{1,64}$', 'a group has a name of 1 to 64 characters.');
+    perform private.check_size(p_path || '.' || m.key, p -> m.key, 'array', 100);
+    perform private.check_root(p_path || '.' || m.key, m.root);
+    if m.root #>> '{}' = any (v_seen) then
+      perform private.refuse_value(p_path || '.' || m.key, m.root, 'a symbol is named once, in one group.');
+    end if;
+    v_seen := v_seen || (m.root #>> '{}');
+  end loop;
+  perform private.check_size(p_path || '.' || e.key, e.value, 'array', 100) from jsonb_each(p) e;
+end
+$_$;
+
+ALTER FUNCTION private.check_groups(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_groups(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_groups(p_path text, p jsonb) IS 'Refuses what are no groups of roots, each root in one.';
+
+--
 -- Name: check_login(uuid, public.broker, text, text, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7218,6 +7414,468 @@ ALTER FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker,
 COMMENT ON FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text) IS 'Refuses what is no login at a broker.';
 
 --
+-- Name: check_members(text, jsonb, text[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_members(p_path text, p jsonb, p_fields text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_name text;
+begin
+  if jsonb_typeof(p) is distinct from 'object' then
+    perform private.refuse_value(p_path, p, 'it must be an object.');
+  end if;
+  select k into v_name from jsonb_object_keys(p) k where k <> all (p_fields) limit 1;
+  if found then
+    perform private.refuse_value(p_path || '.' || left(v_name, 60), p -> v_name, 'there is no such field.');
+  end if;
+  select f into v_name from unnest(p_fields) f where p -> f is null or p -> f = 'null' limit 1;
+  if found then
+    perform private.refuse_value(p_path || '.' || v_name, null, 'it is required.');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_members(p_path text, p jsonb, p_fields text[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_members(p_path text, p jsonb, p_fields text[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_members(p_path text, p jsonb, p_fields text[]) IS 'Refuses what is no object of exactly these fields.';
+
+--
+-- Name: check_names(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_names(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  m record;
+begin
+  perform private.check_size(p_path, p, 'object', 200);
+  for m in select * from jsonb_each(p) loop
+    perform private.check_root(p_path, to_jsonb(m.key));
+    perform private.check_root(p_path || '.' || m.key, m.value);
+    if p ? (m.value #>> '{}') then
+      perform private.refuse_value(p_path || '.' || m.key, m.value, 'it is itself named as a part of another.');
+    end if;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.check_names(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_names(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_names(p_path text, p jsonb) IS 'Refuses what is no object of roots by roots (micro: mini).';
+
+--
+-- Name: check_number(text, jsonb, numeric, numeric, boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_number(p_path text, p jsonb, p_minimum numeric, p_maximum numeric, p_whole boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v numeric;
+begin
+  if jsonb_typeof(p) is distinct from 'number' then
+    perform private.refuse_value(p_path, p, 'it must be a number.');
+  end if;
+  v := p;
+  if v < p_minimum then
+    perform private.refuse_value(p_path, p, format('at least %s is allowed.', trim_scale(p_minimum)));
+  elsif v > p_maximum then
+    perform private.refuse_value(p_path, p, format('at most %s is allowed.', trim_scale(p_maximum)));
+  elsif p_whole and v <> trunc(v) then
+    perform private.refuse_value(p_path, p, 'it must be a whole number.');
+  elsif scale(trim_scale(v)) > 12 then
+    perform private.refuse_value(p_path, p, 'it has more than 12 decimals.');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_number(p_path text, p jsonb, p_minimum numeric, p_maximum numeric, p_whole boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_number(p_path text, p jsonb, p_minimum numeric, p_maximum numeric, p_whole boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_number(p_path text, p jsonb, p_minimum numeric, p_maximum numeric, p_whole boolean) IS 'Refuses what is no number or out of bounds. Null bounds = none.';
+
+--
+-- Name: check_pattern(text, jsonb, text, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if jsonb_typeof(p) is distinct from 'string' or (p #>> '{}') !~ p_pattern then
+    perform private.refuse_value(p_path, p, p_message);
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_message text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_pattern(p_path text, p jsonb, p_pattern text, p_message text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_message text) IS 'Refuses what is no text of this form.';
+
+--
+-- Name: check_root(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_root(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  perform private.check_pattern(p_path, p, '^[A-Z0-9][A-Z0-9._/-]{0,31}$',
+    'a symbol is written by its root, such as "EURUSD" or "MES".');
+end
+$_$;
+
+ALTER FUNCTION private.check_root(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_root(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_root(p_path text, p jsonb) IS 'Refuses what is not the root of a symbol.';
+
+--
+-- Name: check_rule(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_rule(p_rule text, r jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_path constant text := 'rules.' || p_rule;
+  v_name text;
+  f engine.rule_fields;
+begin
+  if jsonb_typeof(r) is distinct from 'object' then
+    perform private.refuse_value(c_path, r, 'a rule is an object, or null for off.');
+  end if;
+  select k into v_name from jsonb_object_keys(r) k where not exists (
+    select 1 from engine.rule_fields x where x.rule = p_rule and x.field = k
+  ) limit 1;
+  if found then
+    perform private.refuse_value(c_path || '.' || left(v_name, 60), r -> v_name, 'the rule has no such field.');
+  end if;
+  for f in select x.* from engine.rule_fields x where x.rule = p_rule loop
+    if coalesce(r -> f.field, 'null') <> 'null' then
+      perform private.check_rule_field(c_path || '.' || f.field, r -> f.field, f);
+    elsif f.required then
+      perform private.refuse_value(c_path || '.' || f.field, r -> f.field, 'it is required.');
+    end if;
+  end loop;
+  perform private.check_together(c_path, p_rule, jsonb_strip_nulls(r));
+end
+$$;
+
+ALTER FUNCTION private.check_rule(p_rule text, r jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_rule(p_rule text, r jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_rule(p_rule text, r jsonb) IS 'Refuses a rule with a field that is unknown, missing, out of bounds or contradictory.';
+
+--
+-- Name: rule_fields; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.rule_fields (
+    rule text NOT NULL,
+    field text NOT NULL,
+    type text NOT NULL,
+    minimum numeric,
+    maximum numeric,
+    choices text[],
+    looser text NOT NULL,
+    required boolean NOT NULL,
+    fallback jsonb,
+    unit text NOT NULL,
+    CONSTRAINT rule_fields_looser_check CHECK ((looser = ANY (ARRAY['higher'::text, 'lower'::text, 'superset'::text, 'subset'::text, 'any'::text])))
+);
+
+ALTER TABLE engine.rule_fields OWNER TO postgres;
+
+--
+-- Name: TABLE rule_fields; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.rule_fields IS 'The fields of each rule in risk_settings.rules: type, bounds, and which direction admits more (any = every change counts as that).';
+
+--
+-- Name: COLUMN rule_fields.type; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.rule_fields.type IS 'quantities = object of root and number; names = object of root and root; groups = object of name and roots; windows = days with from and to; steps = profit_from with per_account; seed = amount, on, by; clock = HH:MM.';
+
+--
+-- Name: COLUMN rule_fields.fallback; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.rule_fields.fallback IS 'What an absent field means; null = no limit by this field.';
+
+--
+-- Name: check_rule_field(text, jsonb, engine.rule_fields); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_rule_field(p_path text, p jsonb, f engine.rule_fields) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  case f.type
+    when 'number' then perform private.check_number(p_path, p, f.minimum, f.maximum, false);
+    when 'integer' then perform private.check_number(p_path, p, f.minimum, f.maximum, true);
+    when 'text' then perform private.check_text(p_path, p, f);
+    when 'clock' then perform private.check_clock(p_path, p);
+    when 'zone' then perform private.check_zone(p_path, p);
+    when 'names' then perform private.check_names(p_path, p);
+    when 'groups' then perform private.check_groups(p_path, p);
+    when 'windows' then perform private.check_windows(p_path, p);
+    when 'steps' then perform private.check_steps(p_path, p);
+    when 'seed' then perform private.check_seed(p_path, p);
+    when 'quantities' then
+      perform private.check_size(p_path, p, 'object', 200);
+      perform private.check_root(p_path, to_jsonb(e.key)) from jsonb_each(p) e;
+      perform private.check_number(p_path || '.' || e.key, e.value, f.minimum, f.maximum, false) from jsonb_each(p) e;
+    when 'choice' then
+      if jsonb_typeof(p) <> 'string' or (p #>> '{}') <> all (f.choices) then
+        perform private.refuse_value(p_path, p, format('it is one of %s.', array_to_string(f.choices, ', ')));
+      end if;
+    when 'choices' then
+      if jsonb_typeof(p) <> 'array' or not p <@ to_jsonb(f.choices) then
+        perform private.refuse_value(p_path, p, format('it is a list of %s.', array_to_string(f.choices, ', ')));
+      end if;
+  end case;
+end
+$$;
+
+ALTER FUNCTION private.check_rule_field(p_path text, p jsonb, f engine.rule_fields) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_rule_field(p_path text, p jsonb, f engine.rule_fields); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_rule_field(p_path text, p jsonb, f engine.rule_fields) IS 'Refuses a value that its field does not allow.';
+
+--
+-- Name: check_rules(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_rules(p_rules jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  m record;
+begin
+  if jsonb_typeof(p_rules) is distinct from 'object' then
+    perform private.refuse_value('rules', p_rules, 'it must be an object of rules.');
+  end if;
+  for m in select * from jsonb_each(p_rules) loop
+    if not exists (select 1 from engine.rule_fields f where f.rule = m.key) then
+      perform private.refuse_value('rules.' || left(m.key, 60), m.value, 'there is no such rule.');
+    elsif m.value <> 'null' then
+      perform private.check_rule(m.key, m.value);
+    end if;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.check_rules(p_rules jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_rules(p_rules jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_rules(p_rules jsonb) IS 'Refuses rules (an object of rule and settings, null = off) with 422, the field''s path, the value and what is allowed.';
+
+--
+-- Name: check_seed(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_seed(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  perform private.check_members(p_path, p, '{amount,on,by}');
+  perform private.check_number(p_path || '.amount', p -> 'amount', 0, 1000000000, false);
+  if (p ->> 'amount')::numeric = 0 then
+    perform private.refuse_value(p_path || '.amount', p -> 'amount', 'it must be more than 0.');
+  end if;
+  perform private.check_pattern(p_path || '.on', p -> 'on', '^\d{4}-\d\d-\d\d$', 'a day is "YYYY-MM-DD".');
+  if not pg_input_is_valid(p ->> 'on', 'date') then
+    perform private.refuse_value(p_path || '.on', p -> 'on', 'there is no such day.');
+  end if;
+  perform private.check_pattern(p_path || '.by', p -> 'by', '^.{1,200}$', 'say who states it, in 1 to 200 characters.');
+end
+$_$;
+
+ALTER FUNCTION private.check_seed(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_seed(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_seed(p_path text, p jsonb) IS 'Refuses what is no amount with its day and who states it.';
+
+--
+-- Name: check_size(text, jsonb, text, integer); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_size(p_path text, p jsonb, p_type text, p_most integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_members integer;
+begin
+  if jsonb_typeof(p) is distinct from p_type then
+    perform private.refuse_value(p_path, p, case p_type when 'array' then 'it must be a list.' else 'it must be an object.' end);
+  end if;
+  v_members := case p_type when 'array' then jsonb_array_length(p) else (select count(*) from jsonb_object_keys(p)) end;
+  if v_members not between 1 and p_most then
+    perform private.refuse_value(p_path, p, format('it has 1 to %s members.', p_most));
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_size(p_path text, p jsonb, p_type text, p_most integer) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_size(p_path text, p jsonb, p_type text, p_most integer); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_size(p_path text, p jsonb, p_type text, p_most integer) IS 'Refuses what is no list (or object) of 1 to so many members.';
+
+--
+-- Name: check_steps(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_steps(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  s jsonb;
+  v_path text;
+begin
+  perform private.check_size(p_path, p, 'array', 50);
+  for i in 0 .. jsonb_array_length(p) - 1 loop
+    s := p -> i;
+    v_path := format('%s[%s]', p_path, i);
+    perform private.check_members(v_path, s, '{profit_from,per_account}');
+    perform private.check_number(v_path || '.profit_from', s -> 'profit_from', -1000000000, 1000000000, false);
+    perform private.check_number(v_path || '.per_account', s -> 'per_account', 0, 1000000, false);
+    if i > 0 and (s ->> 'profit_from')::numeric <= (p -> (i - 1) ->> 'profit_from')::numeric then
+      perform private.refuse_value(v_path || '.profit_from', s -> 'profit_from', 'every step begins above the one before.');
+    end if;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.check_steps(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_steps(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_steps(p_path text, p jsonb) IS 'Refuses what are no rising steps of profit and size.';
+
+--
+-- Name: check_text(text, jsonb, engine.rule_fields); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_text(p_path text, p jsonb, f engine.rule_fields) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  if f.field in ('calendar', 'name') then
+    perform private.check_pattern(p_path, p, '^[a-z][a-z0-9_]{0,62}$', 'a name is of small letters, digits and _.');
+  else
+    perform private.check_pattern(p_path, p, '^[^[:cntrl:]]{1,32}$', 'it is a text of 1 to 32 characters.');
+  end if;
+  if not exists (
+    select 1 from engine.rule_names n where n.rule = f.rule and n.field = f.field and n.name = p #>> '{}'
+  ) and exists (select 1 from engine.rule_names n where n.rule = f.rule and n.field = f.field) then
+    perform private.refuse_value(p_path, p, format('there is none of this name; known are %s.', (
+      select string_agg(n.name, ', ' order by n.name) from engine.rule_names n where n.rule = f.rule and n.field = f.field
+    )));
+  end if;
+end
+$_$;
+
+ALTER FUNCTION private.check_text(p_path text, p jsonb, f engine.rule_fields) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_text(p_path text, p jsonb, f engine.rule_fields); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_text(p_path text, p jsonb, f engine.rule_fields) IS 'Refuses what is no text, or not the name of a calendar or pack that we have.';
+
+--
+-- Name: check_together(text, text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_together(p_path text, p_rule text, r jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if r ? 'unit' then
+    perform private.check_amounts(p_path, r);
+  elsif p_rule = 'max_qty' and not r ?| '{per_account,per_symbol,scaling}' then
+    perform private.refuse_value(p_path, r, 'it limits nothing: per_account, per_symbol or scaling is needed.');
+  elsif p_rule = 'exposure' and not r ?| '{per_symbol_usd,per_group_usd}' then
+    perform private.refuse_value(p_path, r, 'it limits nothing: per_symbol_usd or per_group_usd is needed.');
+  elsif p_rule = 'exposure' and (r ? 'per_group_usd') <> (r ? 'groups') then
+    perform private.refuse_value(p_path, r, 'per_group_usd and groups go together.');
+  elsif p_rule = 'stop_distance' and not r ?| '{min_ticks,min_pct}' then
+    perform private.refuse_value(p_path, r, 'it limits nothing: min_ticks or min_pct is needed.');
+  elsif p_rule = 'spread' and not r ?| '{max_ticks,max_pct}' then
+    perform private.refuse_value(p_path, r, 'it limits nothing: max_ticks or max_pct is needed.');
+  elsif p_rule = 'hours' and not r ?| '{calendar,windows}' then
+    perform private.refuse_value(p_path, r, 'it limits nothing: calendar or windows is needed.');
+  elsif p_rule = 'news' and (r ->> 'before_min')::numeric + (r ->> 'after_min')::numeric = 0 then
+    perform private.refuse_value(p_path, r, 'before_min and after_min are both 0: it would stop nothing.');
+  elsif p_rule in ('cool_down', 'duplicates') and 0 in ((r ->> 'minutes')::numeric, (r ->> 'window_s')::numeric) then
+    perform private.refuse_value(p_path, r, 'for 0 minutes or seconds it would stop nothing.');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_together(p_path text, p_rule text, r jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_together(p_path text, p_rule text, r jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_together(p_path text, p_rule text, r jsonb) IS 'Refuses fields that are right one by one and contradict one another, or together limit nothing.';
+
+--
 -- Name: check_trading_session(uuid[], boolean); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7244,6 +7902,69 @@ ALTER FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolea
 --
 
 COMMENT ON FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolean) IS 'Live accounts: entries want a second factor, exits want it where it is enrolled. Paper accounts want nothing.';
+
+--
+-- Name: check_windows(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_windows(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_days constant jsonb := '["mon", "tue", "wed", "thu", "fri", "sat", "sun"]';
+  w jsonb;
+  v_path text;
+begin
+  perform private.check_size(p_path, p, 'array', 50);
+  for i in 0 .. jsonb_array_length(p) - 1 loop
+    w := p -> i;
+    v_path := format('%s[%s]', p_path, i);
+    perform private.check_members(v_path, w, '{days,from,to}');
+    perform private.check_size(v_path || '.days', w -> 'days', 'array', 7);
+    if not w -> 'days' <@ c_days then
+      perform private.refuse_value(v_path || '.days', w -> 'days', 'days are mon, tue, wed, thu, fri, sat, sun.');
+    end if;
+    perform private.check_clock(v_path || '.from', w -> 'from');
+    perform private.check_clock(v_path || '.to', w -> 'to');
+    if w -> 'from' = w -> 'to' then
+      perform private.refuse_value(v_path || '.to', w -> 'to', 'a window that ends when it begins is no time at all.');
+    end if;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.check_windows(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_windows(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_windows(p_path text, p jsonb) IS 'Refuses what are no windows of days with from and to.';
+
+--
+-- Name: check_zone(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_zone(p_path text, p jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if jsonb_typeof(p) is distinct from 'string'
+    or not exists (select 1 from pg_catalog.pg_timezone_names z where z.name = p #>> '{}') then
+    perform private.refuse_value(p_path, p, 'it must be an IANA time zone, such as "America/Chicago".');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_zone(p_path text, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_zone(p_path text, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_zone(p_path text, p jsonb) IS 'Refuses what is no time zone by name.';
 
 --
 -- Name: close_position(bigint); Type: FUNCTION; Schema: private; Owner: postgres
@@ -7784,6 +8505,46 @@ ALTER FUNCTION private.event_message(n public.webhook_events) OWNER TO postgres;
 COMMENT ON FUNCTION private.event_message(n public.webhook_events) IS 'An alert as its owner sees it live: what happened to it, never its body or signature.';
 
 --
+-- Name: field_admits_more(engine.rule_fields, jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.field_admits_more(f engine.rule_fields, o jsonb, n jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_old constant jsonb := coalesce(nullif(o, 'null'), f.fallback);
+  v_new constant jsonb := coalesce(nullif(n, 'null'), f.fallback);
+begin
+  if v_old is not distinct from v_new then
+    return false;
+  elsif f.looser = 'any' then
+    return true;
+  elsif v_old is null then
+    return false;
+  elsif v_new is null then
+    return true;
+  elsif f.type = 'quantities' then
+    return private.number_map_admits_more(v_old, v_new);
+  end if;
+  return case f.looser
+    when 'higher' then v_new::numeric > v_old::numeric
+    when 'lower' then v_new::numeric < v_old::numeric
+    when 'superset' then not v_new <@ v_old
+    else not v_old <@ v_new
+  end;
+end
+$$;
+
+ALTER FUNCTION private.field_admits_more(f engine.rule_fields, o jsonb, n jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION field_admits_more(f engine.rule_fields, o jsonb, n jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.field_admits_more(f engine.rule_fields, o jsonb, n jsonb) IS 'Whether a field''s new value could admit an order that the old one refused. Null = its fallback, or no limit.';
+
+--
 -- Name: flatten(uuid[], text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7889,6 +8650,33 @@ ALTER FUNCTION private.higher(p_old numeric, p_new numeric) OWNER TO postgres;
 COMMENT ON FUNCTION private.higher(p_old numeric, p_new numeric) IS 'Whether a ceiling admits more than before. Null = no ceiling.';
 
 --
+-- Name: insert_limits(public.risk_settings, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  insert into public.risk_settings (
+    user_id, broker, account_id, max_daily_loss_usd, max_daily_loss_pct, max_trades_per_day, max_open_trades,
+    max_concurrent_positions, max_order_qty, max_risk_per_trade_pct, max_price_deviation_pct, stop_required,
+    allowed_symbols, rules, effective_from, ends_at
+  ) values (
+    r.user_id, r.broker, r.account_id, r.max_daily_loss_usd, r.max_daily_loss_pct, r.max_trades_per_day,
+    r.max_open_trades, r.max_concurrent_positions, r.max_order_qty, r.max_risk_per_trade_pct,
+    r.max_price_deviation_pct, r.stop_required, r.allowed_symbols, r.rules, p_from, p_until
+  ) returning id
+$$;
+
+ALTER FUNCTION private.insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone) OWNER TO postgres;
+
+--
+-- Name: FUNCTION insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone) IS 'A row of limits that counts between two moments.';
+
+--
 -- Name: is_admin(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -7911,6 +8699,31 @@ ALTER FUNCTION private.is_admin() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.is_admin() IS 'A row in private.admins, the role claim and a session with a second factor: all three.';
+
+--
+-- Name: is_live_scope(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.is_live_scope(s public.risk_settings) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select 1 from public.broker_connections c
+    where c.user_id = s.user_id and c.environment = 'live' and (s.broker is null or c.broker = s.broker)
+      and (s.account_id is null or c.id = (select a.connection_id from public.broker_accounts a where a.id = s.account_id))
+  );
+end
+$$;
+
+ALTER FUNCTION private.is_live_scope(s public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION is_live_scope(s public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.is_live_scope(s public.risk_settings) IS 'Whether real money is in a scope of limits.';
 
 --
 -- Name: key_bytes(text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -7978,25 +8791,51 @@ ALTER FUNCTION private.kill_switch(p_on boolean, p_reason text) OWNER TO postgre
 COMMENT ON FUNCTION private.kill_switch(p_on boolean, p_reason text) IS 'public.kill_switch, checked.';
 
 --
+-- Name: limit_values(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.limit_values(r public.risk_settings) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return to_jsonb(r) - array['id', 'user_id', 'broker', 'account_id', 'effective_from', 'ends_at', 'superseded_at', 'created_at'];
+end
+$$;
+
+ALTER FUNCTION private.limit_values(r public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION limit_values(r public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.limit_values(r public.risk_settings) IS 'What a row of limits limits, without whose it is and since when.';
+
+--
 -- Name: limits_admit_more(public.risk_settings, public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
 CREATE FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select private.higher(o.max_daily_loss_usd, n.max_daily_loss_usd)
+begin
+  return private.higher(o.max_daily_loss_usd, n.max_daily_loss_usd)
     or private.higher(o.max_daily_loss_pct, n.max_daily_loss_pct)
     or private.higher(o.max_trades_per_day, n.max_trades_per_day)
     or private.higher(o.max_open_trades, n.max_open_trades)
     or private.higher(o.max_concurrent_positions, n.max_concurrent_positions)
     or private.higher(o.max_order_qty, n.max_order_qty)
     or private.higher(o.max_risk_per_trade_pct, n.max_risk_per_trade_pct)
+    -- Where nobody says anything a trade may risk 5 %: a first ceiling above that admits more.
+    or (o.max_risk_per_trade_pct is null and coalesce(n.max_risk_per_trade_pct, 0) > 5)
     or private.higher(o.max_price_deviation_pct, n.max_price_deviation_pct)
     or (o.stop_required and not n.stop_required)
-    or (o.allowed_symbols is not null and not coalesce(n.allowed_symbols <@ o.allowed_symbols, false))
-    -- A rule may be added; changing or dropping one might admit more, so it counts as that.
-    or not n.rules @> o.rules
+    or (o.allowed_symbols is not null and (
+      n.allowed_symbols is null or cardinality(private.symbols_in(n.allowed_symbols, o.allowed_symbols)) < cardinality(n.allowed_symbols)
+    ))
+    or private.rules_admit_more(o.rules, n.rules);
+end
 $$;
 
 ALTER FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) OWNER TO postgres;
@@ -8006,6 +8845,58 @@ ALTER FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_s
 --
 
 COMMENT ON FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) IS 'Whether the changed limits could admit an order that the old ones refused.';
+
+--
+-- Name: limits_diff(public.risk_settings, public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.limits_diff(o public.risk_settings, n public.risk_settings) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(b.key, jsonb_build_array(a.value, b.value)), '{}')
+    from jsonb_each(private.limit_values(o)) a join jsonb_each(private.limit_values(n)) b on b.key = a.key
+    where b.value <> a.value
+  );
+end
+$$;
+
+ALTER FUNCTION private.limits_diff(o public.risk_settings, n public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION limits_diff(o public.risk_settings, n public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.limits_diff(o public.risk_settings, n public.risk_settings) IS 'What differs: by name, old and new value.';
+
+--
+-- Name: limits_of_scope(public.risk_settings, boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.limits_of_scope(s public.risk_settings, p_waiting boolean) RETURNS public.risk_settings
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r public.risk_settings;
+begin
+  select x.* into r from public.risk_settings x
+  where x.user_id = s.user_id and x.broker is not distinct from s.broker and x.account_id is not distinct from s.account_id
+    and x.superseded_at is null and (x.effective_from > greatest(clock_timestamp(), x.created_at)) = p_waiting
+    and (x.ends_at is null or x.ends_at > clock_timestamp());
+  return case when found then r else s end;
+end
+$$;
+
+ALTER FUNCTION private.limits_of_scope(s public.risk_settings, p_waiting boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION limits_of_scope(s public.risk_settings, p_waiting boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.limits_of_scope(s public.risk_settings, p_waiting boolean) IS 'The limits of a scope that are in force, or that wait; the given row where there are none.';
 
 --
 -- Name: lock_account(uuid, timestamp with time zone, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8041,6 +8932,111 @@ ALTER FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with ti
 --
 
 COMMENT ON FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) IS 'public.lock_account, checked.';
+
+--
+-- Name: profiles; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.profiles (
+    id uuid NOT NULL,
+    email text,
+    name text,
+    role text DEFAULT 'user'::text NOT NULL,
+    plan_tier public.plan DEFAULT 'starter'::public.plan NOT NULL,
+    trial_end timestamp with time zone,
+    totp_enabled boolean DEFAULT false NOT NULL,
+    brand_id uuid,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    locale text DEFAULT 'en'::text NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    trading_halted boolean DEFAULT false NOT NULL,
+    halted_at timestamp with time zone,
+    halt_reason text,
+    loosen_delay integer DEFAULT 1440 NOT NULL,
+    loosen_delay_next integer,
+    loosen_delay_next_from timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT profiles_halt_reason_check CHECK ((char_length(halt_reason) <= 200)),
+    CONSTRAINT profiles_locale_check CHECK ((char_length(locale) <= 16)),
+    CONSTRAINT profiles_loosen_delay_check CHECK (((loosen_delay >= 0) AND (loosen_delay <= 43200))),
+    CONSTRAINT profiles_loosen_delay_next_check CHECK (((loosen_delay_next >= 0) AND (loosen_delay_next <= 43200))),
+    CONSTRAINT profiles_name_check CHECK ((char_length(name) <= 120)),
+    CONSTRAINT profiles_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text]))),
+    CONSTRAINT profiles_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'deleted'::text]))),
+    CONSTRAINT profiles_timezone_check CHECK ((char_length(timezone) <= 64))
+);
+
+ALTER TABLE public.profiles OWNER TO postgres;
+
+--
+-- Name: TABLE profiles; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.profiles IS 'One person. role, plan_tier and totp_enabled are mirrors for the screen: no policy reads them.';
+
+--
+-- Name: COLUMN profiles.trading_halted; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.profiles.trading_halted IS 'The kill switch: no entry of this user is sent while it is on.';
+
+--
+-- Name: COLUMN profiles.loosen_delay; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.profiles.loosen_delay IS 'Minutes that a looser limit of a live account waits before it counts (a day unless the user says otherwise).';
+
+--
+-- Name: COLUMN profiles.loosen_delay_next; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.profiles.loosen_delay_next IS 'A shorter delay that waits itself, until loosen_delay_next_from.';
+
+--
+-- Name: loosen_minutes(public.profiles); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.loosen_minutes(p public.profiles) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when p.loosen_delay_next_from <= clock_timestamp() then p.loosen_delay_next else p.loosen_delay end;
+end
+$$;
+
+ALTER FUNCTION private.loosen_minutes(p public.profiles) OWNER TO postgres;
+
+--
+-- Name: FUNCTION loosen_minutes(p public.profiles); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.loosen_minutes(p public.profiles) IS 'The user''s delay before looser limits count, in minutes.';
+
+--
+-- Name: loosens_from(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.loosens_from(s public.risk_settings) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return clock_timestamp() + make_interval(mins => case when private.is_live_scope(s) then (
+    select private.loosen_minutes(p) from public.profiles p where p.id = s.user_id
+  ) else 0 end);
+end
+$$;
+
+ALTER FUNCTION private.loosens_from(s public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION loosens_from(s public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.loosens_from(s public.risk_settings) IS 'When a change that admits more would count if asked for now: after the user''s delay; at once where only practice money is.';
 
 --
 -- Name: me(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8308,6 +9304,27 @@ ALTER FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type tex
 COMMENT ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) IS 'A line in the user''s own log.';
 
 --
+-- Name: number_map_admits_more(jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.number_map_admits_more(o jsonb, n jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (select 1 from jsonb_each(o) e where coalesce((n ->> e.key)::numeric > (e.value)::numeric, true));
+end
+$$;
+
+ALTER FUNCTION private.number_map_admits_more(o jsonb, n jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION number_map_admits_more(o jsonb, n jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.number_map_admits_more(o jsonb, n jsonb) IS 'Whether a ceiling per symbol is gone or higher than before.';
+
+--
 -- Name: order_message(public.orders); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8389,41 +9406,37 @@ ALTER FUNCTION private.position_message(n public.positions) OWNER TO postgres;
 COMMENT ON FUNCTION private.position_message(n public.positions) IS 'A position as its owner sees it live.';
 
 --
--- Name: put_limits(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+-- Name: put_limits(public.risk_settings, public.risk_settings, public.risk_settings, timestamp with time zone); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
-CREATE FUNCTION private.put_limits(r public.risk_settings) RETURNS bigint
+CREATE FUNCTION private.put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 declare
+  v_keeps constant boolean := private.limit_values(t) = private.limit_values(o) and (o.id is not null or p_from is not null);
   v_id bigint;
 begin
-  update public.risk_settings s set superseded_at = now()
-  where s.user_id = r.user_id and s.broker is not distinct from r.broker
-    and s.account_id is not distinct from r.account_id and s.superseded_at is null;
-  insert into public.risk_settings (
-    user_id, broker, account_id, max_daily_loss_usd, max_daily_loss_pct, max_trades_per_day, max_open_trades,
-    max_concurrent_positions, max_order_qty, max_risk_per_trade_pct, max_price_deviation_pct, stop_required,
-    allowed_symbols, rules
-  ) values (
-    r.user_id, r.broker, r.account_id, r.max_daily_loss_usd, r.max_daily_loss_pct, r.max_trades_per_day,
-    r.max_open_trades, r.max_concurrent_positions, r.max_order_qty, r.max_risk_per_trade_pct,
-    r.max_price_deviation_pct, r.stop_required, r.allowed_symbols, r.rules
-  ) returning id into v_id;
-  return v_id;
-exception when check_violation then
-  perform private.refuse(422, 'invalid', 'A limit is 0 or more: 0 allows nothing, null is no limit.');
+  update public.risk_settings s set superseded_at = least(coalesce(s.ends_at, now()), now())
+  where s.user_id = n.user_id and s.broker is not distinct from n.broker and s.account_id is not distinct from n.account_id
+    and s.superseded_at is null and not (v_keeps and s.id = o.id);
+  if v_keeps then
+    update public.risk_settings s set ends_at = p_from where s.id = o.id;
+    v_id := o.id;
+  else
+    v_id := private.insert_limits(t, now(), p_from);
+  end if;
+  return case when p_from is null then v_id else private.insert_limits(n, p_from, null) end;
 end
 $$;
 
-ALTER FUNCTION private.put_limits(r public.risk_settings) OWNER TO postgres;
+ALTER FUNCTION private.put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) OWNER TO postgres;
 
 --
--- Name: FUNCTION put_limits(r public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+-- Name: FUNCTION put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.put_limits(r public.risk_settings) IS 'Puts limits in force; those they replace stay as history.';
+COMMENT ON FUNCTION private.put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) IS 'Puts t in force now and n from a moment on (null = t is all); what they replace stays as history. o = what is in force.';
 
 --
 -- Name: put_seal(uuid, integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8491,6 +9504,55 @@ ALTER FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) OWNER T
 COMMENT ON FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) IS 'Whose key it is: the fleet''s, or a device of the owner where the login is traded from a device. Refuses any other.';
 
 --
+-- Name: record_change(uuid, text, boolean, text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.record_change(p_user uuid, p_action text, p_loosens boolean, p_message text, p_details jsonb) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  insert into public.admin_actions (actor, action, target_user_id, details) values ('owner', p_action, p_user, p_details);
+  select private.note(p_user, case when p_loosens then 'warning' else 'info' end::public.log_level, p_action, p_message, p_details)
+$$;
+
+ALTER FUNCTION private.record_change(p_user uuid, p_action text, p_loosens boolean, p_message text, p_details jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION record_change(p_user uuid, p_action text, p_loosens boolean, p_message text, p_details jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.record_change(p_user uuid, p_action text, p_loosens boolean, p_message text, p_details jsonb) IS 'A change of limits by their owner, in the audit trail and in his log.';
+
+--
+-- Name: record_limits(public.risk_settings, public.risk_settings, public.risk_settings, timestamp with time zone); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.record_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_loosens constant boolean := p_from is not null or private.limits_admit_more(o, n);
+begin
+  perform private.record_change(n.user_id, case when v_loosens then 'limits_loosened' else 'limits_tightened' end, v_loosens,
+    case when p_from is not null then format('Your limits will be looser from %s on; until then those of before count.',
+      to_char(p_from at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
+    when v_loosens then 'Your limits were loosened.' else 'Your limits were tightened.' end,
+    jsonb_strip_nulls(jsonb_build_object('broker', n.broker, 'account_id', n.account_id))
+    || jsonb_build_object('now', private.limits_diff(o, t), 'effective_from', coalesce(p_from, clock_timestamp()))
+    || case when p_from is null then '{}' else jsonb_build_object('later', private.limits_diff(t, n)) end);
+end
+$$;
+
+ALTER FUNCTION private.record_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) OWNER TO postgres;
+
+--
+-- Name: FUNCTION record_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.record_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) IS 'Who changed which limits: old and new values, what counts at once and what from when on.';
+
+--
 -- Name: refuse(integer, text, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8531,6 +9593,28 @@ ALTER FUNCTION private.refuse_tampering() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.refuse_tampering() IS 'Keeps the audit trail as it was written, for every role.';
+
+--
+-- Name: refuse_value(text, jsonb, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.refuse_value(p_path text, p_value jsonb, p_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  raise exception using errcode = 'PT422', hint = 'invalid', detail = p_path,
+    message = format('%s is %s: %s', left(p_path, 200), coalesce(left(p_value::text, 80), 'missing'), p_message);
+end
+$$;
+
+ALTER FUNCTION private.refuse_value(p_path text, p_value jsonb, p_message text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION refuse_value(p_path text, p_value jsonb, p_message text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.refuse_value(p_path text, p_value jsonb, p_message text) IS '422 for one field: its path (also as detail), what was sent, and what is allowed.';
 
 --
 -- Name: register_device(text, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8757,6 +9841,47 @@ ALTER FUNCTION private.revoke_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION private.revoke_endpoint(p_endpoint_id uuid) IS 'public.revoke_endpoint, checked.';
 
 --
+-- Name: risk_scope(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.risk_scope(p_user uuid, p_scope jsonb) RETURNS public.risk_settings
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_scope constant jsonb := coalesce(p_scope, '{}');
+  s public.risk_settings;
+begin
+  if jsonb_typeof(v_scope) <> 'object' or v_scope - array['broker', 'account_id'] <> '{}'
+    or (v_scope ->> 'broker' is not null and v_scope ->> 'account_id' is not null)
+    or coalesce(v_scope ->> 'broker', 'paper') not in (select unnest(enum_range(null::public.broker))::text)
+    or not pg_input_is_valid(coalesce(v_scope ->> 'account_id', p_user::text), 'uuid') then
+    perform private.refuse(422, 'invalid', 'The scope is {}, {"broker": ...} or {"account_id": ...}.');
+  end if;
+  -- Two changes at the same moment are made one after the other, and none while entries of the user are admitted: what
+  -- was admitted before is written, what comes after finds the new limits. In the order of locks everywhere.
+  perform 1 from public.profiles p where p.id = p_user for no key update;
+  perform pg_advisory_xact_lock(hashtextextended(p_user::text, 0));
+  s.user_id := p_user;
+  s.broker := (v_scope ->> 'broker')::public.broker;
+  if v_scope ->> 'account_id' is not null then
+    s.account_id := (private.my_account((v_scope ->> 'account_id')::uuid)).id;
+  end if;
+  s.stop_required := false;
+  s.rules := '{}';
+  return s;
+end
+$$;
+
+ALTER FUNCTION private.risk_scope(p_user uuid, p_scope jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION risk_scope(p_user uuid, p_scope jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.risk_scope(p_user uuid, p_scope jsonb) IS 'A row without limits for a scope of the user''s; changes of his limits are locked out until the end.';
+
+--
 -- Name: rotate_endpoint(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8787,6 +9912,33 @@ ALTER FUNCTION private.rotate_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) IS 'public.rotate_endpoint, checked.';
+
+--
+-- Name: rules_admit_more(jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.rules_admit_more(o jsonb, n jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select 1 from jsonb_each(jsonb_strip_nulls(o)) e
+    where coalesce(n -> e.key, 'null') = 'null' or exists (
+      select 1 from engine.rule_fields f
+      where f.rule = e.key and private.field_admits_more(f, e.value -> f.field, n -> e.key -> f.field)
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION private.rules_admit_more(o jsonb, n jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION rules_admit_more(o jsonb, n jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.rules_admit_more(o jsonb, n jsonb) IS 'Whether the changed rules could admit an order that the old ones refused. Another rule more never does.';
 
 --
 -- Name: save_endpoint(public.webhook_endpoints); Type: FUNCTION; Schema: private; Owner: postgres
@@ -8959,6 +10111,43 @@ ALTER FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids u
 COMMENT ON FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) IS 'public.set_endpoint_accounts, checked.';
 
 --
+-- Name: set_loosen_delay(integer); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.set_loosen_delay(p_minutes integer) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_me constant uuid := (private.risk_scope(private.me(), '{}')).user_id;
+  v_now constant integer := (select private.loosen_minutes(p) from public.profiles p where p.id = v_me);
+  v_from constant timestamptz := clock_timestamp() + make_interval(mins => v_now);
+begin
+  if p_minutes is null or p_minutes not between 0 and 43200 then
+    perform private.refuse_value('minutes', to_jsonb(p_minutes), '0 to 43200 minutes (30 days) are allowed.');
+  elsif p_minutes >= v_now then
+    update public.profiles set loosen_delay = p_minutes, loosen_delay_next = null, loosen_delay_next_from = null where id = v_me;
+  else
+    -- Shorter is looser: it waits for the delay it shortens.
+    perform private.require_step_up();
+    update public.profiles set loosen_delay = v_now, loosen_delay_next = p_minutes, loosen_delay_next_from = v_from where id = v_me;
+  end if;
+  perform private.record_change(v_me, 'loosen_delay_changed', p_minutes < v_now,
+    format('Looser limits wait %s minutes instead of %s.', p_minutes, v_now),
+    jsonb_build_object('old', v_now, 'new', p_minutes, 'effective_from', case when p_minutes < v_now then v_from end));
+  return case when p_minutes < v_now then v_from end;
+end
+$$;
+
+ALTER FUNCTION private.set_loosen_delay(p_minutes integer) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_loosen_delay(p_minutes integer); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.set_loosen_delay(p_minutes integer) IS 'public.set_loosen_delay, checked.';
+
+--
 -- Name: set_risk(jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8967,46 +10156,33 @@ CREATE FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) RETURNS bigint
     SET search_path TO ''
     AS $$
 declare
-  v_me constant uuid := private.me();
-  v_scope constant jsonb := coalesce(p_scope, '{}');
-  v_practice boolean;
-  o public.risk_settings;
-  n public.risk_settings;
+  s constant public.risk_settings := private.risk_scope(private.me(), p_scope);
+  o constant public.risk_settings := private.limits_of_scope(s, false);
+  -- What was asked for last is what an absent value leaves unchanged.
+  w constant public.risk_settings := private.limits_of_scope(o, true);
+  n constant public.risk_settings := private.with_limits(w, p_values);
+  t public.risk_settings := n;
+  v_from timestamptz;
 begin
-  if jsonb_typeof(v_scope) <> 'object' or v_scope - array['broker', 'account_id'] <> '{}'
-    or (v_scope ->> 'broker' is not null and v_scope ->> 'account_id' is not null)
-    or coalesce(v_scope ->> 'broker', 'paper') not in (select unnest(enum_range(null::public.broker))::text) then
-    perform private.refuse(422, 'invalid', 'The scope is {}, {"broker": ...} or {"account_id": ...}.');
+  if w.id is not null and private.limit_values(n) = private.limit_values(w) then
+    return w.id;
   end if;
-  -- Two changes at the same moment are made one after the other.
-  perform 1 from public.profiles p where p.id = v_me for no key update;
-  o.user_id := v_me;
-  o.broker := (v_scope ->> 'broker')::public.broker;
-  if v_scope ->> 'account_id' is not null then
-    o.account_id := (private.my_account((v_scope ->> 'account_id')::uuid)).id;
-  end if;
-  v_practice := o.broker = 'paper' or (o.account_id is not null and not private.any_live(array[o.account_id]));
-  select r.* into n from public.risk_settings r
-  where r.user_id = v_me and r.broker is not distinct from o.broker
-    and r.account_id is not distinct from o.account_id and r.superseded_at is null;
-  if found then
-    o := n;
-  else
-    o.stop_required := false;
-    o.rules := '{}';
-  end if;
-  n := private.with_limits(o, p_values);
-  if n is not distinct from o and o.id is not null then
-    return o.id;
+  if private.limits_admit_more(w, n) and coalesce(s.broker <> 'paper', true)
+    and (s.account_id is null or private.any_live(array[s.account_id])) then
+    perform private.require_step_up();
   end if;
   if private.limits_admit_more(o, n) then
-    if not coalesce(v_practice, false) then
-      perform private.require_step_up();
+    -- What waits already has not to wait anew because something was tightened.
+    v_from := case when w.id is distinct from o.id and not private.limits_admit_more(w, n) then w.effective_from
+      else private.loosens_from(s) end;
+    if v_from > clock_timestamp() then
+      t := private.tighter_limits(o, n);
+    else
+      v_from := null;
     end if;
-    perform private.note(v_me, 'warning', 'limits_loosened', 'Your limits were loosened.',
-      jsonb_build_object('scope', v_scope, 'changed', p_values));
   end if;
-  return private.put_limits(n);
+  perform private.record_limits(o, t, n, v_from);
+  return private.put_limits(o, t, n, v_from);
 end
 $$;
 
@@ -9124,6 +10300,31 @@ ALTER FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_s
 --
 
 COMMENT ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) IS 'public.submit_intent, checked.';
+
+--
+-- Name: symbols_in(text[], text[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.symbols_in(p_symbols text[], p_list text[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- Two spellings of one instrument are one symbol (an exchange in front, a contract month).
+  return array(
+    select s from unnest(p_symbols) s
+    where engine.symbol_key(s) in (select engine.symbol_key(l) from unnest(p_list) l) order by s
+  );
+end
+$$;
+
+ALTER FUNCTION private.symbols_in(p_symbols text[], p_list text[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION symbols_in(p_symbols text[], p_list text[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.symbols_in(p_symbols text[], p_list text[]) IS 'Those of the symbols that are on a list, by their keys.';
 
 --
 -- Name: tell_deliveries(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -9368,6 +10569,139 @@ ALTER FUNCTION private.text_values(p_numbers jsonb) OWNER TO postgres;
 COMMENT ON FUNCTION private.text_values(p_numbers jsonb) IS 'The members of an object as text, so that a browser shows every digit.';
 
 --
+-- Name: tighter_field(engine.rule_fields, jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tighter_field(f engine.rule_fields, o jsonb, n jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if not private.field_admits_more(f, o, n) then
+    return n;
+  elsif n is null or n = 'null' or f.looser = 'any' then
+    return o;
+  elsif f.type = 'quantities' then
+    return (
+      select jsonb_object_agg(k, least((o ->> k)::numeric, (n ->> k)::numeric))
+      from (select jsonb_object_keys(o) union select jsonb_object_keys(n)) u (k)
+    );
+  elsif f.looser = 'superset' then
+    return (select coalesce(jsonb_agg(v), '[]') from jsonb_array_elements(n) v where o @> v);
+  elsif f.looser = 'subset' then
+    return o || (select coalesce(jsonb_agg(v), '[]') from jsonb_array_elements(n) v where not o @> v);
+  end if;
+  return o;
+end
+$$;
+
+ALTER FUNCTION private.tighter_field(f engine.rule_fields, o jsonb, n jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION tighter_field(f engine.rule_fields, o jsonb, n jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tighter_field(f engine.rule_fields, o jsonb, n jsonb) IS 'The value that refuses what the old or the new one refuses; of what cannot be compared, the old one.';
+
+--
+-- Name: tighter_limits(public.risk_settings, public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_settings) RETURNS public.risk_settings
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  n.max_daily_loss_usd := least(o.max_daily_loss_usd, n.max_daily_loss_usd);
+  n.max_daily_loss_pct := least(o.max_daily_loss_pct, n.max_daily_loss_pct);
+  n.max_trades_per_day := least(o.max_trades_per_day, n.max_trades_per_day);
+  n.max_open_trades := least(o.max_open_trades, n.max_open_trades);
+  n.max_concurrent_positions := least(o.max_concurrent_positions, n.max_concurrent_positions);
+  n.max_order_qty := least(o.max_order_qty, n.max_order_qty);
+  n.max_risk_per_trade_pct := case
+    when o.max_risk_per_trade_pct is null and n.max_risk_per_trade_pct > 5 then null
+    else least(o.max_risk_per_trade_pct, n.max_risk_per_trade_pct) end;
+  n.max_price_deviation_pct := least(o.max_price_deviation_pct, n.max_price_deviation_pct);
+  n.stop_required := o.stop_required or n.stop_required;
+  n.allowed_symbols := case
+    when o.allowed_symbols is null then n.allowed_symbols when n.allowed_symbols is null then o.allowed_symbols
+    else private.symbols_in(n.allowed_symbols, o.allowed_symbols) end;
+  n.rules := private.tighter_rules(o.rules, n.rules);
+  return n;
+end
+$$;
+
+ALTER FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION tighter_limits(o public.risk_settings, n public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_settings) IS 'Limits that refuse what the old or the new ones refuse: what of a change counts at once.';
+
+--
+-- Name: tighter_rule(text, jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tighter_rule(p_rule text, o jsonb, n jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_both jsonb;
+begin
+  if coalesce(o, 'null') = 'null' then
+    return n;
+  elsif coalesce(n, 'null') = 'null' or exists (
+    select 1 from engine.rule_fields f
+    where f.rule = p_rule and f.looser = 'any' and private.field_admits_more(f, o -> f.field, n -> f.field)
+  ) then
+    -- A limit of 500 and one of 2 percent: the numbers mean different things, so the old rule stays whole.
+    return o;
+  end if;
+  select jsonb_object_agg(f.field, private.tighter_field(f, o -> f.field, n -> f.field)) into v_both
+  from engine.rule_fields f where f.rule = p_rule;
+  v_both := jsonb_strip_nulls(v_both);
+  perform private.check_rule(p_rule, v_both);
+  return v_both;
+exception when sqlstate 'PT422' then
+  return o;
+end
+$$;
+
+ALTER FUNCTION private.tighter_rule(p_rule text, o jsonb, n jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION tighter_rule(p_rule text, o jsonb, n jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tighter_rule(p_rule text, o jsonb, n jsonb) IS 'A rule that refuses what the old or the new one refuses; where there is none that makes sense, the old one.';
+
+--
+-- Name: tighter_rules(jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tighter_rules(o jsonb, n jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(k, private.tighter_rule(k, o -> k, n -> k)), '{}')
+    from (select jsonb_object_keys(o) union select jsonb_object_keys(n)) u (k)
+  );
+end
+$$;
+
+ALTER FUNCTION private.tighter_rules(o jsonb, n jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION tighter_rules(o jsonb, n jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tighter_rules(o jsonb, n jsonb) IS 'Rules that refuse what the old or the new ones refuse.';
+
+--
 -- Name: touch(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -9472,12 +10806,17 @@ begin
   end if;
   select k into v_unknown from jsonb_object_keys(p_values) k where k <> all (c_names) limit 1;
   if found then
-    perform private.refuse(422, 'invalid', format('There is no limit called %s.', v_unknown));
+    perform private.refuse_value(v_unknown, p_values -> v_unknown, 'there is no such limit.');
   end if;
-  r := jsonb_populate_record(r, p_values);
-  if r.rules is null or jsonb_typeof(r.rules) <> 'object' or r.stop_required is null then
+  if jsonb_typeof(p_values -> 'rules') = 'object' then
+    p_values := jsonb_set(p_values, '{rules}', private.with_numbers(p_values -> 'rules'));
+  end if;
+  perform private.check_columns(p_values);
+  if jsonb_typeof(p_values -> 'rules') = 'null' or jsonb_typeof(p_values -> 'stop_required') = 'null' then
     perform private.refuse(422, 'invalid', 'rules is an object and stop_required is true or false.');
   end if;
+  r := jsonb_populate_record(r, p_values - 'rules');
+  r.rules := jsonb_strip_nulls(r.rules || coalesce(p_values -> 'rules', '{}'));
   return r;
 exception when data_exception then
   perform private.refuse(422, 'invalid', format('A limit cannot be read: %s.', sqlerrm));
@@ -9490,7 +10829,37 @@ ALTER FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) OWNER
 -- Name: FUNCTION with_limits(r public.risk_settings, p_values jsonb); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) IS 'The limits with these values; unknown names and unreadable values are refused.';
+COMMENT ON FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) IS 'The limits with these values and rules (absent = unchanged, null = none); what makes no sense is refused.';
+
+--
+-- Name: with_numbers(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.with_numbers(p_rules jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  f engine.rule_fields;
+begin
+  for f in
+    select x.* from engine.rule_fields x
+    where x.type in ('number', 'integer', 'quantities', 'steps', 'seed') and jsonb_typeof(p_rules -> x.rule -> x.field) <> 'null'
+  loop
+    p_rules := coalesce(jsonb_set(p_rules, case f.type when 'seed' then array[f.rule, f.field, 'amount'] else array[f.rule, f.field] end,
+      private.as_number(case f.type when 'seed' then p_rules #> array[f.rule, f.field, 'amount'] else p_rules #> array[f.rule, f.field] end), false), p_rules);
+  end loop;
+  return p_rules;
+end
+$$;
+
+ALTER FUNCTION private.with_numbers(p_rules jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION with_numbers(p_rules jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.with_numbers(p_rules jsonb) IS 'Rules whose numbers are numbers, also those that came as text.';
 
 --
 -- Name: with_settings(public.webhook_endpoints, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -9580,6 +10949,23 @@ ALTER FUNCTION public.cancel_order(p_order_id bigint) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION public.cancel_order(p_order_id bigint) IS 'Cancels an entry that has not filled.';
+
+--
+-- Name: cancel_pending_risk(jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.cancel_pending_risk(p_scope jsonb DEFAULT '{}'::jsonb) RETURNS boolean
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.cancel_pending_risk(p_scope) $$;
+
+ALTER FUNCTION public.cancel_pending_risk(p_scope jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION cancel_pending_risk(p_scope jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.cancel_pending_risk(p_scope jsonb) IS 'Keeps the limits of a scope as they are: what waits to loosen them is cancelled. Always possible. False = nothing waited.';
 
 --
 -- Name: check_connection(uuid); Type: FUNCTION; Schema: public; Owner: postgres
@@ -9987,6 +11373,23 @@ ALTER FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uu
 COMMENT ON FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) IS 'Replaces the accounts that alerts go to; multipliers absent = unchanged. Adding a live account: step-up.';
 
 --
+-- Name: set_loosen_delay(integer); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.set_loosen_delay(p_minutes integer) RETURNS timestamp with time zone
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.set_loosen_delay(p_minutes) $$;
+
+ALTER FUNCTION public.set_loosen_delay(p_minutes integer) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_loosen_delay(p_minutes integer); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.set_loosen_delay(p_minutes integer) IS 'How long looser limits of live accounts wait. Longer counts at once (null); shorter asks for a step-up and counts from the returned moment on.';
+
+--
 -- Name: set_risk(jsonb, jsonb); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -10001,7 +11404,7 @@ ALTER FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) OWNER TO postgres;
 -- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: COMMENT; Schema: public; Owner: postgres
 --
 
-COMMENT ON FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) IS 'Sets limits of a scope ({}, {"broker"} or {"account_id"}); absent = unchanged, null = no limit. Loosening: step-up.';
+COMMENT ON FUNCTION public.set_risk(p_scope jsonb, p_values jsonb) IS 'Sets limits of a scope ({}, {"broker"} or {"account_id"}); absent = unchanged, null = no limit. Tightening counts at once; loosening asks for a step-up and counts after the user''s delay.';
 
 --
 -- Name: submit_intent(jsonb, text, text); Type: FUNCTION; Schema: public; Owner: postgres
@@ -10714,6 +12117,24 @@ ALTER TABLE engine.paper_orders OWNER TO postgres;
 COMMENT ON TABLE engine.paper_orders IS 'What the paper broker answered to each command: a repeated client order id is answered again, never executed again.';
 
 --
+-- Name: rule_names; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.rule_names (
+    rule text NOT NULL,
+    field text NOT NULL,
+    name text NOT NULL
+);
+
+ALTER TABLE engine.rule_names OWNER TO postgres;
+
+--
+-- Name: TABLE rule_names; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.rule_names IS 'The calendars and packs that exist, by the field that names them; for a field without a row every name is taken.';
+
+--
 -- Name: scope_counters; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -11147,6 +12568,37 @@ ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
+-- Name: pending_risk; Type: VIEW; Schema: public; Owner: postgres
+--
+
+CREATE VIEW public.pending_risk WITH (security_invoker='true') AS
+ SELECT r.user_id,
+    'limits'::text AS kind,
+    r.broker,
+    r.account_id,
+    r.effective_from,
+    (to_jsonb(r.*) - ARRAY['id'::text, 'user_id'::text, 'broker'::text, 'account_id'::text, 'effective_from'::text, 'ends_at'::text, 'superseded_at'::text, 'created_at'::text]) AS waits
+   FROM public.risk_settings r
+  WHERE ((r.superseded_at IS NULL) AND (r.effective_from > GREATEST(now(), r.created_at)))
+UNION ALL
+ SELECT p.id AS user_id,
+    'loosen_delay'::text AS kind,
+    NULL::public.broker AS broker,
+    NULL::uuid AS account_id,
+    p.loosen_delay_next_from AS effective_from,
+    jsonb_build_object('minutes', p.loosen_delay_next) AS waits
+   FROM public.profiles p
+  WHERE (p.loosen_delay_next_from > now());
+
+ALTER VIEW public.pending_risk OWNER TO postgres;
+
+--
+-- Name: VIEW pending_risk; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON VIEW public.pending_risk IS 'What the user has asked for and does not count yet: looser limits by scope, a shorter delay; from when on, and all values that will count then.';
+
+--
 -- Name: plan_limits; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -11184,50 +12636,6 @@ ALTER TABLE public.positions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
---
--- Name: profiles; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.profiles (
-    id uuid NOT NULL,
-    email text,
-    name text,
-    role text DEFAULT 'user'::text NOT NULL,
-    plan_tier public.plan DEFAULT 'starter'::public.plan NOT NULL,
-    trial_end timestamp with time zone,
-    totp_enabled boolean DEFAULT false NOT NULL,
-    brand_id uuid,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
-    locale text DEFAULT 'en'::text NOT NULL,
-    status text DEFAULT 'active'::text NOT NULL,
-    trading_halted boolean DEFAULT false NOT NULL,
-    halted_at timestamp with time zone,
-    halt_reason text,
-    version integer DEFAULT 1 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT profiles_halt_reason_check CHECK ((char_length(halt_reason) <= 200)),
-    CONSTRAINT profiles_locale_check CHECK ((char_length(locale) <= 16)),
-    CONSTRAINT profiles_name_check CHECK ((char_length(name) <= 120)),
-    CONSTRAINT profiles_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text]))),
-    CONSTRAINT profiles_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'deleted'::text]))),
-    CONSTRAINT profiles_timezone_check CHECK ((char_length(timezone) <= 64))
-);
-
-ALTER TABLE public.profiles OWNER TO postgres;
-
---
--- Name: TABLE profiles; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.profiles IS 'One person. role, plan_tier and totp_enabled are mirrors for the screen: no policy reads them.';
-
---
--- Name: COLUMN profiles.trading_halted; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON COLUMN public.profiles.trading_halted IS 'The kill switch: no entry of this user is sent while it is on.';
 
 --
 -- Name: risk_settings_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
@@ -11473,6 +12881,20 @@ ALTER TABLE ONLY engine.paper_orders
 
 ALTER TABLE ONLY engine.queue
     ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
+
+--
+-- Name: rule_fields rule_fields_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.rule_fields
+    ADD CONSTRAINT rule_fields_pkey PRIMARY KEY (rule, field);
+
+--
+-- Name: rule_names rule_names_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.rule_names
+    ADD CONSTRAINT rule_names_pkey PRIMARY KEY (rule, field, name);
 
 --
 -- Name: scope_counters scope_counters_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -14248,6 +15670,12 @@ REVOKE ALL ON FUNCTION private.arm_check(p_connection_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION as_number(p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.as_number(p jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION audit(); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14261,16 +15689,41 @@ REVOKE ALL ON FUNCTION private.cancel_order(p_order_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.cancel_order(p_order_id bigint) TO authenticated;
 
 --
+-- Name: FUNCTION cancel_pending_risk(p_scope jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.cancel_pending_risk(p_scope jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.cancel_pending_risk(p_scope jsonb) TO authenticated;
+
+--
 -- Name: FUNCTION cancel_waiting_entries(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_amounts(p_path text, r jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_amounts(p_path text, r jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION check_broker_room(p_user_id uuid, p_broker public.broker); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_clock(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_clock(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_columns(p_values jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_columns(p_values jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION check_connection(p_connection_id uuid); Type: ACL; Schema: private; Owner: postgres
@@ -14286,16 +15739,112 @@ GRANT ALL ON FUNCTION private.check_connection(p_connection_id uuid) TO authenti
 REVOKE ALL ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p_account_ids uuid[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_groups(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_groups(p_path text, p jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_members(p_path text, p jsonb, p_fields text[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_members(p_path text, p jsonb, p_fields text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_names(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_names(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_number(p_path text, p jsonb, p_minimum numeric, p_maximum numeric, p_whole boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_number(p_path text, p jsonb, p_minimum numeric, p_maximum numeric, p_whole boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_pattern(p_path text, p jsonb, p_pattern text, p_message text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_message text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_root(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_root(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_rule(p_rule text, r jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_rule(p_rule text, r jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_rule_field(p_path text, p jsonb, f engine.rule_fields); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_rule_field(p_path text, p jsonb, f engine.rule_fields) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_rules(p_rules jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_rules(p_rules jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_seed(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_seed(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_size(p_path text, p jsonb, p_type text, p_most integer); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_size(p_path text, p jsonb, p_type text, p_most integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_steps(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_steps(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_text(p_path text, p jsonb, f engine.rule_fields); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_text(p_path text, p jsonb, f engine.rule_fields) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_together(p_path text, p_rule text, r jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_together(p_path text, p_rule text, r jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION check_trading_session(p_account_ids uuid[], p_exit boolean); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.check_trading_session(p_account_ids uuid[], p_exit boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_windows(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_windows(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_zone(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_zone(p_path text, p jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION close_position(p_position_id bigint); Type: ACL; Schema: private; Owner: postgres
@@ -14412,6 +15961,12 @@ GRANT SELECT ON TABLE public.webhook_events TO authenticated;
 REVOKE ALL ON FUNCTION private.event_message(n public.webhook_events) FROM PUBLIC;
 
 --
+-- Name: FUNCTION field_admits_more(f engine.rule_fields, o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.field_admits_more(f engine.rule_fields, o jsonb, n jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION flatten(p_account_ids uuid[], p_source text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14437,11 +15992,23 @@ REVOKE ALL ON FUNCTION private.guard_seal() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.higher(p_old numeric, p_new numeric) FROM PUBLIC;
 
 --
+-- Name: FUNCTION insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_admin(); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.is_admin() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_admin() TO authenticated;
+
+--
+-- Name: FUNCTION is_live_scope(s public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.is_live_scope(s public.risk_settings) FROM PUBLIC;
 
 --
 -- Name: FUNCTION key_bytes(p_public_key text); Type: ACL; Schema: private; Owner: postgres
@@ -14457,10 +16024,28 @@ REVOKE ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) FROM PUB
 GRANT ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) TO authenticated;
 
 --
+-- Name: FUNCTION limit_values(r public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.limit_values(r public.risk_settings) FROM PUBLIC;
+
+--
 -- Name: FUNCTION limits_admit_more(o public.risk_settings, n public.risk_settings); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.limits_admit_more(o public.risk_settings, n public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION limits_diff(o public.risk_settings, n public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.limits_diff(o public.risk_settings, n public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION limits_of_scope(s public.risk_settings, p_waiting boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.limits_of_scope(s public.risk_settings, p_waiting boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text); Type: ACL; Schema: private; Owner: postgres
@@ -14468,6 +16053,43 @@ REVOKE ALL ON FUNCTION private.limits_admit_more(o public.risk_settings, n publi
 
 REVOKE ALL ON FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text) TO authenticated;
+
+--
+-- Name: TABLE profiles; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.profiles TO empire_engine;
+GRANT SELECT ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: COLUMN profiles.name; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT UPDATE(name) ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: COLUMN profiles.timezone; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT UPDATE(timezone) ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: COLUMN profiles.locale; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT UPDATE(locale) ON TABLE public.profiles TO authenticated;
+
+--
+-- Name: FUNCTION loosen_minutes(p public.profiles); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.loosen_minutes(p public.profiles) FROM PUBLIC;
+
+--
+-- Name: FUNCTION loosens_from(s public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.loosens_from(s public.risk_settings) FROM PUBLIC;
 
 --
 -- Name: FUNCTION me(); Type: ACL; Schema: private; Owner: postgres
@@ -14531,6 +16153,12 @@ REVOKE ALL ON FUNCTION private.my_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION number_map_admits_more(o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.number_map_admits_more(o jsonb, n jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION order_message(n public.orders); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14549,10 +16177,10 @@ REVOKE ALL ON FUNCTION private.order_status_follows_the_table() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.position_message(n public.positions) FROM PUBLIC;
 
 --
--- Name: FUNCTION put_limits(r public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+-- Name: FUNCTION put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone); Type: ACL; Schema: private; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION private.put_limits(r public.risk_settings) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text); Type: ACL; Schema: private; Owner: postgres
@@ -14567,6 +16195,18 @@ REVOKE ALL ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer,
 REVOKE ALL ON FUNCTION private.recipient_of(p_connection_id uuid, p_key_id text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION record_change(p_user uuid, p_action text, p_loosens boolean, p_message text, p_details jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.record_change(p_user uuid, p_action text, p_loosens boolean, p_message text, p_details jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION record_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.record_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION refuse(p_status integer, p_code text, p_message text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14577,6 +16217,12 @@ REVOKE ALL ON FUNCTION private.refuse(p_status integer, p_code text, p_message t
 --
 
 REVOKE ALL ON FUNCTION private.refuse_tampering() FROM PUBLIC;
+
+--
+-- Name: FUNCTION refuse_value(p_path text, p_value jsonb, p_message text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.refuse_value(p_path text, p_value jsonb, p_message text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION register_device(p_name text, p_public_key text); Type: ACL; Schema: private; Owner: postgres
@@ -14627,11 +16273,23 @@ REVOKE ALL ON FUNCTION private.revoke_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.revoke_endpoint(p_endpoint_id uuid) TO authenticated;
 
 --
+-- Name: FUNCTION risk_scope(p_user uuid, p_scope jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.risk_scope(p_user uuid, p_scope jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION rotate_endpoint(p_endpoint_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rotate_endpoint(p_endpoint_id uuid) TO authenticated;
+
+--
+-- Name: FUNCTION rules_admit_more(o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.rules_admit_more(o jsonb, n jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION save_endpoint(e public.webhook_endpoints); Type: ACL; Schema: private; Owner: postgres
@@ -14667,6 +16325,13 @@ REVOKE ALL ON FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_accou
 GRANT ALL ON FUNCTION private.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) TO authenticated;
 
 --
+-- Name: FUNCTION set_loosen_delay(p_minutes integer); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.set_loosen_delay(p_minutes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_loosen_delay(p_minutes integer) TO authenticated;
+
+--
 -- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14691,6 +16356,12 @@ REVOKE ALL ON FUNCTION private.stop_entries(p_user_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key text, p_source text) TO authenticated;
+
+--
+-- Name: FUNCTION symbols_in(p_symbols text[], p_list text[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.symbols_in(p_symbols text[], p_list text[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION tell_deliveries(); Type: ACL; Schema: private; Owner: postgres
@@ -14735,6 +16406,30 @@ REVOKE ALL ON FUNCTION private.tell_positions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.text_values(p_numbers jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION tighter_field(f engine.rule_fields, o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tighter_field(f engine.rule_fields, o jsonb, n jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tighter_limits(o public.risk_settings, n public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tighter_rule(p_rule text, o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tighter_rule(p_rule text, o jsonb, n jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tighter_rules(o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tighter_rules(o jsonb, n jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION touch(); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -14759,6 +16454,12 @@ GRANT ALL ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jso
 --
 
 REVOKE ALL ON FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION with_numbers(p_rules jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.with_numbers(p_rules jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION with_settings(e public.webhook_endpoints, p_settings jsonb); Type: ACL; Schema: private; Owner: postgres
@@ -14786,6 +16487,13 @@ GRANT ALL ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) TO 
 
 REVOKE ALL ON FUNCTION public.cancel_order(p_order_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_order(p_order_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION cancel_pending_risk(p_scope jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.cancel_pending_risk(p_scope jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_pending_risk(p_scope jsonb) TO authenticated;
 
 --
 -- Name: FUNCTION check_connection(p_connection_id uuid); Type: ACL; Schema: public; Owner: postgres
@@ -14947,6 +16655,13 @@ GRANT ALL ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version inte
 
 REVOKE ALL ON FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]) TO authenticated;
+
+--
+-- Name: FUNCTION set_loosen_delay(p_minutes integer); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.set_loosen_delay(p_minutes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_loosen_delay(p_minutes integer) TO authenticated;
 
 --
 -- Name: FUNCTION set_risk(p_scope jsonb, p_values jsonb); Type: ACL; Schema: public; Owner: postgres
@@ -15447,6 +17162,12 @@ GRANT SELECT ON TABLE public.order_transitions TO authenticated;
 GRANT USAGE ON SEQUENCE public.orders_id_seq TO empire_engine;
 
 --
+-- Name: TABLE pending_risk; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.pending_risk TO authenticated;
+
+--
 -- Name: TABLE plan_limits; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -15458,31 +17179,6 @@ GRANT SELECT ON TABLE public.plan_limits TO authenticated;
 --
 
 GRANT USAGE ON SEQUENCE public.positions_id_seq TO empire_engine;
-
---
--- Name: TABLE profiles; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,UPDATE ON TABLE public.profiles TO empire_engine;
-GRANT SELECT ON TABLE public.profiles TO authenticated;
-
---
--- Name: COLUMN profiles.name; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT UPDATE(name) ON TABLE public.profiles TO authenticated;
-
---
--- Name: COLUMN profiles.timezone; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT UPDATE(timezone) ON TABLE public.profiles TO authenticated;
-
---
--- Name: COLUMN profiles.locale; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT UPDATE(locale) ON TABLE public.profiles TO authenticated;
 
 --
 -- Name: SEQUENCE risk_settings_id_seq; Type: ACL; Schema: public; Owner: postgres
