@@ -170,6 +170,7 @@ class PublicBrokerAccounts(BaseModel):
     freshness: PublicFreshness = Field(alias="freshness")
     halt_epoch: int = Field(alias="halt_epoch")
     id: uuid.UUID = Field(alias="id")
+    initial_balance: Optional[decimal.Decimal] = Field(alias="initial_balance")
     label: Optional[str] = Field(alias="label")
     last_sync: Optional[datetime.datetime] = Field(alias="last_sync")
     lock_reason: Optional[str] = Field(alias="lock_reason")
@@ -198,6 +199,7 @@ class PublicBrokerAccountsInsert(TypedDict):
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     halt_epoch: NotRequired[Annotated[int, Field(alias="halt_epoch")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    initial_balance: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="initial_balance")]]
     label: NotRequired[Annotated[Optional[str], Field(alias="label")]]
     last_sync: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_sync")]]
     lock_reason: NotRequired[Annotated[Optional[str], Field(alias="lock_reason")]]
@@ -226,6 +228,7 @@ class PublicBrokerAccountsUpdate(TypedDict):
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     halt_epoch: NotRequired[Annotated[int, Field(alias="halt_epoch")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    initial_balance: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="initial_balance")]]
     label: NotRequired[Annotated[Optional[str], Field(alias="label")]]
     last_sync: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_sync")]]
     lock_reason: NotRequired[Annotated[Optional[str], Field(alias="lock_reason")]]

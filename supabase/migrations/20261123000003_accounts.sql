@@ -51,6 +51,7 @@ create table public.broker_accounts (
   halt_epoch bigint not null default 0,
   locked_until timestamptz,
   lock_reason text check (char_length(lock_reason) <= 200),
+  initial_balance numeric check (initial_balance > 0),
   balance numeric,
   equity numeric,
   as_of timestamptz,
@@ -71,6 +72,7 @@ comment on column public.broker_accounts.account_id is 'The broker''s own accoun
 comment on column public.broker_accounts.venue_name is 'What the broker calls it. Not the trader''s to change: Topstep''s practice accounts are known by it.';
 comment on column public.broker_accounts.executor is 'Who trades it; null = who trades its connection.';
 comment on column public.broker_accounts.halt_epoch is 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
+comment on column public.broker_accounts.initial_balance is 'What it began with: floors and percentages count from it. Until somebody says otherwise the balance at first sight.';
 create index broker_accounts_user on public.broker_accounts (user_id);
 
 create table public.credential_seals (

@@ -108,6 +108,7 @@ comment on table public.fills is 'Executions as the broker reported them. Insert
 create index fills_user on public.fills (user_id, id);
 create index fills_order on public.fills (order_id);
 create index fills_position on public.fills (account_id, position_id);
+create index fills_account on public.fills (account_id, id);
 
 create table public.positions (
   id bigint generated always as identity primary key,
@@ -176,12 +177,25 @@ create table engine.account_days (
   trading_day date not null,
   trades integer not null default 0,
   realised numeric not null default 0,
+  began_at timestamptz,
+  ends_at timestamptz,
+  start_balance numeric,
   start_equity numeric,
+  source text check (source in ('seen', 'rebuilt', 'confirmed')),
+  flows numeric not null default 0,
   high_water numeric,
   low_water numeric,
-  primary key (account_id, trading_day)
+  close_balance numeric,
+  close_equity numeric,
+  net numeric,
+  primary key (account_id, trading_day),
+  constraint a_known_start_says_how_it_is_known check ((source is null) = (start_balance is null or start_equity is null))
 );
-comment on table engine.account_days is 'An account''s trading day: trades reserved, realised result, equity at the reset and its extremes.';
+comment on table engine.account_days is 'An account''s trading day, from reset to reset: money at the reset, its extremes, flows, its close. Not deleted with its account: who connects it again finds its days.';
+comment on column engine.account_days.began_at is 'Null until the account was read in it; fills alone do not open a day.';
+comment on column engine.account_days.source is 'How the start is known: seen (read within a minute of the reset), rebuilt (from fills and history), confirmed by the trader. Null = it is not.';
+comment on column engine.account_days.flows is 'Deposits minus withdrawals since the start.';
+comment on column engine.account_days.net is 'Close minus start minus flows, after fees; of a day nobody watched the fills alone.';
 
 create table engine.scope_counters (
   id bigint generated always as identity primary key,

@@ -28,10 +28,23 @@ comment on function engine.symbol_key(text) is
 'the same thing. Equal to shared/models/symbol_key.py.';
 alter function engine.symbol_key(text) owner to empire_engine;
 
-create function engine.trading_day(p_timezone text, p_reset time, p_at timestamptz) returns date
+create function engine.day_began(p_timezone text, p_reset time, p_day date) returns timestamptz
 language plpgsql stable set search_path = '' as $$
 begin
-  return ((p_at at time zone p_timezone) - p_reset)::date;
+  return (p_day + p_reset) at time zone p_timezone;
+end
+$$;
+comment on function engine.day_began(text, time, date) is
+'When a trading day begins. A time that the clocks skip or show twice is its later moment. Equal to shared/risk/resets.py.';
+alter function engine.day_began(text, time, date) owner to empire_engine;
+
+create function engine.trading_day(p_timezone text, p_reset time, p_at timestamptz) returns date
+language plpgsql stable set search_path = '' as $$
+declare
+  v_day constant date := ((p_at at time zone p_timezone) - p_reset)::date;
+begin
+  -- Where the clocks change at the reset, the time of day alone may be there before the reset is.
+  return case when (v_day + p_reset) at time zone p_timezone > p_at then v_day - 1 else v_day end;
 end
 $$;
 comment on function engine.trading_day(text, time, timestamptz) is

@@ -92,7 +92,10 @@ alter function engine.account_json(public.broker_accounts, public.broker_connect
 create function engine.limits_json(p_account uuid) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-  return (select to_jsonb(l) - 'account_id' from engine.account_limits l where l.account_id = p_account);
+  return (
+    select to_jsonb(l) - 'account_id' || jsonb_build_object('rule_sets', engine.rule_sets(p_account))
+    from engine.account_limits l where l.account_id = p_account
+  );
 end
 $$;
 comment on function engine.limits_json(uuid) is 'The limits in force for an account, as workers read them.';
@@ -207,6 +210,7 @@ begin
       'tag_held', case when d.tag is not null and a.margin_mode = 'netting' then engine.held_by_tag(d) end,
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
+      'risk', case when s.has_limits then engine.risk_json(a, d.id) end,
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
         then engine.defaults_json(a.id) end,
       'positions', (

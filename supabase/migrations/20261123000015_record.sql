@@ -387,16 +387,25 @@ declare
     where c.state in ('pending', 'submitting')
       and y ->> 'outcome' in ('accepted', 'rejected', 'unknown', 'canceled', 'expired')
   );
+  v_limited uuid [];
 begin
   if v_commands is not null then
     perform engine.apply_results(v_commands);
   end if;
-  update public.broker_accounts a
-  set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
-    as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
-    last_sync = clock_timestamp()
-  from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
-  where a.id = d.account_id and x #>> '{account,balance}' is not null;
+  with told as (
+    update public.broker_accounts a
+    set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
+      as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
+      last_sync = clock_timestamp()
+    from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+    where a.id = d.account_id and x #>> '{account,balance}' is not null
+    returning a.id, a.user_id
+  )
+  select array_agg(t.id) into v_limited from told t
+  where (select true from public.risk_settings r where r.user_id = t.user_id limit 1);
+  if v_limited is not null then
+    perform engine.note_money(v_limited);
+  end if;
   if exists (
     select from jsonb_array_elements(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
   ) then

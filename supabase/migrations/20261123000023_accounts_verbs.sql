@@ -153,6 +153,7 @@ create function private.lock_account(p_account_id uuid, p_until timestamptz, p_r
 language plpgsql security definer set search_path = '' as $$
 declare
   a constant public.broker_accounts := private.my_account(p_account_id);
+  v_breach text;
 begin
   if p_until is null or p_until <= clock_timestamp() then
     perform private.refuse(422, 'invalid', 'A lock ends in the future.');
@@ -162,6 +163,11 @@ begin
   -- An earlier end is a lift in disguise.
   if a.locked_until > clock_timestamp() and p_until < a.locked_until and private.any_live(array[a.id]) then
     perform private.require_step_up();
+  end if;
+  select b.rule into v_breach from engine.locks_of(a.id) b where b.until > p_until limit 1;
+  if found then
+    perform private.refuse(409, 'locked', format(
+      'The limit %s locks this account for longer: its lock is lifted (lift_lock), not shortened.', replace(v_breach, '_', ' ')));
   end if;
   update public.broker_accounts set locked_until = p_until, lock_reason = p_reason where id = a.id;
   perform private.note(a.user_id, 'warning', 'account_locked',
@@ -178,6 +184,9 @@ declare
 begin
   if private.any_live(array[a.id]) then
     perform private.require_step_up();
+  end if;
+  if exists (select 1 from engine.locks_of(a.id)) then
+    perform private.refuse(409, 'locked', 'A limit has locked this account: lift_lock asks whether it is still reached, and for a reason.');
   end if;
   update public.broker_accounts set locked_until = null, lock_reason = null
   where id = a.id and locked_until is not null;

@@ -234,11 +234,16 @@ begin
     select 1 from engine.connection_checks k
     where k.connection_id = p_connection and k.worker = p_worker and k.token = any (p_tokens)
       and k.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from public.broker_accounts a join engine.account_marks w on w.account_id = a.id
+    where a.connection_id = p_connection and w.worker = p_worker and w.token = any (p_tokens)
+      and w.lease_until > clock_timestamp()
   );
 end
 $$;
 comment on function engine.has_work_for(uuid, text, bigint []) is
-'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check.';
+'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a '
+'check, an account that is read.';
 alter function engine.has_work_for(uuid, text, bigint []) owner to empire_engine;
 
 create function engine.count_open(p_connection uuid) returns boolean

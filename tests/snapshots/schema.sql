@@ -319,6 +319,25 @@ ALTER TYPE engine.candidate OWNER TO postgres;
 COMMENT ON TYPE engine.candidate IS 'An alert that nothing speaks against but the counters: where it stood in the call, who may send it, where it goes.';
 
 --
+-- Name: day_start; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.day_start AS (
+	balance numeric,
+	equity numeric,
+	source text,
+	is_mark boolean
+);
+
+ALTER TYPE engine.day_start OWNER TO postgres;
+
+--
+-- Name: TYPE day_start; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.day_start IS 'Money at a reset and how it is known; is_mark = it is the mark itself, so what was paid in before it belongs to the day before.';
+
+--
 -- Name: command_kind; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -381,6 +400,27 @@ ALTER TYPE engine.leg OWNER TO postgres;
 --
 
 COMMENT ON TYPE engine.leg IS 'A leg that is about to be written: what it says, and what it is written with.';
+
+--
+-- Name: mark; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.mark AS (
+	at timestamp with time zone,
+	balance numeric,
+	equity numeric,
+	margin_used numeric,
+	is_flat boolean,
+	positions text
+);
+
+ALTER TYPE engine.mark OWNER TO postgres;
+
+--
+-- Name: TYPE mark; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.mark IS 'Money of an account as read at a moment; positions = what was open, as one text (null = the read did not say).';
 
 --
 -- Name: news; Type: TYPE; Schema: engine; Owner: postgres
@@ -904,6 +944,7 @@ CREATE TABLE public.broker_accounts (
     halt_epoch bigint DEFAULT 0 NOT NULL,
     locked_until timestamp with time zone,
     lock_reason text,
+    initial_balance numeric,
     balance numeric,
     equity numeric,
     as_of timestamp with time zone,
@@ -917,6 +958,7 @@ CREATE TABLE public.broker_accounts (
     CONSTRAINT broker_accounts_account_id_check CHECK (((char_length(account_id) >= 1) AND (char_length(account_id) <= 64))),
     CONSTRAINT broker_accounts_api_key_check CHECK ((char_length(api_key) <= 4)),
     CONSTRAINT broker_accounts_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
+    CONSTRAINT broker_accounts_initial_balance_check CHECK ((initial_balance > (0)::numeric)),
     CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
     CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200)),
     CONSTRAINT broker_accounts_venue_name_check CHECK ((char_length(venue_name) <= 120)),
@@ -954,6 +996,12 @@ COMMENT ON COLUMN public.broker_accounts.executor IS 'Who trades it; null = who 
 --
 
 COMMENT ON COLUMN public.broker_accounts.halt_epoch IS 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
+
+--
+-- Name: COLUMN broker_accounts.initial_balance; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.initial_balance IS 'What it began with: floors and percentages count from it. Until somebody says otherwise the balance at first sight.';
 
 --
 -- Name: broker_connections; Type: TABLE; Schema: public; Owner: postgres
@@ -1048,6 +1096,42 @@ ALTER FUNCTION engine.account_json(a public.broker_accounts, c public.broker_con
 COMMENT ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) IS 'An account as workers see it.';
 
 --
+-- Name: accounts_due(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.accounts_due(p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+begin
+  return array(
+    select x.account_id from (
+      select w.account_id, w.due_at from engine.account_marks w where w.due_at <= c_now
+      union
+      -- Our own order may have opened something a moment ago: whoever was idle then is due now.
+      select w.account_id, coalesce(w.read_at, w.due_at)
+      from unnest(engine.busy_accounts()) as b (id) join engine.account_marks w on w.account_id = b.id
+      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - interval '1 second')
+    ) x
+    join public.broker_accounts a on a.id = x.account_id
+    join public.broker_connections c on c.id = a.connection_id
+    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
+    group by x.account_id order by min(x.due_at) limit p_limit
+  );
+end
+$$;
+
+ALTER FUNCTION engine.accounts_due(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION accounts_due(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.accounts_due(p_limit integer) IS 'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and at the reset. Not those of a login that is disconnected or of a trader''s own device.';
+
+--
 -- Name: accounts_of_intent(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1127,6 +1211,50 @@ ALTER FUNCTION engine.add_fills(p_news engine.news[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.add_fills(p_news engine.news[]) IS 'Records each fill once, with the day''s result; returns those that are new.';
+
+--
+-- Name: advance(public.broker_accounts, engine.mark); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.advance(a public.broker_accounts, m engine.mark) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_day constant date := engine.trading_day(a.timezone, a.reset_time, m.at);
+  k engine.account_marks;
+  d engine.account_days;
+  s engine.day_start;
+begin
+  select x.* into k from engine.account_marks x where x.account_id = a.id for update;
+  if not found or m.at < k.at then
+    return;
+  end if;
+  select x.* into d from engine.account_days x where x.account_id = a.id and x.trading_day = c_day;
+  if d.began_at is distinct from engine.day_began(a.timezone, a.reset_time, c_day) then
+    if d.began_at is null or not engine.had_flows(a, c_day) then
+      s := engine.find_start(a, k, m, engine.day_began(a.timezone, a.reset_time, c_day));
+    end if;
+    if s.is_mark then
+      k := engine.settle_flows(a, k, m, engine.trading_day(a.timezone, a.reset_time, k.at));
+    end if;
+    perform engine.open_day(a, k, m, c_day, s);
+  end if;
+  k := engine.settle_flows(a, k, m, c_day);
+  update engine.account_days
+  set high_water = greatest(high_water, m.equity), low_water = least(low_water, m.equity)
+  where account_id = a.id and trading_day = c_day and not (high_water >= m.equity and low_water <= m.equity) is true;
+  perform engine.put_mark(a, k, m);
+end
+$$;
+
+ALTER FUNCTION engine.advance(a public.broker_accounts, m engine.mark) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION advance(a public.broker_accounts, m engine.mark); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.advance(a public.broker_accounts, m engine.mark) IS 'What a mark means for the account''s day: opened at the reset, money paid in or out, extremes. The caller holds the account.';
 
 --
 -- Name: answer_if_seen(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1239,6 +1367,29 @@ ALTER FUNCTION engine.arrival_of(c engine.candidate) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.arrival_of(c engine.candidate) IS 'An alert as the queue takes it.';
 
 --
+-- Name: assumed_loss(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.assumed_loss(a public.broker_accounts) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return least(a.balance, a.equity) * coalesce((
+    select l.max_risk_per_trade_pct from engine.account_limits l where l.account_id = a.id
+  ), 5) / 100;
+end
+$$;
+
+ALTER FUNCTION engine.assumed_loss(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION assumed_loss(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.assumed_loss(a public.broker_accounts) IS 'What an entry without a stop is taken to lose where nothing better is known: the ceiling of a trade.';
+
+--
 -- Name: at_path(text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1335,6 +1486,54 @@ ALTER FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p
 COMMENT ON FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) IS 'The blocks that still count in a window, each cut to what its worker says it has really used.';
 
 --
+-- Name: breach(uuid, text, text, jsonb, timestamp with time zone, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  c_until constant timestamptz := coalesce(p_until, engine.until_lifted());
+  i engine.account_identities;
+  b engine.breaches;
+  v_rows uuid [];
+begin
+  i := engine.identity_of(p_account);
+  v_rows := array(select a.id from public.broker_accounts a where a.id = any (i.accounts) order by a.id);
+  if p_account <> all (v_rows) then
+    return null;
+  end if;
+  -- Under the same locks as open_orders: what passed before is flattened, what comes after sees the lock.
+  perform from public.broker_accounts a where a.id = any (v_rows) order by a.id for no key update;
+  update engine.breaches x set seen_at = clock_timestamp()
+  where x.identity_id = i.id and x.rule = p_rule and x.lifted_at is null and x.until > clock_timestamp();
+  if found then
+    return null;
+  end if;
+  insert into engine.breaches (identity_id, account_id, user_id, rule, scope, numbers, until, event_id)
+  select i.id, a.id, a.user_id, p_rule, p_scope, coalesce(p_numbers, '{}'), c_until,
+    case when p_flatten then nextval('public.webhook_events_id_seq') end
+  from public.broker_accounts a where a.id = p_account
+  returning * into b;
+  perform engine.lock_rows(v_rows, p_rule, c_until);
+  perform engine.stop_account(b, v_rows, p_flatten);
+  perform engine.tell_breach(b, p_flatten);
+  return coalesce(b.event_id, 0);
+end
+$$;
+
+ALTER FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) IS 'A limit of an account is touched: locked (p_until null = until lifted), halted, flattened, told. Returns the flatten''s event (0 = none was asked for), null where the account is locked for that rule already.';
+
+--
 -- Name: bury(bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1362,6 +1561,32 @@ ALTER FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) OWNER
 --
 
 COMMENT ON FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) IS 'Ends a delivery dead with the error kept; returns events to be closed. The caller holds the account.';
+
+--
+-- Name: busy_accounts(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.busy_accounts() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return array(
+    select p.account_id from public.positions p where p.closed_at is null
+    union
+    select o.account_id from public.orders o
+    where o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+  );
+end
+$$;
+
+ALTER FUNCTION engine.busy_accounts() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION busy_accounts(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.busy_accounts() IS 'Accounts on which something is open or on its way: these are read every second.';
 
 --
 -- Name: cancel_unsent(bigint[], boolean, public.reason); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1617,6 +1842,119 @@ ALTER FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) OWNER TO
 COMMENT ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) IS 'The name of a leg at the broker: at most 26 characters, which is the tightest broker, and the same whenever asked.';
 
 --
+-- Name: account_marks; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.account_marks (
+    account_id uuid NOT NULL,
+    token bigint,
+    worker text,
+    lease_until timestamp with time zone,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    read_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    at timestamp with time zone,
+    balance numeric,
+    equity numeric,
+    margin_used numeric,
+    is_flat boolean,
+    base_at timestamp with time zone,
+    base_balance numeric,
+    base_fill bigint DEFAULT 0 NOT NULL,
+    base_positions text,
+    stored_at timestamp with time zone,
+    high_close numeric,
+    peak_equity numeric
+)
+WITH (fillfactor='50');
+
+ALTER TABLE engine.account_marks OWNER TO postgres;
+
+--
+-- Name: TABLE account_marks; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.account_marks IS 'What an account was worth when it was last read, and who reads it next. Like its days it outlives the account.';
+
+--
+-- Name: COLUMN account_marks.token; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.token IS 'The fence of the reader: what an older lease has read is not written.';
+
+--
+-- Name: COLUMN account_marks.is_flat; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.is_flat IS 'Whether nothing was open at the mark; null = the mark did not say.';
+
+--
+-- Name: COLUMN account_marks.base_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.base_at IS 'The mark up to which the balance is explained by fills and flows; base_fill = the last fill in it.';
+
+--
+-- Name: COLUMN account_marks.base_positions; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.base_positions IS 'What was open at the base, to see whether a trade lies in between.';
+
+--
+-- Name: COLUMN account_marks.stored_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.stored_at IS 'When equity_history last got a row.';
+
+--
+-- Name: COLUMN account_marks.high_close; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.high_close IS 'The highest balance at the close of a day, since the account is watched.';
+
+--
+-- Name: close_days(public.broker_accounts, engine.account_marks, date, engine.day_start); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_began constant timestamptz := engine.day_began(a.timezone, a.reset_time, p_day);
+  d engine.account_days;
+  v_close numeric;
+begin
+  select x.* into d from engine.account_days x
+  where x.account_id = a.id and x.trading_day < p_day and x.began_at is not null order by x.trading_day desc limit 1;
+  if found and d.close_balance is null then
+    v_close := case when d.ends_at = c_began and s.balance is not null then s.balance
+      else k.balance + engine.net_between(a.id, k.at, d.ends_at) end;
+    update engine.account_days
+    set close_balance = v_close, close_equity = case when d.ends_at = c_began then coalesce(s.equity, k.equity) else k.equity end,
+      net = v_close - d.start_balance - d.flows
+    where account_id = a.id and trading_day = d.trading_day;
+    update engine.account_marks set high_close = greatest(high_close, v_close) where account_id = a.id;
+  end if;
+  -- Days that nobody watched have their fills.
+  insert into engine.account_days as t (account_id, trading_day, net)
+  select a.id, x.day, sum(x.net) from (
+    select engine.trading_day(a.timezone, a.reset_time, f.filled_at) as day, engine.net_of(f) as net from public.fills f
+    where f.account_id = a.id and f.filled_at >= d.ends_at and f.filled_at < c_began
+  ) x where x.day < p_day group by x.day
+  on conflict (account_id, trading_day) do update set net = excluded.net where t.began_at is null;
+end
+$$;
+
+ALTER FUNCTION engine.close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start) IS 'Closes the days before this one: the last that was open by what the account was worth at its end, the others by fills.';
+
+--
 -- Name: close_events(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1770,6 +2108,35 @@ ALTER FUNCTION engine.conclude(p_delivery bigint) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.conclude(p_delivery bigint) IS 'After a lookup: when nothing of the delivery is unknown any more it goes on with its next leg, or ends. Returns events to be closed. A flatten always goes on.';
 
 --
+-- Name: confirm_start(public.broker_accounts, numeric, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_day constant date := engine.trading_day(a.timezone, a.reset_time, clock_timestamp());
+  c_week constant date := c_day - extract(dow from c_day)::integer;
+begin
+  perform engine.put_day(a, c_day, row(p_amount, p_amount, 'confirmed', false)::engine.day_start, a.equity);
+  if p_week is not null and c_week < c_day then
+    perform engine.put_day(a, c_week, row(p_week, p_week, 'confirmed', false)::engine.day_start, null);
+  end if;
+  -- What was paid in or out before is in the figure.
+  update engine.account_marks set base_at = null where account_id = a.id;
+end
+$$;
+
+ALTER FUNCTION engine.confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric) IS 'The trader''s figures for the start of the day, and of the week.';
+
+--
 -- Name: contexts(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1803,6 +2170,7 @@ begin
       'tag_held', case when d.tag is not null and a.margin_mode = 'netting' then engine.held_by_tag(d) end,
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
+      'risk', case when s.has_limits then engine.risk_json(a, d.id) end,
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
         then engine.defaults_json(a.id) end,
       'positions', (
@@ -1983,6 +2351,70 @@ ALTER FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint)
 --
 
 COMMENT ON FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint) IS 'What limits of number are compared with: trades of the day, and entries of other deliveries on their way.';
+
+--
+-- Name: day_began(text, time without time zone, date); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.day_began(p_timezone text, p_reset time without time zone, p_day date) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (p_day + p_reset) at time zone p_timezone;
+end
+$$;
+
+ALTER FUNCTION engine.day_began(p_timezone text, p_reset time without time zone, p_day date) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION day_began(p_timezone text, p_reset time without time zone, p_day date); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.day_began(p_timezone text, p_reset time without time zone, p_day date) IS 'When a trading day begins. A time that the clocks skip or show twice is its later moment. Equal to shared/risk/resets.py.';
+
+--
+-- Name: day_json(public.broker_accounts, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.day_json(a public.broker_accounts, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_day constant date := engine.trading_day(a.timezone, a.reset_time, p_now);
+  c_began constant timestamptz := engine.day_began(a.timezone, a.reset_time, c_day);
+  d engine.account_days;
+  k engine.account_marks;
+begin
+  select x.* into d from engine.account_days x where x.account_id = a.id and x.trading_day = c_day;
+  if d.began_at is distinct from c_began then
+    -- Nobody has read the account since the reset. What it was worth in the minute before is what it began with.
+    select x.* into k from engine.account_marks x
+    where x.account_id = a.id and x.at between c_began - interval '60 seconds' and c_began;
+    d := row(
+      a.id, c_day, 0, 0, c_began, engine.day_began(a.timezone, a.reset_time, c_day + 1), k.balance, k.equity,
+      case when found then 'seen' end, 0, k.equity, k.equity, null, null, null
+    );
+  end if;
+  if d.source is null then
+    return null;
+  end if;
+  return jsonb_build_object(
+    'trading_day', d.trading_day, 'began_at', d.began_at, 'ends_at', d.ends_at, 'start_balance', d.start_balance,
+    'start_equity', d.start_equity, 'flows', d.flows, 'high_water', d.high_water, 'low_water', d.low_water,
+    'source', d.source
+  );
+end
+$$;
+
+ALTER FUNCTION engine.day_json(a public.broker_accounts, p_now timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION day_json(a public.broker_accounts, p_now timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.day_json(a public.broker_accounts, p_now timestamp with time zone) IS 'The trading day of an account. Null = its start is not known.';
 
 --
 -- Name: dead_letter(bigint, bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2750,6 +3182,80 @@ ALTER FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public
 COMMENT ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) IS 'What market exits of a root that have no final answer yet may still close.';
 
 --
+-- Name: fade(public.broker_accounts, public.freshness); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Nothing becomes fresher without a read.
+  if p_freshness > a.freshness then
+    update public.broker_accounts set freshness = p_freshness where id = a.id;
+  end if;
+  update public.positions set freshness = p_freshness
+  where account_id = a.id and closed_at is null and freshness < p_freshness;
+end
+$$;
+
+ALTER FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION fade(a public.broker_accounts, p_freshness public.freshness); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) IS 'An account could not be read: what we know of it is stale, later unknown; never gone.';
+
+--
+-- Name: find_start(public.broker_accounts, engine.account_marks, engine.mark, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) RETURNS engine.day_start
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_near constant interval := '60 seconds';
+  h public.equity_history;
+  v_balance numeric;
+begin
+  if k.at between p_began - c_near and p_began and (m.at - p_began > p_began - k.at) is not false then
+    return row(k.balance, k.equity, 'seen', false)::engine.day_start;
+  elsif m.at - p_began <= c_near then
+    return row(m.balance, m.equity, 'seen', true)::engine.day_start;
+  end if;
+  select e.* into h from public.equity_history e
+  where e.account_id = a.id and e.timestamp between p_began - c_near and p_began + c_near
+  order by abs(extract(epoch from e.timestamp - p_began)) limit 1;
+  if found then
+    return row(h.balance, h.equity, 'rebuilt', false)::engine.day_start;
+  elsif k.at < p_began and k.is_flat and engine.was_flat(a.id, k.at, p_began)
+    and abs(m.balance - k.balance - engine.net_between(a.id, k.at, m.at)) < 0.01 then
+    -- Flat before, flat at the reset, and fills explain every cent since: so the balance then is known.
+    v_balance := k.balance + engine.net_between(a.id, k.at, p_began);
+    return row(v_balance, v_balance, 'rebuilt', false)::engine.day_start;
+  elsif a.broker = 'paper' then
+    -- Its book is ours: nobody else trades there, so its fills are all there is.
+    v_balance := m.balance - engine.net_between(a.id, p_began, m.at);
+    return row(v_balance, v_balance + (
+      select coalesce(sum(p.unrealized_pnl), 0) from public.positions p
+      where p.account_id = a.id and p.closed_at is null and p.opened_at <= p_began
+    ), 'rebuilt', false)::engine.day_start;
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) IS 'What an account was worth at a reset: by the nearest mark within a minute, else rebuilt from history or from fills where they suffice. k = the mark before m. Null = it cannot be known.';
+
+--
 -- Name: finish(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2824,6 +3330,38 @@ ALTER FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer
 --
 
 COMMENT ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) IS 'From when on a window has room for one request more; null = now.';
+
+--
+-- Name: flow_in(engine.account_marks, engine.mark, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.flow_in(k engine.account_marks, m engine.mark, p_new numeric) RETURNS numeric
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_rest constant numeric := m.balance - k.base_balance - p_new;
+  v_same constant boolean := m.positions = k.base_positions;
+  v_gap constant interval := m.at - k.base_at;
+begin
+  -- A limit on losses must not be talked away: what falls is a loss unless no trade can lie in between, what rises was
+  -- paid in unless a trade was closed in between.
+  if abs(v_rest) < 0.01 then
+    return 0;
+  elsif v_rest > 0 then
+    return case when v_same or v_gap > interval '10 minutes' then v_rest else 0 end;
+  end if;
+  return case when v_same and m.is_flat and v_gap <= interval '60 seconds' then v_rest else 0 end;
+end
+$$;
+
+ALTER FUNCTION engine.flow_in(k engine.account_marks, m engine.mark, p_new numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION flow_in(k engine.account_marks, m engine.mark, p_new numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.flow_in(k engine.account_marks, m engine.mark, p_new numeric) IS 'How much of the change of a balance since the base was paid in (or out, negative): what fills (p_new) do not explain.';
 
 --
 -- Name: forget_deliveries(timestamp with time zone, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2907,6 +3445,30 @@ ALTER FUNCTION engine.give_back(p_delivery bigint, p_ms integer) OWNER TO empire
 --
 
 COMMENT ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) IS 'A claimed row becomes the ready head again, not before the given delay. The caller holds the account row.';
+
+--
+-- Name: had_flows(public.broker_accounts, date); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.had_flows(a public.broker_accounts, p_day date) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select 1 from engine.account_days d
+    where d.account_id = a.id and d.flows <> 0 and d.ends_at > engine.day_began(a.timezone, a.reset_time, p_day)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.had_flows(a public.broker_accounts, p_day date) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION had_flows(a public.broker_accounts, p_day date); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.had_flows(a public.broker_accounts, p_day date) IS 'Whether something was paid in or out in days that reach into this one: after a change of zone or reset nobody knows on which side of the new reset that was.';
 
 --
 -- Name: halt(uuid[], boolean, text, bigint, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3043,6 +3605,10 @@ begin
     select 1 from engine.connection_checks k
     where k.connection_id = p_connection and k.worker = p_worker and k.token = any (p_tokens)
       and k.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from public.broker_accounts a join engine.account_marks w on w.account_id = a.id
+    where a.connection_id = p_connection and w.worker = p_worker and w.token = any (p_tokens)
+      and w.lease_until > clock_timestamp()
   );
 end
 $$;
@@ -3053,7 +3619,7 @@ ALTER FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bi
 -- Name: FUNCTION has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check.';
+COMMENT ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check, an account that is read.';
 
 --
 -- Name: heartbeat(text, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3246,6 +3812,65 @@ ALTER FUNCTION engine.hung_exits(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.hung_exits(p_limit integer) IS 'Exits of alerts that have waited 5 s behind a head which has held its lane for 5 s.';
 
 --
+-- Name: account_identities; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.account_identities (
+    id bigint NOT NULL,
+    broker public.broker NOT NULL,
+    environment public.environment NOT NULL,
+    server text NOT NULL,
+    login text NOT NULL,
+    account_number text NOT NULL,
+    accounts uuid[] NOT NULL,
+    locked_until timestamp with time zone,
+    lock_reason text,
+    initial_balance numeric,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.account_identities OWNER TO postgres;
+
+--
+-- Name: TABLE account_identities; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.account_identities IS 'Accounts as the brokers know them: (broker, environment, server, login, number), and every row of ours that was one. Never deleted.';
+
+--
+-- Name: COLUMN account_identities.login; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_identities.login IS 'Lower case. Where no login is known (paper) our own id: such an account is play money that begins anew.';
+
+--
+-- Name: COLUMN account_identities.locked_until; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_identities.locked_until IS 'The lock of the account, whichever row got it.';
+
+--
+-- Name: identity_of(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.identity_of(p_account uuid) RETURNS engine.account_identities
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (select i from engine.account_identities i where i.accounts @> array[p_account] limit 1);
+end
+$$;
+
+ALTER FUNCTION engine.identity_of(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION identity_of(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.identity_of(p_account uuid) IS 'The account at its broker that a row of ours is.';
+
+--
 -- Name: in_every_list(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3267,6 +3892,62 @@ ALTER FUNCTION engine.in_every_list(p_lists jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.in_every_list(p_lists jsonb) IS 'The symbols that each of several lists holds, by their keys.';
+
+--
+-- Name: in_flight_json(public.broker_accounts, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.in_flight_json(a public.broker_accounts, p_delivery bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select jsonb_build_object(
+      'in_flight_loss', coalesce(sum(coalesce(
+        (r.loss ->> o.leg::text)::numeric, (k.request ->> 'worst_loss')::numeric, engine.assumed_loss(a)
+      ) * (o.qty - o.filled_qty) / o.qty), 0),
+      'in_flight', coalesce(jsonb_agg(jsonb_build_object(
+        'root', o.root, 'side', o.side, 'qty', o.qty - o.filled_qty,
+        'notional_usd', (r.notional_usd ->> o.leg::text)::numeric * (o.qty - o.filled_qty) / o.qty
+      ) order by o.id), '[]')
+    )
+    from public.orders o
+    left join engine.commands k on k.delivery_id = o.delivery_id and k.leg = o.leg
+    left join engine.reservations r on r.delivery_id = o.delivery_id
+    where o.account_id = a.id and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+      and not o.reduce_only and o.kind = 'place' and o.qty > o.filled_qty and o.delivery_id is distinct from p_delivery
+  );
+end
+$$;
+
+ALTER FUNCTION engine.in_flight_json(a public.broker_accounts, p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION in_flight_json(a public.broker_accounts, p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.in_flight_json(a public.broker_accounts, p_delivery bigint) IS 'Entries of other deliveries that are admitted and no position yet (pending, sent, unknown, working), and what they lose at worst.';
+
+--
+-- Name: in_words(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.in_words(p_numbers jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(string_agg(format('%s %s', replace(n.key, '_', ' '), n.value), ', ' order by n.key), '')
+  from jsonb_each_text(p_numbers) n
+$$;
+
+ALTER FUNCTION engine.in_words(p_numbers jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION in_words(p_numbers jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.in_words(p_numbers jsonb) IS 'Numbers as a trader reads them in a sentence.';
 
 --
 -- Name: ingest(jsonb, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3333,6 +4014,53 @@ ALTER FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) OWNER TO empire_
 --
 
 COMMENT ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) IS 'The webhook''s one call, for one alert or for several that arrived together: endpoint, age, dedupe, limits, inbox, deliveries, queue. Takes credentials, never a user. Returns the HTTP answers in the order given. Not patient: gives up (55P03) when a lock is not to be had in 250 ms.';
+
+--
+-- Name: inherit_days(uuid, uuid, uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.inherit_days(p_account uuid, p_user uuid, p_before uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.account_marks (account_id, at, balance, equity, is_flat, high_close, peak_equity)
+  select p_account, m.at, m.balance, m.equity, m.is_flat, h.high_close, h.peak_equity
+  from (
+    select max(x.high_close) as high_close, max(x.peak_equity) as peak_equity
+    from engine.account_marks x where x.account_id = any (p_before)
+  ) h
+  left join lateral (
+    select x.* from engine.account_marks x where x.account_id = any (p_before) and x.at is not null
+    order by x.at desc limit 1
+  ) m on true
+  on conflict (account_id) do nothing;
+  if p_before = '{}' then
+    return;
+  end if;
+  insert into engine.account_days (
+    account_id, trading_day, trades, realised, began_at, ends_at, start_balance, start_equity, source, flows, high_water,
+    low_water, close_balance, close_equity, net
+  )
+  select distinct on (d.trading_day) p_account, d.trading_day, d.trades, d.realised, d.began_at, d.ends_at,
+    d.start_balance, d.start_equity, d.source, d.flows, d.high_water, d.low_water, d.close_balance, d.close_equity, d.net
+  from engine.account_days d where d.account_id = any (p_before)
+  order by d.trading_day, d.source nulls last, d.began_at
+  on conflict (account_id, trading_day) do nothing;
+  insert into engine.scope_counters (user_id, scope, trading_day, trades)
+  select p_user, p_account::text, s.trading_day, max(s.trades) from engine.scope_counters s
+  where s.scope = any (p_before::text []) and s.trading_day > current_date - 3 group by s.trading_day
+  on conflict on constraint one_counter_per_scope_and_day do nothing;
+end
+$$;
+
+ALTER FUNCTION engine.inherit_days(p_account uuid, p_user uuid, p_before uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION inherit_days(p_account uuid, p_user uuid, p_before uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.inherit_days(p_account uuid, p_user uuid, p_before uuid[]) IS 'A new row of an account begins with the marks, the days and the last days'' counters that its earlier rows had.';
 
 --
 -- Name: invalid_intent(text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3513,6 +4241,35 @@ ALTER FUNCTION engine.is_overtaken(k engine.commands) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.is_overtaken(k engine.commands) IS 'Whether a later exit of its scope has had its turn before this entry was sent: sent now it would be open although its trader has closed.';
 
 --
+-- Name: is_quiet(uuid, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_quiet(p_account uuid, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select true from engine.commands c
+    where c.account_id = p_account and c.state in ('pending', 'submitting', 'unknown') limit 1
+  ) is null and (
+    select true from (
+      select f.created_at, f.filled_at from public.fills f where f.account_id = p_account order by f.id desc limit 20
+    ) f
+    where greatest(f.created_at, f.filled_at) > p_at - interval '3 seconds' limit 1
+  ) is null;
+end
+$$;
+
+ALTER FUNCTION engine.is_quiet(p_account uuid, p_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_quiet(p_account uuid, p_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_quiet(p_account uuid, p_at timestamp with time zone) IS 'Whether a balance read at a moment can be compared with our fills: nothing is under way and nothing has just filled.';
+
+--
 -- Name: is_unanchored(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3624,6 +4381,30 @@ ALTER FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.
 COMMENT ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) IS 'Everything that can be said of an alert before it is counted: a refusal, the answer of its first copy, or its accounts.';
 
 --
+-- Name: keep_lock(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_lock() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  update engine.account_identities
+  set locked_until = new.locked_until, lock_reason = new.lock_reason, initial_balance = new.initial_balance
+  where accounts @> array[new.id];
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.keep_lock() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_lock(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_lock() IS 'The account''s identity remembers its lock and what it began with.';
+
+--
 -- Name: dedupe; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -3665,6 +4446,54 @@ ALTER FUNCTION engine.key_of(c engine.candidate) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.key_of(c engine.candidate) IS 'An alert''s dedupe key: kept 90 days where the sender names it or the time is in the body, else for the endpoint''s window.';
+
+--
+-- Name: know_account(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.know_account() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c public.broker_connections;
+  i engine.account_identities;
+begin
+  if exists (
+    select 1 from public.broker_accounts a where a.connection_id = new.connection_id and a.account_id = new.account_id
+  ) then
+    -- An `on conflict` of the caller: no new row.
+    return new;
+  end if;
+  select b.* into c from public.broker_connections b where b.id = new.connection_id;
+  insert into engine.account_identities as known (broker, environment, server, login, account_number, accounts)
+  values (new.broker, c.environment, lower(coalesce(c.server, '')),
+    case when new.broker = 'paper' then new.id::text else coalesce(lower(btrim(c.login_label)), new.id::text) end,
+    new.account_id, array[new.id])
+  on conflict on constraint one_identity_per_account_at_a_broker do update
+  set accounts = known.accounts || excluded.accounts
+  returning known.* into i;
+  if i.locked_until > greatest(new.locked_until, clock_timestamp()) then
+    new.locked_until := i.locked_until;
+    new.lock_reason := i.lock_reason;
+  end if;
+  new.initial_balance := coalesce(i.initial_balance, new.initial_balance, case when new.balance > 0 then new.balance end);
+  update engine.account_identities
+  set initial_balance = new.initial_balance, locked_until = new.locked_until, lock_reason = new.lock_reason
+  where id = i.id and (initial_balance, locked_until, lock_reason)
+    is distinct from (new.initial_balance, new.locked_until, new.lock_reason);
+  perform engine.inherit_days(new.id, new.user_id, array_remove(i.accounts, new.id));
+  return new;
+end
+$$;
+
+ALTER FUNCTION engine.know_account() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION know_account(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.know_account() IS 'A row of an account that was here before begins with its lock and its past.';
 
 --
 -- Name: lane_of(public.event_source, public.action, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3743,6 +4572,30 @@ ALTER FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) OWNER TO empire_
 COMMENT ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) IS 'The legs of plans, typed, in order; with p_begin those before any that waits for a fill begin at once.';
 
 --
+-- Name: lift_locks(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lift_locks(p_account uuid, p_reason text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update engine.breaches set lifted_at = clock_timestamp(), lift_reason = p_reason
+  where id = any (array(select b.id from engine.locks_of(p_account) b));
+  update public.broker_accounts set locked_until = null, lock_reason = null
+  where id = any ((engine.identity_of(p_account)).accounts) and locked_until is not null;
+end
+$$;
+
+ALTER FUNCTION engine.lift_locks(p_account uuid, p_reason text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lift_locks(p_account uuid, p_reason text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lift_locks(p_account uuid, p_reason text) IS 'Ends every lock of an account, in all its rows.';
+
+--
 -- Name: limits_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3751,7 +4604,10 @@ CREATE FUNCTION engine.limits_json(p_account uuid) RETURNS jsonb
     SET search_path TO ''
     AS $$
 begin
-  return (select to_jsonb(l) - 'account_id' from engine.account_limits l where l.account_id = p_account);
+  return (
+    select to_jsonb(l) - 'account_id' || jsonb_build_object('rule_sets', engine.rule_sets(p_account))
+    from engine.account_limits l where l.account_id = p_account
+  );
 end
 $$;
 
@@ -3967,6 +4823,29 @@ ALTER FUNCTION engine.lock_accounts(p_deliveries bigint[]) OWNER TO empire_engin
 COMMENT ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) IS 'Locks the account rows of these deliveries, ascending. Order everywhere: user, accounts, queue, orders, counters, events.';
 
 --
+-- Name: lock_rows(uuid[], text, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.lock_rows(p_accounts uuid[], p_rule text, p_until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- A longer lock stays, with its reason.
+  update public.broker_accounts set locked_until = p_until, lock_reason = p_rule
+  where id = any (p_accounts) and (locked_until is null or locked_until < greatest(p_until, clock_timestamp()));
+end
+$$;
+
+ALTER FUNCTION engine.lock_rows(p_accounts uuid[], p_rule text, p_until timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION lock_rows(p_accounts uuid[], p_rule text, p_until timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.lock_rows(p_accounts uuid[], p_rule text, p_until timestamp with time zone) IS 'Locks rows of an account; a longer lock stays.';
+
+--
 -- Name: lock_users(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3996,6 +4875,117 @@ ALTER FUNCTION engine.lock_users(p_accounts uuid[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.lock_users(p_accounts uuid[]) IS 'Entries of one user are admitted one batch at a time; their counters exist. Before any account is locked.';
+
+--
+-- Name: breaches; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.breaches (
+    id bigint NOT NULL,
+    identity_id bigint NOT NULL,
+    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    rule text NOT NULL,
+    scope text NOT NULL,
+    numbers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    until timestamp with time zone NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    event_id bigint,
+    lifted_at timestamp with time zone,
+    lift_reason text,
+    CONSTRAINT breaches_lift_reason_check CHECK ((char_length(lift_reason) <= 200)),
+    CONSTRAINT breaches_rule_check CHECK ((char_length(rule) <= 64)),
+    CONSTRAINT breaches_scope_check CHECK ((scope = ANY (ARRAY['user'::text, 'broker'::text, 'account'::text])))
+);
+
+ALTER TABLE engine.breaches OWNER TO postgres;
+
+--
+-- Name: TABLE breaches; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.breaches IS 'Limits that were touched, and the locks they made: of the account at its broker, so no row of ours that goes takes one along.';
+
+--
+-- Name: COLUMN breaches.until; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.breaches.until IS 'When the lock ends by itself; the year 9000 = not before it is lifted.';
+
+--
+-- Name: COLUMN breaches.seen_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.breaches.seen_at IS 'When the watch last saw the limit touched: not lifted before a later read finds it well.';
+
+--
+-- Name: locks_of(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.locks_of(p_account uuid) RETURNS SETOF engine.breaches
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select b.* from engine.breaches b
+    where b.identity_id = (engine.identity_of(p_account)).id and b.lifted_at is null and b.until > clock_timestamp()
+    order by b.until desc, b.id;
+end
+$$;
+
+ALTER FUNCTION engine.locks_of(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION locks_of(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.locks_of(p_account uuid) IS 'The breaches that lock an account now, the longest first.';
+
+--
+-- Name: losses_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.losses_json(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    with recent as (
+      select f.* from public.fills f where f.account_id = p_account and f.position_id is not null order by f.id desc limit 400
+    ), held as (
+      select r.position_id, r.filled_at, r.id, engine.net_of(r::public.fills) as net,
+        sum(case r.effect when 'open' then r.qty else -r.qty end) over w as held
+      from recent r window w as (partition by r.position_id order by r.filled_at, r.id)
+    ), numbered as (
+      -- A round trip ends where nothing is held any more.
+      select h.*, count(*) filter (where h.held = 0) over (
+        partition by h.position_id order by h.filled_at, h.id rows between unbounded preceding and 1 preceding
+      ) as trip
+      from held h
+    ), trips as (
+      select sum(n.net) as net, max(n.filled_at) as at, max(n.id) as id from numbered n
+      group by n.position_id, n.trip having bool_or(n.held = 0)
+    ), ranked as (
+      select t.net, t.at, row_number() over (order by t.at desc, t.id desc) as nth from trips t
+    )
+    select jsonb_build_object(
+      'losses_in_a_row', coalesce(min(r.nth) filter (where r.net >= 0) - 1, count(*)),
+      'last_loss_at', max(r.at) filter (where r.net < 0)
+    ) from ranked r
+  );
+end
+$$;
+
+ALTER FUNCTION engine.losses_json(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION losses_json(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.losses_json(p_account uuid) IS 'How many of the last closed round trips lost in a row, after costs, and when the last one that lost was closed.';
 
 --
 -- Name: positions; Type: TABLE; Schema: public; Owner: postgres
@@ -4209,6 +5199,66 @@ ALTER FUNCTION engine.makes_room(a engine.arrival) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.makes_room(a engine.arrival) IS 'Whether it ends what waits in its scope.';
 
 --
+-- Name: mark_of(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.mark_of(x jsonb) RETURNS engine.mark
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return row(
+    (x ->> 'at')::timestamptz, (x ->> 'balance')::numeric, (x ->> 'equity')::numeric, (x ->> 'margin_used')::numeric,
+    jsonb_array_length(x -> 'positions') = 0, (
+      select coalesce(string_agg(concat_ws(':', p ->> 'venue_position_id', p ->> 'side', trim_scale((p ->> 'qty')::numeric)), ','
+        order by p ->> 'venue_position_id'), '')
+      from jsonb_array_elements(x -> 'positions') p
+    )
+  )::engine.mark;
+end
+$$;
+
+ALTER FUNCTION engine.mark_of(x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION mark_of(x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.mark_of(x jsonb) IS 'A read of an account that brought its money, and what was open.';
+
+--
+-- Name: mark_positions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.mark_positions(p_marks jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- What the broker says of value and protection is taken as said. Positions it does not name, or that we do not know, are
+  -- left to whoever compares the books: here nothing opens or closes.
+  update public.positions p
+  set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
+    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh'
+  from (
+    select (x ->> 'account')::uuid as account_id, (x ->> 'at')::timestamptz as at, y as said
+    from jsonb_array_elements(p_marks) x cross join lateral jsonb_array_elements(x -> 'positions') y
+  ) s
+  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and p.closed_at is null
+    -- A fill that was recorded after the read makes it old.
+    and p.as_of < s.at;
+end
+$$;
+
+ALTER FUNCTION engine.mark_positions(p_marks jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION mark_positions(p_marks jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.mark_positions(p_marks jsonb) IS 'Value and protection of positions as a read told them.';
+
+--
 -- Name: mark_submitting(bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4335,6 +5385,84 @@ ALTER FUNCTION engine.name_of(p_broker public.broker) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.name_of(p_broker public.broker) IS 'A broker as its customers write it.';
 
 --
+-- Name: net_between(uuid, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.net_between(p_account uuid, p_after timestamp with time zone, p_until timestamp with time zone) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(sum(engine.net_of(f)), 0) from public.fills f
+    where f.account_id = p_account and f.filled_at > p_after and f.filled_at <= p_until
+  );
+end
+$$;
+
+ALTER FUNCTION engine.net_between(p_account uuid, p_after timestamp with time zone, p_until timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION net_between(p_account uuid, p_after timestamp with time zone, p_until timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.net_between(p_account uuid, p_after timestamp with time zone, p_until timestamp with time zone) IS 'What the fills of a time have added to the balance.';
+
+--
+-- Name: fills; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.fills (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    order_id bigint,
+    venue_fill_id text NOT NULL,
+    venue_order_id text,
+    position_id text,
+    effect public.effect NOT NULL,
+    symbol text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    price numeric NOT NULL,
+    commission numeric DEFAULT 0 NOT NULL,
+    swap numeric DEFAULT 0 NOT NULL,
+    fee numeric DEFAULT 0 NOT NULL,
+    realised numeric DEFAULT 0 NOT NULL,
+    currency text,
+    filled_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT fills_qty_check CHECK ((qty > (0)::numeric))
+);
+
+ALTER TABLE public.fills OWNER TO postgres;
+
+--
+-- Name: TABLE fills; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.fills IS 'Executions as the broker reported them. Insert only.';
+
+--
+-- Name: net_of(public.fills); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.net_of(f public.fills) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select f.realised - f.commission - f.swap - f.fee
+$$;
+
+ALTER FUNCTION engine.net_of(f public.fills) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION net_of(f public.fills); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.net_of(f public.fills) IS 'What a fill has added to the balance: result less costs.';
+
+--
 -- Name: new_token(); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4397,41 +5525,6 @@ ALTER FUNCTION engine.news_of(p_results jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.news_of(p_results jsonb) IS 'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
-
---
--- Name: fills; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.fills (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    account_id uuid NOT NULL,
-    order_id bigint,
-    venue_fill_id text NOT NULL,
-    venue_order_id text,
-    position_id text,
-    effect public.effect NOT NULL,
-    symbol text NOT NULL,
-    side public.side NOT NULL,
-    qty numeric NOT NULL,
-    price numeric NOT NULL,
-    commission numeric DEFAULT 0 NOT NULL,
-    swap numeric DEFAULT 0 NOT NULL,
-    fee numeric DEFAULT 0 NOT NULL,
-    realised numeric DEFAULT 0 NOT NULL,
-    currency text,
-    filled_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT fills_qty_check CHECK ((qty > (0)::numeric))
-);
-
-ALTER TABLE public.fills OWNER TO postgres;
-
---
--- Name: TABLE fills; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.fills IS 'Executions as the broker reported them. Insert only.';
 
 --
 -- Name: orders; Type: TABLE; Schema: public; Owner: postgres
@@ -4550,6 +5643,62 @@ ALTER FUNCTION engine.next_position(p public.positions, f public.fills, o public
 COMMENT ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) IS 'A position after one more fill: by the difference, because answers of two lanes may be recorded in either order.';
 
 --
+-- Name: next_read(public.broker_accounts, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+begin
+  if p_failures > 0 then
+    -- What cannot be read is asked again soon, and not so often that it adds to the trouble.
+    return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
+  end if;
+  return least(c_now + interval '30 seconds', greatest(c_now + interval '100 milliseconds', engine.day_began(
+    a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
+  )));
+end
+$$;
+
+ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) IS 'When an account with nothing open is read next: in 30 seconds, at its reset, or a while after reads that failed.';
+
+--
+-- Name: note_money(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.note_money(p_accounts uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  a public.broker_accounts;
+begin
+  for a in select b.* from public.broker_accounts b where b.id = any (p_accounts) and b.equity is not null order by b.id loop
+    perform engine.advance(a, row(a.as_of, a.balance, a.equity, null, (
+      select true from public.positions p where p.account_id = a.id and p.closed_at is null limit 1
+    ) is null, null)::engine.mark);
+  end loop;
+end
+$$;
+
+ALTER FUNCTION engine.note_money(p_accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION note_money(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.note_money(p_accounts uuid[]) IS 'What an order''s road has read of an account''s money counts for its day, too. The caller holds the accounts.';
+
+--
 -- Name: open_again(bigint, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4621,6 +5770,42 @@ ALTER FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens
 --
 
 COMMENT ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'The sealed credential of one connection, for a worker that holds a lease on something of it; counted. Else why not.';
+
+--
+-- Name: open_day(public.broker_accounts, engine.account_marks, engine.mark, date, engine.day_start); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_week constant date := p_day - extract(dow from p_day)::integer;
+  w engine.day_start;
+begin
+  perform engine.close_days(a, k, p_day, s);
+  if c_week < p_day and (
+    select d.source from engine.account_days d where d.account_id = a.id and d.trading_day = c_week
+  ) is null then
+    -- The week begins with its first day, which nobody watched: perhaps it can still be known.
+    w := engine.find_start(a, k, m, engine.day_began(a.timezone, a.reset_time, c_week));
+    if w is not null then
+      perform engine.put_day(a, c_week, w, null);
+    end if;
+  end if;
+  perform engine.put_day(a, p_day, s, m.equity);
+  update engine.account_marks
+  set high_close = greatest(high_close, s.balance), peak_equity = greatest(peak_equity, s.equity) where account_id = a.id;
+end
+$$;
+
+ALTER FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start) IS 'A new trading day begins: the one before is closed, the start is what is known of it.';
 
 --
 -- Name: open_held(jsonb, bigint[], uuid[], boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4762,6 +5947,42 @@ ALTER FUNCTION engine.open_trades(p_user uuid, p_scope text) OWNER TO empire_eng
 COMMENT ON FUNCTION engine.open_trades(p_user uuid, p_scope text) IS 'Open positions plus entries that have not filled yet, in a scope. A partly filled entry is a position already.';
 
 --
+-- Name: others_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.others_json(a public.broker_accounts) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(x))), '[]')
+    from public.broker_accounts b
+    cross join lateral (
+      select b.id as account_id, p.root, p.side, p.qty, null::numeric as notional_usd from public.positions p
+      where p.account_id = b.id and p.closed_at is null
+      union all
+      select b.id, o.root, o.side, o.qty - o.filled_qty,
+        (r.notional_usd ->> o.leg::text)::numeric * (o.qty - o.filled_qty) / o.qty
+      from public.orders o left join engine.reservations r on r.delivery_id = o.delivery_id
+      where o.account_id = b.id and not o.reduce_only and o.kind = 'place' and o.qty > o.filled_qty
+        and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+    ) x
+    -- Practice is no exposure, and real money is none for practice.
+    where b.user_id = a.user_id and b.id <> a.id and (b.broker = 'paper') = (a.broker = 'paper')
+  );
+end
+$$;
+
+ALTER FUNCTION engine.others_json(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION others_json(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.others_json(a public.broker_accounts) IS 'Open positions and entries on their way of the trader''s other accounts; paper and real apart.';
+
+--
 -- Name: paper_answer(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4851,6 +6072,30 @@ ALTER FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance num
 --
 
 COMMENT ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) IS 'Replaces a paper book if its version is still the one that was loaded, with the answers given and the executions made.';
+
+--
+-- Name: profits_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.profits_json(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select jsonb_build_object('best_day', max(d.net), 'net_profit', sum(d.net)) from engine.account_days d
+    where d.account_id = p_account and d.net is not null
+  );
+end
+$$;
+
+ALTER FUNCTION engine.profits_json(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION profits_json(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.profits_json(p_account uuid) IS 'The best net day and the sum of all, of days that are over.';
 
 --
 -- Name: promote(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5000,6 +6245,68 @@ ALTER FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb
 --
 
 COMMENT ON FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) IS 'The accounts that a login was found to have; new ones do not trade before their owner says so.';
+
+--
+-- Name: put_day(public.broker_accounts, date, engine.day_start, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into engine.account_days as d (
+    account_id, trading_day, began_at, ends_at, start_balance, start_equity, source, high_water, low_water
+  ) values (
+    a.id, p_day, engine.day_began(a.timezone, a.reset_time, p_day), engine.day_began(a.timezone, a.reset_time, p_day + 1),
+    s.balance, s.equity, s.source, greatest(s.equity, p_equity), least(s.equity, p_equity)
+  )
+  on conflict (account_id, trading_day) do update
+  set began_at = excluded.began_at, ends_at = excluded.ends_at, start_balance = excluded.start_balance,
+    start_equity = excluded.start_equity, source = excluded.source, high_water = excluded.high_water,
+    low_water = excluded.low_water, flows = 0
+$$;
+
+ALTER FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) IS 'The row of a trading day as it begins.';
+
+--
+-- Name: put_mark(public.broker_accounts, engine.account_marks, engine.mark); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  -- What changes is kept a minute apart, what does not an hour: a day's start can be found there.
+  v_store constant boolean := m.at - coalesce(k.stored_at, '-infinity') >= case
+    when (m.equity, m.balance) is distinct from (k.equity, k.balance) or m.is_flat is false then interval '60 seconds'
+    else interval '1 hour' end;
+begin
+  if v_store then
+    insert into public.equity_history (user_id, broker, account_id, equity, balance, unrealized_pnl, timestamp)
+    values (a.user_id, a.broker, a.id, m.equity, m.balance, m.equity - m.balance, m.at);
+  end if;
+  update engine.account_marks
+  set at = m.at, balance = m.balance, equity = m.equity, margin_used = m.margin_used, is_flat = m.is_flat,
+    base_at = k.base_at, base_balance = k.base_balance, base_fill = k.base_fill, base_positions = k.base_positions,
+    stored_at = case when v_store then m.at else stored_at end, peak_equity = greatest(peak_equity, m.equity)
+  where account_id = a.id;
+end
+$$;
+
+ALTER FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) IS 'Keeps a mark as the last one.';
 
 --
 -- Name: read_alert(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5194,16 +6501,25 @@ declare
     where c.state in ('pending', 'submitting')
       and y ->> 'outcome' in ('accepted', 'rejected', 'unknown', 'canceled', 'expired')
   );
+  v_limited uuid [];
 begin
   if v_commands is not null then
     perform engine.apply_results(v_commands);
   end if;
-  update public.broker_accounts a
-  set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
-    as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
-    last_sync = clock_timestamp()
-  from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
-  where a.id = d.account_id and x #>> '{account,balance}' is not null;
+  with told as (
+    update public.broker_accounts a
+    set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
+      as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
+      last_sync = clock_timestamp()
+    from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+    where a.id = d.account_id and x #>> '{account,balance}' is not null
+    returning a.id, a.user_id
+  )
+  select array_agg(t.id) into v_limited from told t
+  where (select true from public.risk_settings r where r.user_id = t.user_id limit 1);
+  if v_limited is not null then
+    perform engine.note_money(v_limited);
+  end if;
   if exists (
     select from jsonb_array_elements(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
   ) then
@@ -5224,6 +6540,49 @@ ALTER FUNCTION engine.record_held(p_results jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.record_held(p_results jsonb) IS 'Outcomes, money and trace of deliveries whose tokens hold them.';
+
+--
+-- Name: record_marks(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_marks(p_marks jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  v_held jsonb;
+  r record;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform from public.broker_accounts b
+  where b.id = any (array(select (x ->> 'account')::uuid from jsonb_array_elements(p_marks) x))
+  order by b.id for no key update;
+  select jsonb_agg(x) into v_held from jsonb_array_elements(p_marks) x
+  join engine.account_marks w on w.account_id = (x ->> 'account')::uuid and w.token = (x ->> 'token')::bigint;
+  if v_held is null then
+    return;
+  end if;
+  perform engine.mark_positions(v_held);
+  for r in
+    select a as account, x.said from jsonb_array_elements(v_held) as x (said)
+    join public.broker_accounts a on a.id = (x.said ->> 'account')::uuid order by a.id
+  loop
+    perform engine.take_mark(r.account, r.said);
+  end loop;
+end
+$$;
+
+ALTER FUNCTION engine.record_marks(p_marks jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_marks(p_marks jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_marks(p_marks jsonb) IS 'What accounts were worth when they were read: money, value and protection of positions, the day''s extremes, a new day at the reset. Only under the tokens that watched_accounts gave. Decides nothing.';
 
 --
 -- Name: refusal_of_age(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5318,6 +6677,38 @@ ALTER FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert
 --
 
 COMMENT ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert) IS 'Signature and address rules of an endpoint; null = may come in.';
+
+--
+-- Name: refusal_to_lift(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.refusal_to_lift(a public.broker_accounts) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  b engine.breaches;
+  k engine.account_marks;
+begin
+  select x.* into k from engine.account_marks x where x.account_id = a.id;
+  select x.* into b from engine.locks_of(a.id) x
+  -- The watch says so at every read in which a limit is touched; a read after the last of these has found it well.
+  where (k.read_at > x.seen_at and a.freshness = 'fresh') is not true limit 1;
+  if not found then
+    return null;
+  end if;
+  return format('The limit %s of %s is still reached (%s), or the account has not been read since: the lock stays.',
+    replace(b.rule, '_', ' '), coalesce(a.label, a.account_id), engine.in_words(b.numbers));
+end
+$$;
+
+ALTER FUNCTION engine.refusal_to_lift(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION refusal_to_lift(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.refusal_to_lift(a public.broker_accounts) IS 'Why the lock of an account cannot be lifted now, as a sentence. Null = it can.';
 
 --
 -- Name: refuse(public.webhook_endpoints, jsonb, integer, public.reason, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5598,6 +6989,46 @@ ALTER FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) OWNER TO empire
 COMMENT ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) IS 'Hands out requests to a broker: for each ask {connection_id, route, urgent, limit, reserve, window_ms, want, within_ms, life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what is urgent. `used` gives back what was not used; `pause_ms` stops the route for everybody.';
 
 --
+-- Name: risk_json(public.broker_accounts, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+  c_rules constant text [] := engine.rules_of(a.user_id);
+  v_day jsonb;
+begin
+  if c_rules = '{}' then
+    return null;
+  end if;
+  v_day := engine.day_json(a, c_now);
+  return jsonb_build_object(
+    'initial_balance', a.initial_balance, 'day', v_day, 'week', engine.week_json(a, c_now, v_day),
+    'unprotected', engine.unprotected(a.id)
+  ) || coalesce((
+    select jsonb_build_object('high_close', m.high_close, 'peak_equity', m.peak_equity)
+    from engine.account_marks m where m.account_id = a.id
+  ), '{}') || engine.in_flight_json(a, p_delivery)
+  || case when 'consistency' = any (c_rules) then engine.profits_json(a.id) else '{}' end
+  || case when 'cool_down' = any (c_rules) then engine.losses_json(a.id) else '{}' end
+  || case when c_rules && array['no_opposite', 'exposure'] then jsonb_build_object('others', engine.others_json(a)) else '{}' end
+  || case when 'duplicates' = any (c_rules) and p_delivery is not null
+    then jsonb_build_object('twin', engine.twin_of(a.id, p_delivery)) else '{}' end;
+end
+$$;
+
+ALTER FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION risk_json(a public.broker_accounts, p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) IS 'What the rules may know of an account''s money (RiskState), for a delivery or (null) for its watch. Null = the user has no such rule.';
+
+--
 -- Name: room_of(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5642,6 +7073,61 @@ ALTER FUNCTION engine.room_of(p_accounts uuid[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.room_of(p_accounts uuid[]) IS 'Per account its scopes: counter, trades and open trades now, and the limits set there. Final under the users'' locks only.';
+
+--
+-- Name: rule_sets(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.rule_sets(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('scope', x.scope, 'rules', x.rules) order by x.scope), '[]') from (
+      select case when r.account_id is not null then 'account' when r.broker is not null then 'broker' else 'user' end as scope,
+        jsonb_strip_nulls(r.rules) as rules
+      from public.broker_accounts a join engine.limits_in_force r on r.user_id = a.user_id
+      where a.id = p_account and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id)
+    ) x where x.rules <> '{}'
+  );
+end
+$$;
+
+ALTER FUNCTION engine.rule_sets(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION rule_sets(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.rule_sets(p_account uuid) IS 'The rules in force for an account, per scope: user, broker, account. All of them are asked.';
+
+--
+-- Name: rules_of(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.rules_of(p_user uuid) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return array(
+    select k.key from engine.limits_in_force r cross join lateral jsonb_each(r.rules) k
+    where r.user_id = p_user and k.value <> 'null'
+    union
+    select 'daily_loss' from engine.limits_in_force r
+    where r.user_id = p_user and coalesce(r.max_daily_loss_usd, r.max_daily_loss_pct) is not null
+  );
+end
+$$;
+
+ALTER FUNCTION engine.rules_of(p_user uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION rules_of(p_user uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.rules_of(p_user uuid) IS 'Names of the rules that a user has in force in any scope.';
 
 --
 -- Name: save_session(uuid, text, bigint, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5744,6 +7230,54 @@ ALTER FUNCTION engine.settle(p_results jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.settle(p_results jsonb) IS 'Settles unknown commands by what the broker said when asked.';
 
 --
+-- Name: settle_flows(public.broker_accounts, engine.account_marks, engine.mark, date); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.settle_flows(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date) RETURNS engine.account_marks
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_flow numeric := 0;
+  r record;
+begin
+  if m.positions is null or not engine.is_quiet(a.id, m.at) then
+    return k;
+  end if;
+  -- A fill told late was in the base already, where it may have looked like money paid in or out.
+  select coalesce(max(f.id), k.base_fill) as last, coalesce(sum(engine.net_of(f)) filter (where t.is_late), 0) as late,
+    coalesce(sum(engine.net_of(f)) filter (where not t.is_late), 0) as new into r
+  from public.fills f cross join lateral (select f.filled_at <= k.base_at - interval '3 seconds' as is_late) t
+  where f.account_id = a.id and f.id > k.base_fill;
+  if k.base_at is not null then
+    v_flow := engine.flow_in(k, m, r.new);
+    if v_flow <> 0 then
+      perform engine.tell_flow(a, v_flow);
+    end if;
+    if v_flow <> 0 or r.late <> 0 then
+      update engine.account_days d
+      set flows = d.flows + v_flow - case when r.late > 0 then least(r.late, greatest(d.flows, 0))
+        else greatest(r.late, least(d.flows, 0)) end
+      where d.account_id = a.id and d.trading_day = p_day;
+    end if;
+  end if;
+  k.base_at := m.at;
+  k.base_balance := m.balance;
+  k.base_fill := r.last;
+  k.base_positions := m.positions;
+  return k;
+end
+$$;
+
+ALTER FUNCTION engine.settle_flows(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION settle_flows(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.settle_flows(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date) IS 'Adds to the day what was paid in or out since the base, and makes the mark the new base.';
+
+--
 -- Name: settle_one(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5827,6 +7361,35 @@ ALTER FUNCTION engine.situations(p_deliveries bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.situations(p_deliveries bigint[]) IS 'The situation of each delivery. Final under the account lock only.';
+
+--
+-- Name: source_of_day(public.broker_accounts, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_day date := engine.trading_day(a.timezone, a.reset_time, clock_timestamp());
+begin
+  if p_week then
+    v_day := v_day - extract(dow from v_day)::integer;
+  end if;
+  return (
+    select d.source from engine.account_days d
+    where d.account_id = a.id and d.trading_day = v_day and d.began_at = engine.day_began(a.timezone, a.reset_time, v_day)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION source_of_day(a public.broker_accounts, p_week boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) IS 'How the start of today, or of this week, is known. Null = it is not.';
 
 --
 -- Name: stand_in_line(engine.arrival[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5925,6 +7488,39 @@ ALTER FUNCTION engine.stats() OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.stats() IS 'The numbers that metrics and doctor show.';
+
+--
+-- Name: stop_account(engine.breaches, uuid[], boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_others constant uuid [] := case when p_flatten then array_remove(p_rows, b.account_id) else p_rows end;
+  v_ended bigint [];
+begin
+  if c_others <> '{}' then
+    v_ended := engine.halt(c_others, false, null, 9223372036854775807, b.event_id);
+  end if;
+  if p_flatten then
+    perform engine.store_intent(b.event_id, b.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent',
+      jsonb_build_object('action', 'flatten', 'comment', b.rule))::text, array[b.account_id]);
+  end if;
+  if cardinality(v_ended) > 0 then
+    perform engine.close_events(v_ended);
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean) IS 'Halts all rows of an account: nothing older that opens is sent any more, what waits ends. With flatten the urgent lane closes everything. The caller holds the rows.';
 
 --
 -- Name: store_alerts(engine.candidate[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6163,6 +7759,43 @@ ALTER FUNCTION engine.take_keys(p engine.dedupe[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.take_keys(p engine.dedupe[]) IS 'Takes dedupe keys for events; returns the events whose key was free. Another copy under way is waited for.';
 
 --
+-- Name: take_mark(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.take_mark(a public.broker_accounts, x jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  m engine.mark;
+begin
+  if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
+    perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
+    update engine.account_marks
+    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1)
+    where account_id = a.id;
+    return;
+  end if;
+  m := engine.mark_of(x);
+  update public.broker_accounts
+  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp()
+  where id = a.id and (as_of is null or as_of <= m.at);
+  perform engine.advance(a, m);
+  update engine.account_marks
+  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0)
+  where account_id = a.id;
+end
+$$;
+
+ALTER FUNCTION engine.take_mark(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION take_mark(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.take_mark(a public.broker_accounts, x jsonb) IS 'One read, or that it failed: money, freshness, the day, and when to read next. The caller holds the account.';
+
+--
 -- Name: take_session_turn(uuid, text, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6246,6 +7879,42 @@ ALTER FUNCTION engine.tell(p_deliveries bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.tell(p_deliveries bigint[]) IS 'A row for the outside per delivery. The caller holds the accounts, so ids rise in the order of what happened.';
 
 --
+-- Name: tell_breach(engine.breaches, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_breach(b engine.breaches, p_flatten boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_until constant text := case when b.until = engine.until_lifted() then 'until you lift the lock'
+    else 'until ' || to_char(b.until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' end;
+  a public.broker_accounts;
+begin
+  select x.* into a from public.broker_accounts x where x.id = b.account_id;
+  insert into public.logs (user_id, level, type, correlation_id, message, details)
+  values (b.user_id, 'error', 'risk_breached', b.event_id, left(format(
+    '%s: the limit %s (%s) is reached: %s. %sNo entries %s; exits go on.', coalesce(a.label, a.account_id),
+    replace(b.rule, '_', ' '), b.scope, engine.in_words(b.numbers), case when p_flatten then 'Everything is being closed. ' else '' end,
+    v_until
+  ), 1000), jsonb_build_object('account_id', b.account_id, 'rule', b.rule, 'numbers', b.numbers, 'until', b.until));
+  insert into engine.outbox (id, account_id, user_id, subject, body)
+  values (nextval('engine.outbox_id'), b.account_id, b.user_id, 'empire.risk.breached.' || b.user_id, jsonb_build_object(
+    'schema', 1, 'breach_id', b.id, 'account_id', b.account_id, 'rule', b.rule, 'scope', b.scope, 'numbers', b.numbers,
+    'until', nullif(b.until, engine.until_lifted()), 'at', b.at, 'flatten', p_flatten, 'event_id', b.event_id
+  ));
+end
+$$;
+
+ALTER FUNCTION engine.tell_breach(b engine.breaches, p_flatten boolean) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_breach(b engine.breaches, p_flatten boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_breach(b engine.breaches, p_flatten boolean) IS 'The trader''s log and the outside hear of a breach.';
+
+--
 -- Name: tell_connection(public.broker_connections, public.log_level, text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6265,6 +7934,28 @@ ALTER FUNCTION engine.tell_connection(c public.broker_connections, p_level publi
 --
 
 COMMENT ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) IS 'A line about a login in its owner''s log.';
+
+--
+-- Name: tell_flow(public.broker_accounts, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.logs (user_id, level, type, message, details) values (a.user_id, 'info', 'money_moved', format(
+    '%s %s were %s %s: neither a profit nor a loss of the day.', round(abs(p_flow), 2), a.currency,
+    case when p_flow > 0 then 'paid in to' else 'paid out of' end, coalesce(a.label, a.account_id)
+  ), jsonb_build_object('account_id', a.id, 'amount', p_flow))
+$$;
+
+ALTER FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_flow(a public.broker_accounts, p_flow numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) IS 'The trader sees what was taken for a deposit or a withdrawal.';
 
 --
 -- Name: tell_unreachable(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6354,8 +8045,11 @@ CREATE FUNCTION engine.trading_day(p_timezone text, p_reset time without time zo
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  v_day constant date := ((p_at at time zone p_timezone) - p_reset)::date;
 begin
-  return ((p_at at time zone p_timezone) - p_reset)::date;
+  -- Where the clocks change at the reset, the time of day alone may be there before the reset is.
+  return case when (v_day + p_reset) at time zone p_timezone > p_at then v_day - 1 else v_day end;
 end
 $$;
 
@@ -6423,6 +8117,73 @@ ALTER FUNCTION engine.turns(p_deliveries bigint[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.turns(p_deliveries bigint[]) IS 'Deliveries in turns of one per account: the second of an account (its other lane) must see what the first wrote.';
+
+--
+-- Name: twin_of(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_window constant interval := make_interval(secs => (
+    select max((x #>> '{rules,duplicates,window_s}')::numeric)::double precision
+    from jsonb_array_elements(engine.rule_sets(p_account)) x
+  ));
+  d public.deliveries;
+begin
+  if v_window is null then
+    return null;
+  end if;
+  select t.* into d from public.deliveries t where t.id = p_delivery;
+  return (
+    select max(e.id) from (
+      select t.* from public.deliveries t where t.account_id = p_account and t.id < p_delivery order by t.id desc limit 500
+    ) e
+    where e.created_at > d.created_at - v_window and e.action = d.action and e.side is not distinct from d.side
+      and engine.symbol_key(e.symbol) = engine.symbol_key(d.symbol) and not e.dry_run
+      -- What opened nothing is repeated rightly.
+      and (e.outcome is null or e.outcome in ('executed', 'unknown'))
+  );
+end
+$$;
+
+ALTER FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION twin_of(p_account uuid, p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) IS 'The latest earlier delivery of the account that asked for the same (root, side, action) within the window of `duplicates`, and got it. Null = none.';
+
+--
+-- Name: unprotected(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.unprotected(p_account uuid) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select count(*) from public.positions p
+    where p.account_id = p_account and p.closed_at is null and p.stop_loss is null and not exists (
+      select 1 from public.orders o
+      where o.account_id = p.account_id and o.status in ('working', 'partially_filled') and o.reduce_only
+        and o.stop_price is not null and o.root = p.root and o.side <> p.side
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.unprotected(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION unprotected(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.unprotected(p_account uuid) IS 'How many open positions have no stop.';
 
 --
 -- Name: unreachable_accounts(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6507,6 +8268,23 @@ ALTER FUNCTION engine.unsent(p_deliveries bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.unsent(p_deliveries bigint[]) IS 'Those of the deliveries with nothing under way to a broker: only these may be given back.';
 
 --
+-- Name: until_lifted(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.until_lifted() RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select '9000-01-01 00:00:00+00'::timestamptz $$;
+
+ALTER FUNCTION engine.until_lifted() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION until_lifted(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.until_lifted() IS 'The end of a lock that has none: a moment that every language can hold.';
+
+--
 -- Name: update_orders(engine.news[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6548,6 +8326,129 @@ ALTER FUNCTION engine.update_orders(p_news engine.news[]) OWNER TO empire_engine
 --
 
 COMMENT ON FUNCTION engine.update_orders(p_news engine.news[]) IS 'Status and quantities of orders as the broker told them.';
+
+--
+-- Name: was_flat(uuid, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select true from public.fills f
+    where f.account_id = p_account and f.filled_at > p_since and f.filled_at <= p_at
+    group by f.position_id having sum(case f.effect when 'open' then f.qty else -f.qty end) <> 0 limit 1
+  ) is null;
+end
+$$;
+
+ALTER FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone) IS 'Whether nothing was open at a moment, on an account that was flat at an earlier one.';
+
+--
+-- Name: watched_accounts(text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_token constant bigint := engine.new_token();
+  -- Some of them somebody is reading.
+  v_due constant uuid [] := engine.accounts_due(p_limit * 4);
+  v_taken uuid [];
+begin
+  if v_due = '{}' then
+    return;
+  end if;
+  perform set_config('synchronous_commit', 'off', true);
+  with free as (
+    select w.account_id from engine.account_marks w
+    where w.account_id = any (v_due) and (w.lease_until is null or w.lease_until < clock_timestamp())
+    order by array_position(v_due, w.account_id) limit p_limit for update skip locked
+  ), taken as (
+    update engine.account_marks w
+    set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    from free where w.account_id = free.account_id
+    returning w.account_id
+  )
+  select array_agg(t.account_id) into v_taken from taken t;
+  return query
+    select jsonb_build_object(
+      'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c),
+      'limits', case when s.has_limits then engine.limits_json(a.id) end,
+      'risk', case when s.has_limits then engine.risk_json(a, null) end,
+      'positions', (
+        select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
+        where p.account_id = a.id and p.closed_at is null
+      ),
+      'orders', engine.working_orders(a.id)
+    )
+    from public.broker_accounts a
+    join public.broker_connections c on c.id = a.connection_id
+    cross join lateral (
+      select (select true from public.risk_settings r where r.user_id = a.user_id limit 1) as has_limits
+    ) s
+    where a.id = any (v_taken)
+    order by array_position(v_due, a.id);
+end
+$$;
+
+ALTER FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION watched_accounts(p_worker text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) IS 'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them.';
+
+--
+-- Name: week_json(public.broker_accounts, timestamp with time zone, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_day constant date := engine.trading_day(a.timezone, a.reset_time, p_now);
+  c_first constant date := c_day - extract(dow from c_day)::integer;
+  v_start numeric := (p_day ->> 'start_equity')::numeric;
+begin
+  if c_first < c_day then
+    select d.start_equity into v_start from engine.account_days d
+    where d.account_id = a.id and d.trading_day = c_first and d.source is not null
+      and d.began_at = engine.day_began(a.timezone, a.reset_time, c_first);
+  end if;
+  if v_start is null then
+    return null;
+  end if;
+  return jsonb_build_object(
+    'start_equity', v_start, 'ends_at', engine.day_began(a.timezone, a.reset_time, c_first + 7), 'flows', (
+      select coalesce(sum(d.flows), 0) from engine.account_days d
+      where d.account_id = a.id and d.trading_day between c_first and c_day
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb) IS 'The trading week so far, from the first day after Sunday''s reset. Null = its start is not known.';
 
 --
 -- Name: what_it_closes(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7999,6 +9900,48 @@ ALTER FUNCTION private.close_position(p_position_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION private.close_position(p_position_id bigint) IS 'public.close_position, checked.';
 
 --
+-- Name: confirm_day_start(uuid, numeric, numeric); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.my_account(p_account_id);
+  v numeric;
+begin
+  if private.any_live(array[a.id]) then
+    perform private.require_step_up();
+  end if;
+  foreach v in array array[p_amount, coalesce(p_week, p_amount)] loop
+    if v is null or v = 'NaN' or v <= 0 or v > 1000000000 then
+      perform private.refuse(422, 'invalid', 'The money at the reset is more than 0 and at most 1,000,000,000.');
+    elsif a.equity > 0 and v not between a.equity / 10 and a.equity * 10 then
+      perform private.refuse(422, 'invalid', format('%s cannot be right: the account has %s %s now.', v, round(a.equity, 2), a.currency));
+    end if;
+  end loop;
+  if engine.source_of_day(a, false) in ('seen', 'rebuilt') then
+    perform private.refuse(409, 'known', 'What the account was worth at the reset is known: nothing is to be confirmed.');
+  elsif p_week is not null and engine.source_of_day(a, true) in ('seen', 'rebuilt') then
+    perform private.refuse(409, 'known', 'What the account was worth when the week began is known: nothing is to be confirmed.');
+  end if;
+  perform engine.confirm_start(a, p_amount, p_week);
+  perform private.note(a.user_id, 'warning', 'day_start_confirmed', format('You confirmed that %s had %s %s at the reset.',
+    coalesce(a.label, a.account_id), p_amount, a.currency), jsonb_build_object(
+    'account_id', a.id, 'amount', p_amount, 'week', p_week));
+end
+$$;
+
+ALTER FUNCTION private.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) OWNER TO postgres;
+
+--
+-- Name: FUNCTION confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) IS 'public.confirm_day_start, checked.';
+
+--
 -- Name: connect_broker(uuid, public.broker, public.environment, text, text, text, text, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8791,6 +10734,45 @@ ALTER FUNCTION private.kill_switch(p_on boolean, p_reason text) OWNER TO postgre
 COMMENT ON FUNCTION private.kill_switch(p_on boolean, p_reason text) IS 'public.kill_switch, checked.';
 
 --
+-- Name: lift_lock(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.lift_lock(p_account_id uuid, p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := private.my_account(p_account_id);
+  v_refusal text;
+begin
+  if private.any_live(array[a.id]) then
+    perform private.require_step_up();
+  end if;
+  if char_length(btrim(coalesce(p_reason, ''))) not between 3 and 200 then
+    perform private.refuse(422, 'invalid', 'Say why, in 3 to 200 characters: it is recorded.');
+  elsif (a.locked_until > clock_timestamp()) is not true then
+    return;
+  end if;
+  v_refusal := engine.refusal_to_lift(a);
+  if v_refusal is not null then
+    perform private.refuse(409, 'still_reached', v_refusal);
+  end if;
+  perform engine.lift_locks(a.id, p_reason);
+  perform private.note(a.user_id, 'warning', 'lock_lifted', format('The lock of %s was lifted: %s',
+    coalesce(a.label, a.account_id), p_reason), jsonb_build_object(
+    'account_id', a.id, 'was_until', a.locked_until, 'lock', a.lock_reason, 'reason', p_reason));
+end
+$$;
+
+ALTER FUNCTION private.lift_lock(p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION lift_lock(p_account_id uuid, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.lift_lock(p_account_id uuid, p_reason text) IS 'public.lift_lock, checked.';
+
+--
 -- Name: limit_values(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8908,6 +10890,7 @@ CREATE FUNCTION private.lock_account(p_account_id uuid, p_until timestamp with t
     AS $$
 declare
   a constant public.broker_accounts := private.my_account(p_account_id);
+  v_breach text;
 begin
   if p_until is null or p_until <= clock_timestamp() then
     perform private.refuse(422, 'invalid', 'A lock ends in the future.');
@@ -8917,6 +10900,11 @@ begin
   -- An earlier end is a lift in disguise.
   if a.locked_until > clock_timestamp() and p_until < a.locked_until and private.any_live(array[a.id]) then
     perform private.require_step_up();
+  end if;
+  select b.rule into v_breach from engine.locks_of(a.id) b where b.until > p_until limit 1;
+  if found then
+    perform private.refuse(409, 'locked', format(
+      'The limit %s locks this account for longer: its lock is lifted (lift_lock), not shortened.', replace(v_breach, '_', ' ')));
   end if;
   update public.broker_accounts set locked_until = p_until, lock_reason = p_reason where id = a.id;
   perform private.note(a.user_id, 'warning', 'account_locked',
@@ -10742,6 +12730,9 @@ begin
   if private.any_live(array[a.id]) then
     perform private.require_step_up();
   end if;
+  if exists (select 1 from engine.locks_of(a.id)) then
+    perform private.refuse(409, 'locked', 'A limit has locked this account: lift_lock asks whether it is still reached, and for a reason.');
+  end if;
   update public.broker_accounts set locked_until = null, lock_reason = null
   where id = a.id and locked_until is not null;
   if found then
@@ -11002,6 +12993,25 @@ ALTER FUNCTION public.close_position(p_position_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION public.close_position(p_position_id bigint) IS 'Closes the position''s side of its symbol on its account, before anything else that waits.';
 
 --
+-- Name: confirm_day_start(uuid, numeric, numeric); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric DEFAULT NULL::numeric) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.confirm_day_start(p_account_id, p_amount, p_week)
+$$;
+
+ALTER FUNCTION public.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) OWNER TO postgres;
+
+--
+-- Name: FUNCTION confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) IS 'Says what an account was worth at today''s reset (and at the week''s first), where nobody saw it. On a live account: step-up.';
+
+--
 -- Name: connect_broker(uuid, public.broker, public.environment, text, text, text, text, text); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -11193,6 +13203,23 @@ ALTER FUNCTION public.kill_switch(p_on boolean, p_reason text) OWNER TO postgres
 --
 
 COMMENT ON FUNCTION public.kill_switch(p_on boolean, p_reason text) IS 'On: no entry on any account, at once, always possible; exits go on. Off: step-up.';
+
+--
+-- Name: lift_lock(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.lift_lock(p_account_id uuid, p_reason text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.lift_lock(p_account_id, p_reason) $$;
+
+ALTER FUNCTION public.lift_lock(p_account_id uuid, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION lift_lock(p_account_id uuid, p_reason text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.lift_lock(p_account_id uuid, p_reason text) IS 'Lifts every lock of an account, those of limits too; refused while a limit is still reached. On a live account: step-up.';
 
 --
 -- Name: lock_account(uuid, timestamp with time zone, text); Type: FUNCTION; Schema: public; Owner: postgres
@@ -11468,9 +13495,19 @@ CREATE TABLE engine.account_days (
     trading_day date NOT NULL,
     trades integer DEFAULT 0 NOT NULL,
     realised numeric DEFAULT 0 NOT NULL,
+    began_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    start_balance numeric,
     start_equity numeric,
+    source text,
+    flows numeric DEFAULT 0 NOT NULL,
     high_water numeric,
-    low_water numeric
+    low_water numeric,
+    close_balance numeric,
+    close_equity numeric,
+    net numeric,
+    CONSTRAINT a_known_start_says_how_it_is_known CHECK (((source IS NULL) = ((start_balance IS NULL) OR (start_equity IS NULL)))),
+    CONSTRAINT account_days_source_check CHECK ((source = ANY (ARRAY['seen'::text, 'rebuilt'::text, 'confirmed'::text])))
 );
 
 ALTER TABLE engine.account_days OWNER TO postgres;
@@ -11479,7 +13516,31 @@ ALTER TABLE engine.account_days OWNER TO postgres;
 -- Name: TABLE account_days; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON TABLE engine.account_days IS 'An account''s trading day: trades reserved, realised result, equity at the reset and its extremes.';
+COMMENT ON TABLE engine.account_days IS 'An account''s trading day, from reset to reset: money at the reset, its extremes, flows, its close. Not deleted with its account: who connects it again finds its days.';
+
+--
+-- Name: COLUMN account_days.began_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_days.began_at IS 'Null until the account was read in it; fills alone do not open a day.';
+
+--
+-- Name: COLUMN account_days.source; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_days.source IS 'How the start is known: seen (read within a minute of the reset), rebuilt (from fills and history), confirmed by the trader. Null = it is not.';
+
+--
+-- Name: COLUMN account_days.flows; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_days.flows IS 'Deposits minus withdrawals since the start.';
+
+--
+-- Name: COLUMN account_days.net; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_days.net IS 'Close minus start minus flows, after fees; of a day nobody watched the fills alone.';
 
 --
 -- Name: trading_config; Type: TABLE; Schema: public; Owner: postgres
@@ -11557,6 +13618,19 @@ ALTER VIEW engine.account_defaults OWNER TO postgres;
 COMMENT ON VIEW engine.account_defaults IS 'What a silent alert gets for an account: the nearest scope that says something.';
 
 --
+-- Name: account_identities_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.account_identities ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.account_identities_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: account_scopes; Type: VIEW; Schema: engine; Owner: postgres
 --
 
@@ -11586,6 +13660,19 @@ ALTER VIEW engine.account_scopes OWNER TO postgres;
 --
 
 COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account, on its trading day; and for the plan the user''s UTC month, by its first day.';
+
+--
+-- Name: breaches_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.breaches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.breaches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: call_windows; Type: TABLE; Schema: engine; Owner: postgres
@@ -12115,6 +14202,31 @@ ALTER TABLE engine.paper_orders OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.paper_orders IS 'What the paper broker answered to each command: a repeated client order id is answered again, never executed again.';
+
+--
+-- Name: reservations; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.reservations (
+    delivery_id bigint NOT NULL,
+    account_id uuid NOT NULL,
+    loss jsonb DEFAULT '{}'::jsonb NOT NULL,
+    notional_usd jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE engine.reservations OWNER TO postgres;
+
+--
+-- Name: TABLE reservations; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.reservations IS 'Per delivery what its entries lose at worst and are worth, by leg: for the rules of those that come after. Only where the user has rules.';
+
+--
+-- Name: COLUMN reservations.loss; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.reservations.loss IS 'By leg, in the account''s currency; without a stop what the rules assumed.';
 
 --
 -- Name: rule_names; Type: TABLE; Schema: engine; Owner: postgres
@@ -12764,6 +14876,27 @@ ALTER TABLE ONLY engine.account_days
     ADD CONSTRAINT account_days_pkey PRIMARY KEY (account_id, trading_day);
 
 --
+-- Name: account_identities account_identities_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.account_identities
+    ADD CONSTRAINT account_identities_pkey PRIMARY KEY (id);
+
+--
+-- Name: account_marks account_marks_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.account_marks
+    ADD CONSTRAINT account_marks_pkey PRIMARY KEY (account_id);
+
+--
+-- Name: breaches breaches_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.breaches
+    ADD CONSTRAINT breaches_pkey PRIMARY KEY (id);
+
+--
 -- Name: call_windows call_windows_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -12848,6 +14981,13 @@ ALTER TABLE ONLY engine.scope_counters
     ADD CONSTRAINT one_counter_per_scope_and_day UNIQUE (user_id, scope, trading_day);
 
 --
+-- Name: account_identities one_identity_per_account_at_a_broker; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.account_identities
+    ADD CONSTRAINT one_identity_per_account_at_a_broker UNIQUE (broker, environment, server, login, account_number);
+
+--
 -- Name: outbox outbox_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -12881,6 +15021,13 @@ ALTER TABLE ONLY engine.paper_orders
 
 ALTER TABLE ONLY engine.queue
     ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
+
+--
+-- Name: reservations reservations_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.reservations
+    ADD CONSTRAINT reservations_pkey PRIMARY KEY (delivery_id);
 
 --
 -- Name: rule_fields rule_fields_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -13191,6 +15338,30 @@ ALTER TABLE ONLY public.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
 
 --
+-- Name: account_identities_accounts; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX account_identities_accounts ON engine.account_identities USING gin (accounts);
+
+--
+-- Name: account_marks_due; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX account_marks_due ON engine.account_marks USING btree (due_at);
+
+--
+-- Name: breaches_account; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX breaches_account ON engine.breaches USING btree (account_id);
+
+--
+-- Name: breaches_identity; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX breaches_identity ON engine.breaches USING btree (identity_id, until) WHERE (lifted_at IS NULL);
+
+--
 -- Name: commands_check; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -13303,6 +15474,12 @@ CREATE INDEX equity_history_account ON public.equity_history USING btree (accoun
 --
 
 CREATE INDEX equity_history_user ON public.equity_history USING btree (user_id, "timestamp");
+
+--
+-- Name: fills_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX fills_account ON public.fills USING btree (account_id, id);
 
 --
 -- Name: fills_order; Type: INDEX; Schema: public; Owner: postgres
@@ -13605,6 +15782,18 @@ CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.admin_actions FOR E
 ALTER TABLE public.admin_actions ENABLE ALWAYS TRIGGER insert_only;
 
 --
+-- Name: broker_accounts keep_lock; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER keep_lock AFTER UPDATE OF locked_until, lock_reason, initial_balance ON public.broker_accounts FOR EACH ROW WHEN ((((new.locked_until IS DISTINCT FROM old.locked_until) OR (new.lock_reason IS DISTINCT FROM old.lock_reason)) OR (new.initial_balance IS DISTINCT FROM old.initial_balance))) EXECUTE FUNCTION engine.keep_lock();
+
+--
+-- Name: broker_accounts know_account; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER know_account BEFORE INSERT ON public.broker_accounts FOR EACH ROW EXECUTE FUNCTION engine.know_account();
+
+--
 -- Name: subscriptions mirror_plan; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
@@ -13757,6 +15946,13 @@ CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW EXEC
 --
 
 CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_events FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+
+--
+-- Name: breaches breaches_identity_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.breaches
+    ADD CONSTRAINT breaches_identity_id_fkey FOREIGN KEY (identity_id) REFERENCES engine.account_identities(id);
 
 --
 -- Name: call_windows call_windows_connection_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
@@ -14536,6 +16732,12 @@ GRANT SELECT(locked_until) ON TABLE public.broker_accounts TO authenticated;
 GRANT SELECT(lock_reason) ON TABLE public.broker_accounts TO authenticated;
 
 --
+-- Name: COLUMN broker_accounts.initial_balance; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(initial_balance) ON TABLE public.broker_accounts TO authenticated;
+
+--
 -- Name: COLUMN broker_accounts.balance; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -14603,6 +16805,12 @@ GRANT SELECT ON TABLE public.broker_connections TO authenticated;
 REVOKE ALL ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) FROM PUBLIC;
 
 --
+-- Name: FUNCTION accounts_due(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.accounts_due(p_limit integer) FROM PUBLIC;
+
+--
 -- Name: FUNCTION accounts_of_intent(p_user uuid, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -14613,6 +16821,12 @@ REVOKE ALL ON FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) FROM PUBL
 --
 
 REVOKE ALL ON FUNCTION engine.add_fills(p_news engine.news[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION advance(a public.broker_accounts, m engine.mark); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.advance(a public.broker_accounts, m engine.mark) FROM PUBLIC;
 
 --
 -- Name: FUNCTION answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14631,6 +16845,12 @@ REVOKE ALL ON FUNCTION engine.apply_results(p_results jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.arrival_of(c engine.candidate) FROM PUBLIC;
+
+--
+-- Name: FUNCTION assumed_loss(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.assumed_loss(a public.broker_accounts) FROM PUBLIC;
 
 --
 -- Name: FUNCTION at_path(p_path text, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14652,10 +16872,23 @@ GRANT ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms i
 REVOKE ALL ON FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) FROM PUBLIC;
 
 --
+-- Name: FUNCTION breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) TO empire_worker;
+
+--
 -- Name: FUNCTION bury(p_delivery bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION busy_accounts(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.busy_accounts() FROM PUBLIC;
 
 --
 -- Name: FUNCTION cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14709,6 +16942,18 @@ GRANT ALL ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_l
 REVOKE ALL ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) FROM PUBLIC;
 
 --
+-- Name: TABLE account_marks; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.account_marks TO empire_engine;
+
+--
+-- Name: FUNCTION close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start) FROM PUBLIC;
+
+--
 -- Name: FUNCTION close_events(p_events bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -14732,6 +16977,13 @@ REVOKE ALL ON FUNCTION engine.commands_json(d public.deliveries) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.conclude(p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.confirm_start(a public.broker_accounts, p_amount numeric, p_week numeric) TO postgres;
 
 --
 -- Name: FUNCTION contexts(p_deliveries bigint[], p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14762,6 +17014,18 @@ REVOKE ALL ON FUNCTION engine.count_open(p_connection uuid) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.counters_json(a public.broker_accounts, p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION day_began(p_timezone text, p_reset time without time zone, p_day date); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.day_began(p_timezone text, p_reset time without time zone, p_day date) FROM PUBLIC;
+
+--
+-- Name: FUNCTION day_json(a public.broker_accounts, p_now timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.day_json(a public.broker_accounts, p_now timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION dead_letter(p_delivery_id bigint, p_token bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14900,6 +17164,18 @@ REVOKE ALL ON FUNCTION engine.executor_of(c public.broker_connections, p_name te
 REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION fade(a public.broker_accounts, p_freshness public.freshness); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) FROM PUBLIC;
+
+--
+-- Name: FUNCTION find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION finish(p_ends jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -14910,6 +17186,12 @@ REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) FROM PUBLIC;
+
+--
+-- Name: FUNCTION flow_in(k engine.account_marks, m engine.mark, p_new numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.flow_in(k engine.account_marks, m engine.mark, p_new numeric) FROM PUBLIC;
 
 --
 -- Name: FUNCTION forget_deliveries(p_before timestamp with time zone, p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14928,6 +17210,12 @@ REVOKE ALL ON FUNCTION engine.forget_events(p_before timestamp with time zone, p
 --
 
 REVOKE ALL ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION had_flows(a public.broker_accounts, p_day date); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.had_flows(a public.broker_accounts, p_day date) FROM PUBLIC;
 
 --
 -- Name: FUNCTION halt(p_accounts uuid[], p_all boolean, p_symbol text, p_before bigint, p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -14986,6 +17274,18 @@ GRANT ALL ON FUNCTION engine.housekeeping(p_limit integer) TO empire_worker;
 REVOKE ALL ON FUNCTION engine.hung_exits(p_limit integer) FROM PUBLIC;
 
 --
+-- Name: TABLE account_identities; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.account_identities TO empire_engine;
+
+--
+-- Name: FUNCTION identity_of(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.identity_of(p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION in_every_list(p_lists jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -14993,11 +17293,29 @@ REVOKE ALL ON FUNCTION engine.in_every_list(p_lists jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.in_every_list(p_lists jsonb) TO postgres;
 
 --
+-- Name: FUNCTION in_flight_json(a public.broker_accounts, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.in_flight_json(a public.broker_accounts, p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION in_words(p_numbers jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.in_words(p_numbers jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION ingest(p_alerts jsonb, p_patient boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.ingest(p_alerts jsonb, p_patient boolean) TO empire_edge;
+
+--
+-- Name: FUNCTION inherit_days(p_account uuid, p_user uuid, p_before uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.inherit_days(p_account uuid, p_user uuid, p_before uuid[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION invalid_intent(p_message text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15043,6 +17361,12 @@ REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.is_overtaken(k engine.commands) FROM PUBLIC;
 
 --
+-- Name: FUNCTION is_quiet(p_account uuid, p_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_quiet(p_account uuid, p_at timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_unanchored(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15061,6 +17385,12 @@ REVOKE ALL ON FUNCTION engine.judge(k engine.commands, p jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION keep_lock(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_lock() FROM PUBLIC;
+
+--
 -- Name: TABLE dedupe; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -15073,6 +17403,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dedupe TO empire_engine;
 REVOKE ALL ON FUNCTION engine.key_of(c engine.candidate) FROM PUBLIC;
 
 --
+-- Name: FUNCTION know_account(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.know_account() FROM PUBLIC;
+
+--
 -- Name: FUNCTION lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15083,6 +17419,13 @@ REVOKE ALL ON FUNCTION engine.lane_of(p_source public.event_source, p_action pub
 --
 
 REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION lift_locks(p_account uuid, p_reason text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.lift_locks(p_account uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.lift_locks(p_account uuid, p_reason text) TO postgres;
 
 --
 -- Name: FUNCTION limits_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15129,10 +17472,35 @@ GRANT ALL ON FUNCTION engine.load_session(p_connection uuid) TO empire_worker;
 REVOKE ALL ON FUNCTION engine.lock_accounts(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION lock_rows(p_accounts uuid[], p_rule text, p_until timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.lock_rows(p_accounts uuid[], p_rule text, p_until timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION lock_users(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.lock_users(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: TABLE breaches; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE engine.breaches TO empire_engine;
+
+--
+-- Name: FUNCTION locks_of(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.locks_of(p_account uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.locks_of(p_account uuid) TO postgres;
+
+--
+-- Name: FUNCTION losses_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.losses_json(p_account uuid) FROM PUBLIC;
 
 --
 -- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
@@ -15172,6 +17540,18 @@ REVOKE ALL ON FUNCTION engine.make_unknown(p_deliveries bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.makes_room(a engine.arrival) FROM PUBLIC;
 
 --
+-- Name: FUNCTION mark_of(x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.mark_of(x jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION mark_positions(p_marks jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.mark_positions(p_marks jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION mark_submitting(p_commands bigint[], p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15196,6 +17576,25 @@ REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.name_of(p_broker public.broker) FROM PUBLIC;
 
 --
+-- Name: FUNCTION net_between(p_account uuid, p_after timestamp with time zone, p_until timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.net_between(p_account uuid, p_after timestamp with time zone, p_until timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: TABLE fills; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE public.fills TO empire_engine;
+GRANT SELECT ON TABLE public.fills TO authenticated;
+
+--
+-- Name: FUNCTION net_of(f public.fills); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.net_of(f public.fills) FROM PUBLIC;
+
+--
 -- Name: FUNCTION new_token(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15206,13 +17605,6 @@ REVOKE ALL ON FUNCTION engine.new_token() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.news_of(p_results jsonb) FROM PUBLIC;
-
---
--- Name: TABLE fills; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT ON TABLE public.fills TO empire_engine;
-GRANT SELECT ON TABLE public.fills TO authenticated;
 
 --
 -- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
@@ -15228,6 +17620,18 @@ GRANT SELECT ON TABLE public.orders TO authenticated;
 REVOKE ALL ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) FROM PUBLIC;
 
 --
+-- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION note_money(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.note_money(p_accounts uuid[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15239,6 +17643,12 @@ REVOKE ALL ON FUNCTION engine.open_again(p_delivery bigint, p_begin boolean, p_r
 
 REVOKE ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p_tokens bigint[]) TO empire_worker;
+
+--
+-- Name: FUNCTION open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start) FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15258,6 +17668,12 @@ GRANT ALL ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_reque
 --
 
 REVOKE ALL ON FUNCTION engine.open_trades(p_user uuid, p_scope text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION others_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.others_json(a public.broker_accounts) FROM PUBLIC;
 
 --
 -- Name: FUNCTION paper_answer(p_account uuid, p_client_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15288,6 +17704,12 @@ REVOKE ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_bal
 GRANT ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION profits_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.profits_json(p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION promote(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15310,6 +17732,18 @@ REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) FROM PUBLIC;
+
+--
+-- Name: FUNCTION put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) FROM PUBLIC;
 
 --
 -- Name: FUNCTION read_alert(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15345,6 +17779,13 @@ GRANT ALL ON FUNCTION engine.record_executions(p_results jsonb) TO empire_worker
 REVOKE ALL ON FUNCTION engine.record_held(p_results jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION record_marks(p_marks jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_marks(p_marks jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_marks(p_marks jsonb) TO empire_worker;
+
+--
 -- Name: FUNCTION refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15361,6 +17802,13 @@ REVOKE ALL ON FUNCTION engine.refusal_of_body(e public.webhook_endpoints, p json
 --
 
 REVOKE ALL ON FUNCTION engine.refusal_of_door(e public.webhook_endpoints, r engine.alert) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refusal_to_lift(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.refusal_to_lift(a public.broker_accounts) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.refusal_to_lift(a public.broker_accounts) TO postgres;
 
 --
 -- Name: FUNCTION refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15409,10 +17857,28 @@ REVOKE ALL ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) FROM PU
 GRANT ALL ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION risk_json(a public.broker_accounts, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION room_of(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.room_of(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION rule_sets(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.rule_sets(p_account uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION rules_of(p_user uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.rules_of(p_user uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION save_session(p_connection uuid, p_worker text, p_version bigint, p_key_id text, p_sealed bytea, p_expires_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15435,6 +17901,12 @@ REVOKE ALL ON FUNCTION engine.settle(p_results jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.settle(p_results jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION settle_flows(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.settle_flows(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date) FROM PUBLIC;
+
+--
 -- Name: FUNCTION settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15445,6 +17917,13 @@ REVOKE ALL ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events b
 --
 
 REVOKE ALL ON FUNCTION engine.situations(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION source_of_day(a public.broker_accounts, p_week boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) TO postgres;
 
 --
 -- Name: FUNCTION stand_in_line(p engine.arrival[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15458,6 +17937,12 @@ REVOKE ALL ON FUNCTION engine.stand_in_line(p engine.arrival[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.stats() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.stats() TO empire_worker;
+
+--
+-- Name: FUNCTION stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION store_alerts(p engine.candidate[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15497,6 +17982,12 @@ REVOKE ALL ON FUNCTION engine.take_heads(p_worker text, p_executor public.execut
 REVOKE ALL ON FUNCTION engine.take_keys(p engine.dedupe[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION take_mark(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.take_mark(a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION take_session_turn(p_connection uuid, p_worker text, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15516,10 +18007,22 @@ REVOKE ALL ON FUNCTION engine.targets(p_endpoint uuid, p_accounts jsonb, OUT acc
 REVOKE ALL ON FUNCTION engine.tell(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION tell_breach(b engine.breaches, p_flatten boolean); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_breach(b engine.breaches, p_flatten boolean) FROM PUBLIC;
+
+--
 -- Name: FUNCTION tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_flow(a public.broker_accounts, p_flow numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) FROM PUBLIC;
 
 --
 -- Name: FUNCTION tell_unreachable(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15559,6 +18062,18 @@ REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms 
 REVOKE ALL ON FUNCTION engine.turns(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION twin_of(p_account uuid, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION unprotected(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.unprotected(p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION unreachable_accounts(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -15577,10 +18092,35 @@ REVOKE ALL ON FUNCTION engine.unresolved_roots(d public.deliveries) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.unsent(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION until_lifted(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.until_lifted() FROM PUBLIC;
+
+--
 -- Name: FUNCTION update_orders(p_news engine.news[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: FUNCTION watched_accounts(p_worker text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric); Type: ACL; Schema: engine; Owner: empire_engine
@@ -15854,6 +18394,13 @@ REVOKE ALL ON FUNCTION private.close_position(p_position_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.close_position(p_position_id bigint) TO authenticated;
 
 --
+-- Name: FUNCTION confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) TO authenticated;
+
+--
 -- Name: FUNCTION connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_server text, p_login text, p_key_id text, p_sealed text, p_hint text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -16022,6 +18569,13 @@ REVOKE ALL ON FUNCTION private.key_bytes(p_public_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION lift_lock(p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.lift_lock(p_account_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lift_lock(p_account_id uuid, p_reason text) TO authenticated;
 
 --
 -- Name: FUNCTION limit_values(r public.risk_settings); Type: ACL; Schema: private; Owner: postgres
@@ -16510,6 +19064,13 @@ REVOKE ALL ON FUNCTION public.close_position(p_position_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_position(p_position_id bigint) TO authenticated;
 
 --
+-- Name: FUNCTION confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.confirm_day_start(p_account_id uuid, p_amount numeric, p_week numeric) TO authenticated;
+
+--
 -- Name: FUNCTION connect_broker(p_connection_id uuid, p_broker public.broker, p_environment public.environment, p_login text, p_key_id text, p_sealed text, p_server text, p_hint text); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -16585,6 +19146,13 @@ GRANT ALL ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) TO aut
 
 REVOKE ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION lift_lock(p_account_id uuid, p_reason text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.lift_lock(p_account_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lift_lock(p_account_id uuid, p_reason text) TO authenticated;
 
 --
 -- Name: FUNCTION lock_account(p_account_id uuid, p_until timestamp with time zone, p_reason text); Type: ACL; Schema: public; Owner: postgres
@@ -16765,10 +19333,22 @@ GRANT INSERT(use_trailing_sl),UPDATE(use_trailing_sl) ON TABLE public.trading_co
 GRANT SELECT ON TABLE engine.account_defaults TO empire_engine;
 
 --
+-- Name: SEQUENCE account_identities_id_seq; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.account_identities_id_seq TO empire_engine;
+
+--
 -- Name: TABLE account_scopes; Type: ACL; Schema: engine; Owner: postgres
 --
 
 GRANT SELECT ON TABLE engine.account_scopes TO empire_engine;
+
+--
+-- Name: SEQUENCE breaches_id_seq; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE engine.breaches_id_seq TO empire_engine;
 
 --
 -- Name: TABLE call_windows; Type: ACL; Schema: engine; Owner: postgres
@@ -16919,6 +19499,12 @@ GRANT USAGE ON SEQUENCE engine.paper_fills_id_seq TO empire_engine;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.paper_orders TO empire_engine;
+
+--
+-- Name: TABLE reservations; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.reservations TO empire_engine;
 
 --
 -- Name: TABLE scope_counters; Type: ACL; Schema: engine; Owner: postgres

@@ -124,6 +124,7 @@ export type Database = {
           "freshness": Database["public"]["Enums"]["freshness"];
           "halt_epoch": number;
           "id": string;
+          "initial_balance": number | null;
           "label": string | null;
           "last_sync": string | null;
           "lock_reason": string | null;
@@ -153,6 +154,7 @@ export type Database = {
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "halt_epoch"?: number;
           "id"?: string;
+          "initial_balance"?: number | null;
           "label"?: string | null;
           "last_sync"?: string | null;
           "lock_reason"?: string | null;
@@ -181,6 +183,7 @@ export type Database = {
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "halt_epoch"?: number;
           "id"?: string;
+          "initial_balance"?: number | null;
           "label"?: string | null;
           "last_sync"?: string | null;
           "lock_reason"?: string | null;
@@ -1553,6 +1556,10 @@ export type Database = {
       "cancel_pending_risk": { Args: { "p_scope"?: Json }; Returns: boolean };
       "check_connection": { Args: { "p_connection_id": string }; Returns: undefined };
       "close_position": { Args: { "p_position_id": number }; Returns: Json };
+      "confirm_day_start": {
+        Args: { "p_account_id": string; "p_amount": number; "p_week"?: number };
+        Returns: undefined;
+      };
       "connect_broker": {
         Args: {
           "p_broker": Database["public"]["Enums"]["broker"];
@@ -1593,6 +1600,7 @@ export type Database = {
       "enable_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "flatten": { Args: { "p_account_ids"?: (string)[]; "p_source"?: string }; Returns: Json };
       "kill_switch": { Args: { "p_on": boolean; "p_reason"?: string }; Returns: Json };
+      "lift_lock": { Args: { "p_account_id": string; "p_reason": string }; Returns: undefined };
       "lock_account": {
         Args: { "p_account_id": string; "p_reason"?: string; "p_until": string };
         Returns: undefined;

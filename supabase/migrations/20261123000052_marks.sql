@@ -1,0 +1,234 @@
+-- Reading accounts: who reads which one next, and what a read becomes. One reader per account in the fleet.
+create function engine.busy_accounts() returns uuid []
+language plpgsql stable set search_path = '' as $$
+begin
+  return array(
+    select p.account_id from public.positions p where p.closed_at is null
+    union
+    select o.account_id from public.orders o
+    where o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+  );
+end
+$$;
+comment on function engine.busy_accounts() is 'Accounts on which something is open or on its way: these are read every second.';
+alter function engine.busy_accounts() owner to empire_engine;
+
+create function engine.accounts_due(p_limit integer) returns uuid []
+language plpgsql stable set search_path = '' as $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+begin
+  return array(
+    select x.account_id from (
+      select w.account_id, w.due_at from engine.account_marks w where w.due_at <= c_now
+      union
+      -- Our own order may have opened something a moment ago: whoever was idle then is due now.
+      select w.account_id, coalesce(w.read_at, w.due_at)
+      from unnest(engine.busy_accounts()) as b (id) join engine.account_marks w on w.account_id = b.id
+      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - interval '1 second')
+    ) x
+    join public.broker_accounts a on a.id = x.account_id
+    join public.broker_connections c on c.id = a.connection_id
+    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
+    group by x.account_id order by min(x.due_at) limit p_limit
+  );
+end
+$$;
+comment on function engine.accounts_due(integer) is
+'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and '
+'at the reset. Not those of a login that is disconnected or of a trader''s own device.';
+alter function engine.accounts_due(integer) owner to empire_engine;
+
+create function engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) returns setof jsonb
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+  v_token constant bigint := engine.new_token();
+  -- Some of them somebody is reading.
+  v_due constant uuid [] := engine.accounts_due(p_limit * 4);
+  v_taken uuid [];
+begin
+  if v_due = '{}' then
+    return;
+  end if;
+  perform set_config('synchronous_commit', 'off', true);
+  with free as (
+    select w.account_id from engine.account_marks w
+    where w.account_id = any (v_due) and (w.lease_until is null or w.lease_until < clock_timestamp())
+    order by array_position(v_due, w.account_id) limit p_limit for update skip locked
+  ), taken as (
+    update engine.account_marks w
+    set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    from free where w.account_id = free.account_id
+    returning w.account_id
+  )
+  select array_agg(t.account_id) into v_taken from taken t;
+  return query
+    select jsonb_build_object(
+      'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c),
+      'limits', case when s.has_limits then engine.limits_json(a.id) end,
+      'risk', case when s.has_limits then engine.risk_json(a, null) end,
+      'positions', (
+        select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
+        where p.account_id = a.id and p.closed_at is null
+      ),
+      'orders', engine.working_orders(a.id)
+    )
+    from public.broker_accounts a
+    join public.broker_connections c on c.id = a.connection_id
+    cross join lateral (
+      select (select true from public.risk_settings r where r.user_id = a.user_id limit 1) as has_limits
+    ) s
+    where a.id = any (v_taken)
+    order by array_position(v_due, a.id);
+end
+$$;
+comment on function engine.watched_accounts(text, integer, integer) is
+'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them.';
+alter function engine.watched_accounts(text, integer, integer) owner to empire_engine;
+revoke all on function engine.watched_accounts(text, integer, integer) from public;
+grant execute on function engine.watched_accounts(text, integer, integer) to empire_worker;
+
+create function engine.mark_of(x jsonb) returns engine.mark
+language plpgsql immutable set search_path = '' as $$
+begin
+  return row(
+    (x ->> 'at')::timestamptz, (x ->> 'balance')::numeric, (x ->> 'equity')::numeric, (x ->> 'margin_used')::numeric,
+    jsonb_array_length(x -> 'positions') = 0, (
+      select coalesce(string_agg(concat_ws(':', p ->> 'venue_position_id', p ->> 'side', trim_scale((p ->> 'qty')::numeric)), ','
+        order by p ->> 'venue_position_id'), '')
+      from jsonb_array_elements(x -> 'positions') p
+    )
+  )::engine.mark;
+end
+$$;
+comment on function engine.mark_of(jsonb) is 'A read of an account that brought its money, and what was open.';
+alter function engine.mark_of(jsonb) owner to empire_engine;
+
+create function engine.mark_positions(p_marks jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- What the broker says of value and protection is taken as said. Positions it does not name, or that we do not know, are
+  -- left to whoever compares the books: here nothing opens or closes.
+  update public.positions p
+  set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
+    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh'
+  from (
+    select (x ->> 'account')::uuid as account_id, (x ->> 'at')::timestamptz as at, y as said
+    from jsonb_array_elements(p_marks) x cross join lateral jsonb_array_elements(x -> 'positions') y
+  ) s
+  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and p.closed_at is null
+    -- A fill that was recorded after the read makes it old.
+    and p.as_of < s.at;
+end
+$$;
+comment on function engine.mark_positions(jsonb) is 'Value and protection of positions as a read told them.';
+alter function engine.mark_positions(jsonb) owner to empire_engine;
+
+create function engine.next_read(a public.broker_accounts, p_failures integer) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+begin
+  if p_failures > 0 then
+    -- What cannot be read is asked again soon, and not so often that it adds to the trouble.
+    return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
+  end if;
+  return least(c_now + interval '30 seconds', greatest(c_now + interval '100 milliseconds', engine.day_began(
+    a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
+  )));
+end
+$$;
+comment on function engine.next_read(public.broker_accounts, integer) is
+'When an account with nothing open is read next: in 30 seconds, at its reset, or a while after reads that failed.';
+alter function engine.next_read(public.broker_accounts, integer) owner to empire_engine;
+
+create function engine.fade(a public.broker_accounts, p_freshness public.freshness) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- Nothing becomes fresher without a read.
+  if p_freshness > a.freshness then
+    update public.broker_accounts set freshness = p_freshness where id = a.id;
+  end if;
+  update public.positions set freshness = p_freshness
+  where account_id = a.id and closed_at is null and freshness < p_freshness;
+end
+$$;
+comment on function engine.fade(public.broker_accounts, public.freshness) is
+'An account could not be read: what we know of it is stale, later unknown; never gone.';
+alter function engine.fade(public.broker_accounts, public.freshness) owner to empire_engine;
+
+create function engine.take_mark(a public.broker_accounts, x jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  m engine.mark;
+begin
+  if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
+    perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
+    update engine.account_marks
+    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1)
+    where account_id = a.id;
+    return;
+  end if;
+  m := engine.mark_of(x);
+  update public.broker_accounts
+  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp()
+  where id = a.id and (as_of is null or as_of <= m.at);
+  perform engine.advance(a, m);
+  update engine.account_marks
+  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0)
+  where account_id = a.id;
+end
+$$;
+comment on function engine.take_mark(public.broker_accounts, jsonb) is
+'One read, or that it failed: money, freshness, the day, and when to read next. The caller holds the account.';
+alter function engine.take_mark(public.broker_accounts, jsonb) owner to empire_engine;
+
+create function engine.record_marks(p_marks jsonb) returns void
+language plpgsql security definer
+set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_held jsonb;
+  r record;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform from public.broker_accounts b
+  where b.id = any (array(select (x ->> 'account')::uuid from jsonb_array_elements(p_marks) x))
+  order by b.id for no key update;
+  select jsonb_agg(x) into v_held from jsonb_array_elements(p_marks) x
+  join engine.account_marks w on w.account_id = (x ->> 'account')::uuid and w.token = (x ->> 'token')::bigint;
+  if v_held is null then
+    return;
+  end if;
+  perform engine.mark_positions(v_held);
+  for r in
+    select a as account, x.said from jsonb_array_elements(v_held) as x (said)
+    join public.broker_accounts a on a.id = (x.said ->> 'account')::uuid order by a.id
+  loop
+    perform engine.take_mark(r.account, r.said);
+  end loop;
+end
+$$;
+comment on function engine.record_marks(jsonb) is
+'What accounts were worth when they were read: money, value and protection of positions, the day''s extremes, a new day '
+'at the reset. Only under the tokens that watched_accounts gave. Decides nothing.';
+alter function engine.record_marks(jsonb) owner to empire_engine;
+revoke all on function engine.record_marks(jsonb) from public;
+grant execute on function engine.record_marks(jsonb) to empire_worker;
+
+create function engine.note_money(p_accounts uuid []) returns void
+language plpgsql set search_path = '' as $$
+declare
+  a public.broker_accounts;
+begin
+  for a in select b.* from public.broker_accounts b where b.id = any (p_accounts) and b.equity is not null order by b.id loop
+    perform engine.advance(a, row(a.as_of, a.balance, a.equity, null, (
+      select true from public.positions p where p.account_id = a.id and p.closed_at is null limit 1
+    ) is null, null)::engine.mark);
+  end loop;
+end
+$$;
+comment on function engine.note_money(uuid []) is
+'What an order''s road has read of an account''s money counts for its day, too. The caller holds the accounts.';
+alter function engine.note_money(uuid []) owner to empire_engine;

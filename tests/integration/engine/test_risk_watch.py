@@ -1,0 +1,158 @@
+"""Who reads which account next, and what a read or a failed read becomes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal as D
+
+import pytest
+
+from tests.integration.engine.road import Road
+from tests.integration.engine.watching import Watch, held, later, rule
+
+
+@pytest.fixture
+async def watch(road: Road) -> Watch:
+    """A trader's only account."""
+    trader = await road.trader(broker="tradelocker")
+    return await Watch.of(road, trader.account)
+
+
+async def test_one_reader_an_account(road: Road) -> None:
+    """Ten workers ask at once: each of forty accounts goes to one of them."""
+    await road.trader(accounts=40)
+    lines = [await road.another("empire_worker") for _ in range(10)]
+    rows = await asyncio.gather(
+        *[
+            line.fetch("select engine.watched_accounts($1, 10, 12000)", f"w{n}")
+            for n, line in enumerate(lines)
+        ]
+    )
+    taken = [row[0]["account"]["id"] for each in rows for row in each]
+    assert len(taken) == len(set(taken)) == 40
+
+
+async def test_the_fence(road: Road, watch: Watch) -> None:
+    """What a reader hands in under a lease that somebody else has now is not written."""
+    old = await watch.due()
+    new = await watch.due()
+    now = datetime.now(UTC)
+    await watch.hand_in(old, now, 1)
+    assert (
+        await road.value(
+            "select balance from public.broker_accounts where id = $1::text::uuid", watch.account
+        )
+        == 10_000
+    )
+    await watch.hand_in(new, now, 9_500)
+    assert (
+        await road.value(
+            "select balance from public.broker_accounts where id = $1::text::uuid", watch.account
+        )
+        == 9_500
+    )
+    assert (await watch.marks())["token"] is None
+
+
+async def test_open_accounts_every_second_idle_ones_every_thirty(road: Road) -> None:
+    """An account that was just read is due in half a minute; with a position it is due after a second."""
+    trader = await road.trader()
+    watch = await Watch.of(road, trader.account, "paper")
+    now = datetime.now(UTC)
+    await watch.read(now, 10_000)
+    assert await watch.claim() is None
+    due = datetime.fromisoformat((await watch.marks())["due_at"])
+    assert 25 < (due - now).total_seconds() < 31
+    await road.trade(trader)
+    await watch.read(datetime.now(UTC), 10_000, positions=[held()])
+    assert await watch.claim() is None
+    await road.admin.execute("update engine.account_marks set read_at = read_at - interval '1 second'")
+    claimed = await watch.claim()
+    assert claimed is not None
+    assert [each["venue_position_id"] for each in claimed["positions"]] == ["p1"]
+
+
+async def test_an_idle_account_is_read_at_its_reset(road: Road, watch: Watch) -> None:
+    """Its reset is ten seconds ahead: that is when it is due, not in thirty."""
+    await road.admin.execute(
+        "update public.broker_accounts set reset_time = ((now() + interval '10 s') at time zone 'UTC')::time"
+    )
+    await watch.read(datetime.now(UTC), 10_000)
+    due = datetime.fromisoformat((await watch.marks())["due_at"])
+    assert 8 < (due - datetime.now(UTC)).total_seconds() < 11
+
+
+@pytest.mark.parametrize("obstacle", ["disabled", "edge"])
+async def test_who_is_not_ours_to_read(road: Road, watch: Watch, obstacle: str) -> None:
+    """A disconnected login, and an account of a trader's own device, are not read by the fleet."""
+    column = "status" if obstacle == "disabled" else "executor"
+    await road.set("public.broker_connections", watch.account, **{column: obstacle})
+    assert await watch.claim() is None
+
+
+async def test_what_could_not_be_read_grows_old(road: Road) -> None:
+    """A failed read changes no figure: account and positions become stale, then unknown, and fresh by a read only."""
+    trader = await road.trader()
+    await road.trade(trader)
+    watch = await Watch.of(road, trader.account, "paper")
+    now = datetime.now(UTC)
+
+    async def figures() -> tuple[object, ...]:
+        row = await road.admin.fetchrow(
+            "select a.balance, a.freshness::text, p.qty, p.freshness::text from public.broker_accounts a"
+            " join public.positions p on p.account_id = a.id"
+        )
+        assert row is not None
+        return tuple(row)
+
+    await watch.read(now, 9_990, positions=[held()])
+    for freshness, expected in (("stale", "stale"), ("unknown", "unknown"), ("stale", "unknown")):
+        claimed = await watch.due()
+        mark = {
+            "token": claimed["token"],
+            "account": watch.account,
+            "freshness": freshness,
+            "error": "no answer",
+        }
+        await road.worker.execute("select engine.record_marks($1)", [mark])
+        assert await figures() == (9_990, expected, 1, expected)
+        assert await watch.claim() is None  # not asked again at once
+    await watch.read(later(now, seconds=1), 9_991, positions=[held()])
+    assert (await figures())[:2] == (9_991, "fresh")
+
+
+async def test_value_and_protection_are_taken_as_said(road: Road) -> None:
+    """Open profit and stops of a position come from the read; its quantity does not, and an older read changes nothing."""
+    trader = await road.trader()
+    await road.trade(trader)
+    watch = await Watch.of(road, trader.account, "paper")
+    now = datetime.now(UTC)
+    told = held(qty=7, unrealized_pnl=12.5, stop_loss=1.05)
+    await watch.read(now, 10_000, positions=[told, held("unheard of")])
+    await watch.read(later(now, seconds=-30), 10_000, positions=[{**told, "unrealized_pnl": 99}])
+    row = await road.admin.fetchrow("select qty, unrealized_pnl, stop_loss from public.positions")
+    assert row is not None
+    assert tuple(row) == (1, D("12.5"), D("1.05"))
+    assert await road.broken() == {}
+
+
+async def test_limits_and_state_come_with_the_account(road: Road) -> None:
+    """A watched account brings the rules of all three scopes and what they need; without limits neither."""
+    trader = await road.trader()
+    watch = await Watch.of(road, trader.account, "paper")
+    claimed = await watch.due()
+    assert (claimed["limits"], claimed["risk"]) == (None, None)
+    loss = {"daily_loss": {"limit": 500, "unit": "usd"}, "spread": None}
+    await rule(road, trader.user, loss)
+    await rule(road, trader.user, {"max_qty": {"per_account": 3}}, account_id=watch.account)
+    await rule(road, trader.user, {"max_qty": {"per_account": 9}}, broker="tradelocker")
+    now = datetime.now(UTC)
+    await watch.read(now, 10_000)
+    claimed = await watch.due()
+    assert claimed["limits"]["rule_sets"] == [
+        {"scope": "account", "rules": {"max_qty": {"per_account": 3}}},
+        {"scope": "user", "rules": {"daily_loss": {"limit": 500, "unit": "usd"}}},
+    ]
+    assert claimed["risk"]["day"]["start_equity"] == 10_000
+    assert claimed["risk"]["initial_balance"] == 10_000
