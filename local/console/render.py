@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from local.console.checks import OF_CHECKS, check_lines
 from local.console.events import Road, Row
 
 
@@ -30,7 +31,7 @@ def road_lines(road: Road, brief: bool = False) -> list[str]:
 def _delivery_lines(road: Road, delivery: Row, brief: bool) -> list[str]:
     account = plain(road.accounts.get(delivery["account_id"], delivery["account_id"]))
     lines = [f"  {account}: {delivery['action']} {plain(delivery['symbol'] or '')} -> {outcome(delivery)}"]
-    lines += [_brief(delivery["trace"])] if brief else [f"    {_step(step)}" for step in delivery["trace"]]
+    lines += [_brief(delivery["trace"])] if brief else _steps(delivery["trace"])
     return lines + [f"    {order_line(order)}" for order in road.orders_of(delivery)]
 
 
@@ -60,24 +61,27 @@ def _brief(steps: list[dict[str, Any]]) -> str:
     return f"    {', '.join(words)} ms"
 
 
+def _steps(steps: list[dict[str, Any]]) -> list[str]:
+    """A line each, and under the one that asked the rules a line for each rule."""
+    lines = []
+    for step in steps:
+        lines.append(f"    {_step(step)}")
+        detail = step.get("detail") or {}
+        lines += [f"      {plain(line)}" for line in check_lines(detail)]
+    return lines
+
+
 def _step(step: dict[str, Any]) -> str:
     detail = step.get("detail") or {}
-    shown = "  " + " ".join(_shown(name, value) for name, value in detail.items()) if detail else ""
+    told = {name: value for name, value in detail.items() if name not in OF_CHECKS}
+    shown = "  " + " ".join(_shown(name, value) for name, value in told.items()) if told else ""
     return f"{step['stage']:<8} {plain(step['outcome']):<12} {float(step.get('ms') or 0):8.2f} ms{shown}"
 
 
 def _shown(name: str, value: Any) -> str:
     """One detail of a step, as short as it can be without losing a number."""
-    if name == "checks":
-        return _checks(value)
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         return f"{plain(name)}: " + "; ".join(numbers_text(each) for each in value)
     if isinstance(value, dict):
         return f"{plain(name)}: {numbers_text(value)}"
     return f"{plain(name)}={plain(value)}"
-
-
-def _checks(checks: list[dict[str, Any]]) -> str:
-    """How many rules hold, and every number of one that does not."""
-    failed = [numbers_text(check) for check in checks if not check.get("ok")]
-    return f"{len(checks)} rules hold" if not failed else "; ".join(failed)

@@ -60,19 +60,6 @@ class TradingDefaults:
 
 
 @dataclass(frozen=True, slots=True)
-class DayLoss:
-    """The trading day so far, in account currency (semantics 6).
-
-    `loss` = reference at the reset - equity now + withdrawals - deposits (negative = profit); `open_risk` = what the
-    open positions still lose down to their stops; `reference` is what a limit in percent counts from.
-    """
-
-    loss: Decimal
-    open_risk: Decimal
-    reference: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class TradingDay:
     """The account's trading day, from reset to reset in its own zone. Money in account currency.
 
@@ -172,8 +159,7 @@ class RiskContext:
     then no order may be sized or reversed from them. `unresolved` holds roots (symbols) with an order whose
     outcome is unknown. `rates` maps a currency to the account currency (1 unit = rate), each fresh <= 60 s.
     `usd_rate` is account currency per US dollar. `tag_qty` (netting) is the signed quantity which fills with the
-    signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `day` is None when
-    the start of the day is not known: with a daily loss limit set, entries are denied. `word` is what the trader
+    signal's tag still hold; None = not counted: then a position holds it whose own tag it is. `word` is what the trader
     says the alert's symbol means here; `instrument` was looked for by it. `tifs` are the times in force the broker
     knows (None = not asked). `ambiguous`: several instruments fit it. `risk` is what the database remembers of the
     account's money (None where the user has no limits). `margin_used` is what the broker states as used, in account
@@ -198,7 +184,6 @@ class RiskContext:
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     usd_rate: Decimal | None = None
     tag_qty: Decimal | None = None
-    day: DayLoss | None = None
     word: SymbolWord | None = None
     tifs: frozenset[str] | None = None
     ambiguous: Ambiguous | None = None

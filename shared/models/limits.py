@@ -179,7 +179,10 @@ class Exposure(_Rule):
 
 
 class MarginUse(_Rule):
+    """`leverage`: what the broker grants, for orders whose margin it does not state; absent = those are denied."""
+
     max_pct: Annotated[Decimal, _field("number", "higher", "% of equity", 0, 100)]
+    leverage: Annotated[Decimal | None, _field("number", "any", "times", 1, 5000)] = None
 
 
 class StopDistance(_Rule):

@@ -20,11 +20,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule's verdict with its numbers (`value` and `limit` where the rule compares)."""
+    """One rule's verdict with its numbers (`value`, `limit` and `distance` where the rule compares).
+
+    `asked` False: nobody has set this rule. `reason`: why it denies, where it does.
+    """
 
     rule: str
     ok: bool
     numbers: Mapping[str, str] = field(default_factory=dict)
+    asked: bool = True
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """We do not do it. `checks` holds the verdicts up to and including the one that denied.
+    """We do not do it. `checks` holds the verdict of every rule; the first that denies gave reason and numbers.
 
     `retry_after_read`: an exit which only lacks a fresh read of the account. It is not refused: read again,
     plan again, and tell the user meanwhile.

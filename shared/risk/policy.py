@@ -9,7 +9,7 @@ from shared.models.context import RiskContext
 from shared.models.enums import CommandKind
 from shared.risk.decision import Check, Denied, Note, Plan, Sizing
 from shared.risk.grid import EXACT
-from shared.risk.rules import RULES
+from shared.risk.rules import OFF, RULES
 
 
 class _Seal:
@@ -17,6 +17,8 @@ class _Seal:
 
 
 _SEAL = _Seal()
+_NAMED = tuple((rule.__name__, rule) for rule in RULES)
+_UNASKED = {name: Check(name, True, OFF, asked=False) for name, _ in _NAMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Approved:
 
 
 def evaluate(plan: Plan, ctx: RiskContext) -> Approved | Denied:
-    """Approved, or the first rule that fails. Rules are asked only about what can increase exposure.
+    """Approved, or Denied by the first rule that fails. Rules are asked only about what can increase exposure.
 
     A refused entry never takes an exit down with it: what only reduces is approved without it.
     """
@@ -54,15 +56,18 @@ def evaluate(plan: Plan, ctx: RiskContext) -> Approved | Denied:
 
 
 def _ask(legs: Sequence[Leg], ctx: RiskContext) -> tuple[tuple[Check, ...], Denied | None]:
-    """Every verdict up to the first that denies."""
+    """Every rule's verdict, so that a trace shows all that stands in the way, and the first that denies."""
     checks: list[Check] = []
-    for rule in RULES:
+    refused: Denied | None = None
+    for name, rule in _NAMED:
         verdict = rule(legs, ctx)
         if isinstance(verdict, Denied):
-            checks.append(Check(rule.__name__, False, verdict.numbers))
-            return tuple(checks), Denied(verdict.reason, verdict.numbers, tuple(checks))
-        checks.append(Check(rule.__name__, True, verdict))
-    return tuple(checks), None
+            checks.append(Check(name, False, verdict.numbers, reason=verdict.reason))
+            refused = refused or verdict
+        else:
+            checks.append(_UNASKED[name] if verdict is OFF else Check(name, True, verdict))
+    told = tuple(checks)
+    return told, None if refused is None else Denied(refused.reason, refused.numbers, told)
 
 
 def _exits(legs: Sequence[Leg]) -> tuple[Leg, ...]:

@@ -52,6 +52,7 @@ insert into engine.rule_fields (
 ('exposure', 'per_group_usd', 'number', 0, 1000000000, null, 'higher', false, null, 'USD'),
 ('exposure', 'groups', 'groups', null, null, null, 'any', false, null, ''),
 ('margin_use', 'max_pct', 'number', 0, 100, null, 'higher', true, null, '% of equity'),
+('margin_use', 'leverage', 'number', 1, 5000, null, 'any', false, null, 'times'),
 ('stop_distance', 'min_ticks', 'number', 0, 1000000, null, 'lower', false, null, 'ticks'),
 ('stop_distance', 'min_pct', 'number', 0, 100, null, 'lower', false, null, '% of the entry'),
 ('spread', 'max_ticks', 'number', 0, 1000000, null, 'higher', false, null, 'ticks'),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from shared.models.enums import Action, Freshness, QtyMode, StopMode
 from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.signal import Signal, StopSpec
 from shared.models.trading import Account, AccountSnapshot, Position, WorkingOrder
-from shared.store.rows import Claimed, Defaults
+from shared.store.rows import Claimed, Defaults, Event
 
 MONEY_MODES = frozenset({QtyMode.RISK_PCT, QtyMode.RISK_USD, QtyMode.EQUITY_PCT, QtyMode.NOTIONAL})
 MONEY_AGE = timedelta(seconds=5)
@@ -83,6 +83,8 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         tifs=broker.capabilities.tifs,
         tag_qty=_held_by_tag(claimed, instrument),
         ambiguous=found if isinstance(found, Ambiguous) else None,
+        margin_used=snapshot.margin_used if snapshot is not None else None,
+        fired_at=_fired_at(claimed.event),
     )
     return Resolved(context, snapshot, "; ".join(unread) or None)
 
@@ -98,6 +100,11 @@ async def instrument_for(
         return found
     why = f"{symbol} is {word.venue_symbol}: the symbol map says so"
     return replace(found, why=why, pip_size=found.pip_size if word.pip_size is None else word.pip_size)
+
+
+def _fired_at(event: Event) -> datetime:
+    """When the alert fired, by its own word, and never later than it came."""
+    return event.received_at if event.fired_at is None else min(event.fired_at, event.received_at)
 
 
 def _held_by_tag(claimed: Claimed, instrument: Instrument | None) -> Decimal | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.models.command import Leg
@@ -96,9 +96,11 @@ def of_plan(legs: Iterable[Leg], notes: Iterable[Note], sizing: Sizing | None) -
     )
 
 
-def of_checks(checks: Iterable[Check]) -> Detail:
-    """Every rule's verdict with its numbers."""
-    return _said(checks=[_said(rule=each.rule, ok=each.ok, **each.numbers) for each in checks])
+def of_checks(checks: Sequence[Check]) -> Detail:
+    """Every rule's verdict with its numbers; of those that nobody has set only how many they are."""
+    asked = [each for each in checks if each.asked]
+    told = [_said(rule=each.rule, reason=each.reason, **each.numbers) | {"ok": each.ok} for each in asked]
+    return _said(checks=told, not_set=sum(1 for each in checks if not each.asked))
 
 
 def of_legs(legs: Iterable[Leg]) -> list[Detail]:

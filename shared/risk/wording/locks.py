@@ -66,6 +66,8 @@ WORDS: Mapping[Reason, Words] = {
     Reason.DAILY_LOSS: Words(
         (
             "Today's loss {loss}, open risk {open_risk} and this order's {order} make {value} {currency}; "
+            "the limit set for the {scope} is {limit} {currency}, and the day ends {until}.",
+            "Today's loss {loss}, open risk {open_risk} and this order's {order} make {value} {currency}; "
             "the limit is {limit} {currency}.",
             "The order could reach the daily loss limit.",
         ),

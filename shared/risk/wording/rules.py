@@ -44,7 +44,7 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.INITIAL_UNKNOWN: Words(
         (
-            "What the account began with is not known, and {rule} counts from it.",
+            "What the account began with is not known, and {asked_by} counts from it.",
             "What the account began with is not known, and a limit counts from it.",
         ),
         "Set the account's initial balance.",
@@ -121,7 +121,7 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.NO_CALENDAR_DATA: Words(
         (
-            "The calendar {calendar} is complete until {valid_until}, and nothing is opened without its data.",
+            "The data of the calendar {calendar} ends on {valid_until}, and nothing is opened without its data.",
             "There is no calendar {calendar}, and nothing is opened without its data.",
             "A calendar that your limits name has no data for today.",
         ),
@@ -150,9 +150,9 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.CONSISTENCY: Words(
         (
-            "The best day {best_day} {currency} is {value} % of the profit {net_profit} {currency}; "
-            "the most set for the {scope} is {limit} %.",
-            "One day makes a larger share of the profit than you allow.",
+            "Today's profit of {value} {currency} is more than the {limit} {currency} that one day may earn "
+            "({max_pct} % of the profit, set for the {scope}); nothing is opened until {until}.",
+            "Today makes a larger share of the profit than you allow.",
         ),
         "Spread the profit over more days; exits still work.",
     ),

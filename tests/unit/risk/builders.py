@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from shared.models.context import EndpointRules, Limits, RiskContext, TradingDefaults
+from shared.models.context import (
+    EndpointRules,
+    Limits,
+    RiskContext,
+    RiskState,
+    TradingDay,
+    TradingDefaults,
+    TradingWeek,
+)
 from shared.models.enums import (
     Action,
     Broker,
@@ -19,6 +27,7 @@ from shared.models.enums import (
     Side,
     StopMode,
 )
+from shared.models.limits import RuleScope, RuleSettings, ScopedRules
 from shared.models.market import Instrument, InstrumentKind, Quote
 from shared.models.signal import Signal, StopSpec
 from shared.models.trading import Account, Position, WorkingOrder
@@ -133,6 +142,20 @@ def stop(mode: StopMode, value: str | None = None, portion: str | None = None) -
     return StopSpec(mode, None if value is None else D(value), None if portion is None else D(portion))
 
 
+def risk_state(start: str = "10000", **changes: Any) -> RiskState:
+    """An account whose day and week began with `start`, of which nothing is missing."""
+    began = NOW.replace(hour=0, minute=0)
+    day = TradingDay(NOW.date(), began, began + timedelta(days=1), D(start), D(start))
+    plain = RiskState(initial_balance=D(10000), day=day, week=TradingWeek(D(start)), high_close=D(10000),
+        peak_equity=D(10000), best_day=D(0), net_profit=D(0))  # fmt: skip
+    return replace(plain, **changes)
+
+
+def scoped(scope: RuleScope = "account", **rules: Any) -> ScopedRules:
+    """The rules of one scope, as JSON has them."""
+    return ScopedRules(scope, RuleSettings.model_validate(rules, strict=False))
+
+
 def limits(**changes: Any) -> Limits:
     given: dict[str, Any] = {
         name: D(each) if isinstance(each, str) else each for name, each in changes.items()
@@ -142,5 +165,6 @@ def limits(**changes: Any) -> Limits:
 
 __all__ = [
     "BUY", "EURUSD", "HEDGING", "MNQ", "NETTING", "NOW", "SELL", "USDJPY", "XAUUSD", "D", "EndpointRules",
-    "TradingDefaults", "account", "context", "guard", "limits", "order", "position", "quote", "signal",
+    "TradingDefaults", "account", "context", "guard", "limits", "order", "position", "quote", "risk_state", "scoped",
+    "signal",
     "stop", ]  # fmt: skip

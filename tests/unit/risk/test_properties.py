@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from shared.models.command import Leg
-from shared.models.context import Counters, DayLoss, EndpointRules, Limits, RiskContext, TradingDefaults
+from shared.models.context import Counters, EndpointRules, Limits, RiskContext, TradingDefaults
 from shared.models.enums import (
     Action,
     CommandKind,
@@ -45,6 +45,7 @@ from tests.unit.risk.builders import (
     context,
     order,
     position,
+    risk_state,
 )
 
 MANY = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
@@ -241,7 +242,7 @@ def contexts(draw: st.DrawFn) -> RiskContext:
         rates=draw(st.sampled_from([{}, {"JPY": D("0.0067"), "USD": D("0.91")}])),
         usd_rate=draw(st.sampled_from([None, D("0.91")])),
         tag_qty=draw(maybe(number("-5", "5", 2))),
-        day=draw(st.sampled_from([None, DayLoss(D(10), D(5), D(10000))])),
+        risk=draw(st.sampled_from([None, risk_state("10010", in_flight_loss=D(5))])),
     )
 
 

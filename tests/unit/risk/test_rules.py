@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.models.context import Counters, DayLoss, Limits, RiskContext, SymbolWord
+from shared.models.context import Counters, Limits, RiskContext, SymbolWord
 from shared.models.enums import Action, OnOpposite, OrderType, QtyMode, StopMode
 from shared.models.market import Quote
 from shared.models.reasons import Reason
@@ -31,6 +31,7 @@ from tests.unit.risk.builders import (
     limits,
     order,
     position,
+    risk_state,
     signal,
     stop,
 )
@@ -38,7 +39,8 @@ from tests.unit.risk.builders import (
 ENTRY = signal(Action.OPEN, BUY, "0.5", sl=stop(StopMode.PIPS, "20"), ref_price=D("1.09900"))
 NAKED = signal(Action.OPEN, BUY, "0.5")
 NAKED_FUTURE = signal(Action.OPEN, BUY, "1", mode=QtyMode.CONTRACTS)
-DAY = DayLoss(loss=D(300), open_risk=D(100), reference=D(10000))
+DAY = risk_state(start="10300", in_flight_loss=D(100))
+ENDS = "2026-11-24T00:00:00+00:00"
 
 
 def verdict(ctx: RiskContext, ask: object = ENTRY) -> Approved | Denied:
@@ -66,60 +68,74 @@ DENIALS: list[tuple[Reason, RiskContext, Mapping[str, str]]] = [
         context(endpoint=EndpointRules(id="e", allowed_symbols=())),
         {"symbol": "EURUSD", "allowed": "", "where": "endpoint"},
     ),
-    (Reason.MAX_ORDER_SIZE, context(limits=limits(max_order_qty="0.4")), {"value": "0.5", "limit": "0.4"}),
+    (
+        Reason.MAX_ORDER_SIZE,
+        context(limits=limits(max_order_qty="0.4")),
+        {"value": "0.5", "limit": "0.4", "distance": "-0.1"},
+    ),
     (
         Reason.MAX_ORDER_SIZE,
         context(endpoint=EndpointRules(id="e", max_qty=D("0.3")), limits=limits(max_order_qty="0.4")),
-        {"value": "0.5", "limit": "0.3"},
+        {"value": "0.5", "limit": "0.3", "distance": "-0.2"},
     ),
     (
         Reason.MAX_TRADES_PER_DAY,
         context(limits=limits(max_trades_per_day=5), counters=Counters(trades_today=5)),
-        {"value": "6", "limit": "5"},
+        {"value": "6", "limit": "5", "distance": "-1"},
     ),
     (
         Reason.MAX_OPEN_TRADES,
         context(limits=limits(max_open_trades=2), positions=(position(number=1),), orders=(order(),)),
-        {"value": "3", "limit": "2"},
+        {"value": "3", "limit": "2", "distance": "-1"},
     ),
     (
         Reason.MAX_CONCURRENT_POSITIONS,
         context(limits=limits(max_concurrent_positions=1), positions=(position(symbol="XAUUSD"),)),
-        {"value": "2", "limit": "1"},
+        {"value": "2", "limit": "1", "distance": "-1"},
     ),
     (
         Reason.PRICE_DEVIATION,
         context(limits=limits(max_price_deviation_pct="0.05")),
-        {"value": "0.091", "limit": "0.05", "price": "1.1", "alert_price": "1.099"},
+        {"value": "0.091", "limit": "0.05", "distance": "-0.041", "price": "1.1", "alert_price": "1.099"},
     ),
     (
         Reason.MAX_RISK_PER_TRADE,
         context(limits=limits(max_risk_per_trade_pct="0.9")),
-        {"value": "1", "limit": "0.9", "loss": "100", "base": "10000", "currency": "USD"},
+        {"value": "1", "limit": "0.9", "loss": "100", "base": "10000", "distance": "-0.1", "currency": "USD"},
     ),
-    (Reason.DAY_START_UNKNOWN, context(limits=limits(max_daily_loss_usd="500")), {}),
+    (
+        Reason.DAY_START_UNKNOWN,
+        context(limits=limits(max_daily_loss_usd="500")),
+        {"asked_by": "daily_loss", "why": "the account was not read at the day's reset", "scope": "account"},
+    ),
     (
         Reason.DAILY_LOSS,
-        context(limits=limits(max_daily_loss_usd="500"), day=DAY),
+        context(limits=limits(max_daily_loss_usd="500"), risk=DAY),
         {
             "value": "500",
             "limit": "450",
+            "distance": "-50",
             "loss": "300",
             "open_risk": "100",
             "order": "100",
             "currency": "USD",
+            "scope": "account",
+            "until": ENDS,
         },
     ),
     (
         Reason.DAILY_LOSS,
-        context(limits=limits(max_daily_loss_pct="5"), day=DAY),
+        context(limits=limits(max_daily_loss_pct="5"), risk=DAY),
         {
             "value": "500",
-            "limit": "450",
+            "limit": "463.5",
+            "distance": "-36.5",
             "loss": "300",
             "open_risk": "100",
             "order": "100",
             "currency": "USD",
+            "scope": "account",
+            "until": ENDS,
         },
     ),
     (Reason.BALANCE_UNKNOWN, context(account=account(balance=None)), {}),
@@ -128,12 +144,14 @@ DENIALS: list[tuple[Reason, RiskContext, Mapping[str, str]]] = [
 
 @pytest.mark.parametrize(("reason", "ctx", "numbers"), DENIALS, ids=[each[0].value for each in DENIALS])
 def test_denied_with_numbers(reason: Reason, ctx: RiskContext, numbers: Mapping[str, str]) -> None:
-    """Each rule denies with its value and limit, and the trace holds every verdict up to it."""
+    """Each rule denies with its value, limit and what is left, and the trace holds every rule's verdict."""
     answer = verdict(ctx)
     assert isinstance(answer, Denied)
     assert (answer.reason, dict(answer.numbers)) == (reason, dict(numbers))
-    assert [check.ok for check in answer.checks] == [True] * (len(answer.checks) - 1) + [False]
-    assert dict(answer.checks[-1].numbers) == dict(numbers)
+    assert [check.rule for check in answer.checks] == [rule.__name__ for rule in RULES]
+    failed = next(check for check in answer.checks if not check.ok)
+    assert failed.reason is reason
+    assert dict(failed.numbers) == dict(numbers)
 
 
 EXITS = [
@@ -222,7 +240,7 @@ def test_stop_required() -> None:
 
 def test_a_naked_entry_counts_the_ceiling_as_its_loss() -> None:
     """Without a stop the daily limit counts the margin, or else the ceiling of a trade: 5 % of 10,000."""
-    ctx = context(limits=limits(max_daily_loss_usd="900"), day=replace(DAY, loss=D(300), open_risk=D(20)))
+    ctx = context(limits=limits(max_daily_loss_usd="900"), risk=replace(DAY, in_flight_loss=D(20)))
     refused = verdict(ctx, NAKED)
     assert isinstance(refused, Denied)
     assert refused.numbers["order"] == "500"
