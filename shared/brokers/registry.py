@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
-
 from shared import clock
 from shared.brokers.blocks import Reserve
 from shared.brokers.metatrader.connect import DECLARED as METATRADER
@@ -24,7 +22,7 @@ from shared.brokers.topstepx.connect import DECLARED as TOPSTEPX
 from shared.brokers.topstepx.connect import TopstepX
 from shared.brokers.tradelocker.connect import DECLARED as TRADELOCKER
 from shared.brokers.tradelocker.connect import TradeLocker
-from shared.brokers.transport import open_http
+from shared.brokers.transport import Http, open_http
 from shared.brokers.venues import Addresses
 from shared.models import enums
 from shared.models.trading import Account, FoundAccount
@@ -101,7 +99,7 @@ class Registry:
     ) -> None:
         self._rows = paper_rows
         self._venue_url = paper_venue_url
-        self._venue: httpx.AsyncClient | None = None
+        self._venue: Http | None = None
         self._logins = logins or {}
         self._seal_versions: dict[str, int] = {}
         self._refused: dict[str, _Refused] = {}

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import aiohttp
 import httpx
 
 from shared import clock, codec
 from shared.brokers.errors import LoggedOut, NotSent, Refused, Silent, Throttled
-from shared.brokers.transport import never_sent
+from shared.brokers.transport import Http, never_sent
 
 _JSON = {"content-type": "application/json"}
 _TRY_LATER = frozenset({408, 425})
@@ -32,7 +31,7 @@ class Ask:
 
 
 async def exchange(
-    http: httpx.AsyncClient, ask: Ask, headers: Mapping[str, str], timeout_s: float, prefix: str = ""
+    http: Http, ask: Ask, headers: Mapping[str, str], timeout_s: float, prefix: str = ""
 ) -> httpx.Response:
     """Send it once and read the whole answer. Raises NotSent or Silent."""
     try:
@@ -40,7 +39,7 @@ async def exchange(
             return await http.request(
                 ask.method,
                 prefix + ask.path,
-                params=dict(ask.params or {}),
+                params=ask.params,
                 content=None if ask.body is None else codec.encode(ask.body),
                 headers={**headers, **(_JSON if ask.body is not None else {})},
             )
@@ -49,8 +48,6 @@ async def exchange(
     except httpx.HTTPError as error:
         words = f"{type(error).__name__}: {error}"
         raise NotSent(words) if never_sent(error) else Silent(words) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise Silent(f"{type(error).__name__}: {error}") from error
 
 
 def payload(response: httpx.Response) -> Any:

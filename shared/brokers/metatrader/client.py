@@ -26,6 +26,7 @@ from shared.brokers.pacing import Pace
 from shared.brokers.port import ReadFailed
 from shared.brokers.rest import Ask, exchange
 from shared.brokers.session import Login
+from shared.brokers.transport import Http
 
 T = TypeVar("T")
 READ_TRIES = 4
@@ -76,7 +77,7 @@ class Connection:
         return self._login.user if self._login.user.isdecimal() else None
 
     async def ask(
-        self, http: httpx.AsyncClient, ask: Ask, read: Callable[[httpx.Response], T], by: float | None = None
+        self, http: Http, ask: Ask, read: Callable[[httpx.Response], T], by: float | None = None
     ) -> T:
         """The answer; not sent after `by` (monotonic). After a 401 once more, with the token as it is then."""
         timeout = self.timing.request_timeout if by is None else self.timing.trade_timeout
@@ -97,9 +98,7 @@ class Connection:
                     # Nothing was done under the old token and there is no other: a refusal, also of a trade.
                     raise LoggedOut(401, str(error)) from error
 
-    async def _once(
-        self, http: httpx.AsyncClient, ask: Ask, timeout_s: float, by: float | None
-    ) -> httpx.Response:
+    async def _once(self, http: Http, ask: Ask, timeout_s: float, by: float | None) -> httpx.Response:
         if by is not None and clock.monotonic() > by:
             # Whoever asked may have been given up on: what is sent now could come as a second one.
             raise NotSent("it took too long to get ready to send it")
@@ -110,7 +109,7 @@ class Connection:
 class Client:
     """One account: `account_id` is MetaApi's, `http` the host of its region."""
 
-    def __init__(self, connection: Connection, http: httpx.AsyncClient, account_id: str, pace: Pace) -> None:
+    def __init__(self, connection: Connection, http: Http, account_id: str, pace: Pace) -> None:
         self._connection, self._http, self._pace = connection, http, pace
         self._path = f"/users/current/accounts/{quote(account_id, safe='')}"
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-import httpx
-
 from shared.brokers.blocks import Reserve
 from shared.brokers.errors import BrokerError, Refused, UnreadableError
 from shared.brokers.metatrader import rows, wording
@@ -22,11 +20,12 @@ from shared.brokers.pacing import Pace
 from shared.brokers.port import Broker, Capabilities, LoginRefused, ReadFailed
 from shared.brokers.rest import Ask
 from shared.brokers.session import OpenLogin
+from shared.brokers.transport import Http
 from shared.brokers.venues import region_part
 from shared.models.enums import MarginMode
 from shared.models.trading import Account, FoundAccount
 
-OpenHttp = Callable[[str, float], httpx.AsyncClient]
+OpenHttp = Callable[[str, float], Http]
 """`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
 _PROVISIONING = "mt-provisioning-api-v1.agiliumtrade."
 """How the host that knows the accounts begins; what follows is the domain of the regions' hosts."""
@@ -54,7 +53,7 @@ class MetaTrader:
         self._open_http, self._open_login = open_http, open_login
         self._timing, self._patience, self._limits = timing or Timing(), patience or Patience(), limits
         self._reserve = reserve
-        self._https: dict[str, httpx.AsyncClient] = {}
+        self._https: dict[str, Http] = {}
         self._connections: dict[str, asyncio.Task[tuple[Connection, str]]] = {}
 
     async def __call__(self, account: Account) -> Broker:
@@ -118,7 +117,7 @@ class MetaTrader:
             account.connection_id, login, lambda: self._open_login(account), self._timing
         ), login.base_url
 
-    def _http(self, base_url: str) -> httpx.AsyncClient:
+    def _http(self, base_url: str) -> Http:
         if base_url not in self._https:
             longest = max(self._timing.trade_timeout, self._timing.request_timeout)
             self._https[base_url] = self._open_http(base_url, longest)

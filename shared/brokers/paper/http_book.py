@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import TypeVar
 
 import httpx
+from yarl import URL
 
 from shared import clock, codec
 from shared.brokers.errors import SILENT_S
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState
 from shared.brokers.paper.errors import BookBusy, BookError, BookSilent, BookUnreachable
 from shared.brokers.rest import retry_after_s
-from shared.brokers.transport import never_sent
+from shared.brokers.transport import Http, never_sent
 from shared.models.trading import Account, Fill
 
 T = TypeVar("T")
@@ -27,12 +28,12 @@ READ_PAUSE_S = 0.05
 class HttpBook:
     """The book of one account at a venue. Commands are sent once; what only reads is asked again when it fails."""
 
-    def __init__(self, client: httpx.AsyncClient, account: Account) -> None:
+    def __init__(self, client: Http, account: Account) -> None:
         self._client = client
         terms = {"margin_mode": account.margin_mode.value, "currency": account.currency}
         # Whole and parsed once: reading an address is a fifth of a request's cost.
-        self._account = client.base_url.join(f"/accounts/{account.id}").copy_merge_params(terms)
-        self._commands = client.base_url.join(f"/accounts/{account.id}/commands").copy_merge_params(terms)
+        self._account = URL(f"{client.base_url}/accounts/{account.id}").with_query(terms)
+        self._commands = URL(f"{client.base_url}/accounts/{account.id}/commands").with_query(terms)
         self._quiet_until = 0.0
 
     async def execute(self, command: PaperCommand) -> PaperAnswer:
@@ -43,18 +44,18 @@ class HttpBook:
         return self._read(PaperAnswer, answer)
 
     async def answer(self, client_order_id: str) -> PaperAnswer | None:
-        address = self._commands.copy_with(path=f"{self._commands.path}/{client_order_id}")
+        address = self._commands.with_path(f"{self._commands.path}/{client_order_id}", keep_query=True)
         return await self._look(PaperAnswer, address, absent=True)
 
     async def state(self) -> PaperState:
         return _there(await self._look(PaperState, self._account))
 
     async def fills(self, since: datetime) -> tuple[Fill, ...]:
-        address = self._account.copy_with(path=f"{self._account.path}/fills")
-        found = await self._look(tuple[Fill, ...], address.copy_merge_params({"since": since.isoformat()}))
+        address = self._account.with_path(f"{self._account.path}/fills", keep_query=True)
+        found = await self._look(tuple[Fill, ...], address.update_query({"since": since.isoformat()}))
         return _there(found)
 
-    async def _look(self, shape: type[T], address: httpx.URL, *, absent: bool = False) -> T | None:
+    async def _look(self, shape: type[T], address: URL, *, absent: bool = False) -> T | None:
         """What is read, tried again whatever fails; None for a 404 that means "not here" (`absent`)."""
         for left in reversed(range(READ_TRIES)):
             try:
@@ -69,7 +70,7 @@ class HttpBook:
         raise AssertionError("unreachable")
 
     async def _ask(
-        self, method: str, address: httpx.URL, content: bytes | None = None, *, absent: bool = False
+        self, method: str, address: URL, content: bytes | None = None, *, absent: bool = False
     ) -> bytes | None:
         """The body of a 200; None for a 404 that means "not here" (`absent`)."""
         try:

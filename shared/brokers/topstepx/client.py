@@ -15,8 +15,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import httpx
-
 from shared import clock
 from shared.brokers.errors import LoggedOut, NotSent, Refused, Silent, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
@@ -27,6 +25,7 @@ from shared.brokers.topstepx.envelope import opened
 from shared.brokers.topstepx.errors import Denied
 from shared.brokers.topstepx.joint import Joint
 from shared.brokers.topstepx.rows import AccountRow, ContractRow, OrderRow, PositionRow, TradeRow
+from shared.brokers.transport import Http
 
 READ_TRIES = 3
 PAGE = 50
@@ -54,7 +53,7 @@ class Timing:
 class Connection:
     """One login and the HTTP client it uses; shared by the accounts of the login."""
 
-    def __init__(self, http: httpx.AsyncClient, keeper: Keeper, timing: Timing, pace: Pace) -> None:
+    def __init__(self, http: Http, keeper: Keeper, timing: Timing, pace: Pace) -> None:
         self._http, self._keeper, self.timing, self._pace = http, keeper, timing, pace
 
     async def accounts(self) -> list[AccountRow]:

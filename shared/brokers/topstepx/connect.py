@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-import httpx
-
 from shared.brokers.blocks import Reserve
 from shared.brokers.errors import BrokerError, LoggedOut, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
@@ -20,10 +18,11 @@ from shared.brokers.topstepx.broker import TopstepXBroker
 from shared.brokers.topstepx.catalogue import Catalogue
 from shared.brokers.topstepx.client import LIMITS, Client, Connection, Timing
 from shared.brokers.topstepx.login import KeyDoor
+from shared.brokers.transport import Http
 from shared.models.enums import MarginMode
 from shared.models.trading import Account, FoundAccount
 
-OpenHttp = Callable[[str, float], httpx.AsyncClient]
+OpenHttp = Callable[[str, float], Http]
 """`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
 PRACTICE = "PRAC-"
 """How the names of accounts begin that may be traded from anywhere."""
@@ -53,7 +52,7 @@ class TopstepX:
         self._sessions = sessions or MemorySessions()
         self._timing, self._patience = timing or Timing(), patience or Patience()
         self._on_device, self._limits, self._reserve = on_device, limits or LIMITS, reserve
-        self._https: dict[str, httpx.AsyncClient] = {}
+        self._https: dict[str, Http] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
 
     async def __call__(self, account: Account) -> Broker:
@@ -103,7 +102,7 @@ class TopstepX:
         pace = Pace(self._limits, self._reserve, account.connection_id)
         return Connection(http, keeper, self._timing, pace)
 
-    def _http(self, login: Login) -> httpx.AsyncClient:
+    def _http(self, login: Login) -> Http:
         if login.base_url not in self._https:
             self._https[login.base_url] = self._open_http(login.base_url, self._timing.request_timeout)
         return self._https[login.base_url]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import httpx
-
 from shared.brokers.errors import LoggedOut
 from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.session import Login, Session
 from shared.brokers.topstepx import rows
 from shared.brokers.topstepx.envelope import opened
+from shared.brokers.transport import Http
 
 
 class KeyDoor:
     """Implements `Door` for one login."""
 
-    def __init__(self, http: httpx.AsyncClient, login: Login, timeout_s: float) -> None:
+    def __init__(self, http: Http, login: Login, timeout_s: float) -> None:
         self._http, self._login, self._timeout_s = http, login, timeout_s
 
     async def log_in(self) -> Session:

@@ -14,8 +14,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-import httpx
-
 from shared import clock
 from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Silent, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
@@ -24,6 +22,7 @@ from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.tradelocker import parse, rows
 from shared.brokers.tradelocker.http import PREFIX, unwrapped
 from shared.brokers.tradelocker.rows import Config, OrderRow, PositionRow
+from shared.brokers.transport import Http
 
 T = TypeVar("T")
 READ_TRIES = 3
@@ -43,9 +42,7 @@ class Timing:
 class Connection:
     """One login and the HTTP client it uses; shared by the accounts of the login."""
 
-    def __init__(
-        self, http: httpx.AsyncClient, keeper: Keeper, key_header: Mapping[str, str], timing: Timing
-    ) -> None:
+    def __init__(self, http: Http, keeper: Keeper, key_header: Mapping[str, str], timing: Timing) -> None:
         self._http, self._keeper, self._key_header, self.timing = http, keeper, key_header, timing
 
     async def accounts(self) -> list[parse.AccountEntry]:

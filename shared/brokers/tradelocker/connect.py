@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
-import httpx
-
 from shared.brokers.blocks import Reserve
 from shared.brokers.errors import BrokerError, LoggedOut, Throttled, UnreadableError
 from shared.brokers.keeper import Keeper
@@ -20,10 +18,11 @@ from shared.brokers.tradelocker.broker import TradeLockerBroker
 from shared.brokers.tradelocker.catalogue import Catalogue
 from shared.brokers.tradelocker.client import Client, Connection, Timing
 from shared.brokers.tradelocker.login import JwtDoor
+from shared.brokers.transport import Http
 from shared.models.enums import MarginMode
 from shared.models.trading import Account, FoundAccount
 
-OpenHttp = Callable[[str, float], httpx.AsyncClient]
+OpenHttp = Callable[[str, float], Http]
 """`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
 
 
@@ -44,7 +43,7 @@ class TradeLocker:
         self._sessions = sessions or MemorySessions()
         self._timing, self._patience = timing or Timing(), patience or Patience()
         self._reserve = reserve
-        self._https: dict[str, httpx.AsyncClient] = {}
+        self._https: dict[str, Http] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
 
     async def __call__(self, account: Account) -> Broker:
@@ -96,7 +95,7 @@ class TradeLocker:
         keeper = Keeper(door, account.connection_id, self._sessions)
         return Connection(http, keeper, door.key_header(), self._timing)
 
-    def _http(self, login: Login) -> httpx.AsyncClient:
+    def _http(self, login: Login) -> Http:
         if login.base_url not in self._https:
             self._https[login.base_url] = self._open_http(login.base_url, self._timing.request_timeout)
         return self._https[login.base_url]

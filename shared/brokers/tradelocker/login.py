@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import httpx
-
 from shared.brokers.errors import LoggedOut, Silent
 from shared.brokers.rest import Ask, exchange, payload
 from shared.brokers.session import Login, Session
 from shared.brokers.tradelocker import parse
 from shared.brokers.tradelocker.http import PREFIX
+from shared.brokers.transport import Http
 
 
 class JwtDoor:
     """Implements `Door` for one login."""
 
-    def __init__(self, http: httpx.AsyncClient, login: Login, timeout_s: float) -> None:
+    def __init__(self, http: Http, login: Login, timeout_s: float) -> None:
         self._http, self._login, self._timeout_s = http, login, timeout_s
 
     async def log_in(self) -> Session:

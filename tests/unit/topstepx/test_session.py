@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import httpx
 import pytest
 
 from shared import clock
@@ -17,7 +16,7 @@ from shared.brokers.port import LoginRefused, ReadFailed
 from shared.brokers.session import Login, MemorySessions, Session
 from shared.brokers.topstepx.connect import TopstepX
 from shared.brokers.topstepx.login import KeyDoor
-from shared.brokers.transport import open_http
+from shared.brokers.transport import Http, open_http
 from shared.models.enums import MarginMode
 from shared.models.trading import Account
 from tests.conformance.simulators import Operator, running_simulator
@@ -32,7 +31,7 @@ def operator() -> Iterator[Operator]:
 
 
 @pytest.fixture
-async def http(operator: Operator) -> AsyncIterator[httpx.AsyncClient]:
+async def http(operator: Operator) -> AsyncIterator[Http]:
     """The client that adapters use."""
     async with open_http(operator.url, 2.0) as client:
         yield client
@@ -43,7 +42,7 @@ async def http(operator: Operator) -> AsyncIterator[httpx.AsyncClient]:
 class Worker:
     """One worker's keeper of a login."""
 
-    http: httpx.AsyncClient
+    http: Http
     sessions: MemorySessions = field(default_factory=MemorySessions)
     user: str = "joe"
     key: str = KEY
@@ -62,7 +61,7 @@ async def _ends_in(sessions: MemorySessions, left: timedelta) -> Session:
     return aged
 
 
-async def test_one_login_serves_every_worker(http: httpx.AsyncClient, operator: Operator) -> None:
+async def test_one_login_serves_every_worker(http: Http, operator: Operator) -> None:
     """The second worker takes what the first has stored; it lasts a day."""
     sessions = MemorySessions()
     token = await Worker(http, sessions).keeper().token()
@@ -73,7 +72,7 @@ async def test_one_login_serves_every_worker(http: httpx.AsyncClient, operator: 
     assert timedelta(hours=23) < kept.expires_at - clock.now() <= timedelta(hours=24)
 
 
-async def test_a_token_is_renewed_without_the_key(http: httpx.AsyncClient, operator: Operator) -> None:
+async def test_a_token_is_renewed_without_the_key(http: Http, operator: Operator) -> None:
     """Near its end `validate` gives another one; nobody logs in."""
     worker = Worker(http)
     token = await worker.keeper().token()
@@ -87,7 +86,7 @@ async def test_a_token_is_renewed_without_the_key(http: httpx.AsyncClient, opera
 
 @pytest.mark.parametrize("word", ["session", "not_found", "expired"])
 async def test_a_token_that_cannot_be_renewed_is_replaced_by_a_login(
-    http: httpx.AsyncClient, operator: Operator, word: str
+    http: Http, operator: Operator, word: str
 ) -> None:
     """Whatever validate says no with."""
     worker = Worker(http)
@@ -97,9 +96,7 @@ async def test_a_token_that_cannot_be_renewed_is_replaced_by_a_login(
     assert await worker.keeper().token() != token
 
 
-async def test_a_refused_key_says_so_and_is_not_tried_again_at_once(
-    http: httpx.AsyncClient, operator: Operator
-) -> None:
+async def test_a_refused_key_says_so_and_is_not_tried_again_at_once(http: Http, operator: Operator) -> None:
     """The sentence names what is wrong, and never the key."""
     keeper = Worker(http, key="short").keeper()
     with pytest.raises(LoggedOut, match="user name or API key is not right") as caught:
@@ -114,7 +111,7 @@ async def test_a_refused_key_says_so_and_is_not_tried_again_at_once(
     [("agreements", "agreements"), ("subscription", "no subscription"), ("key_disabled", "switched off")],
 )
 async def test_a_login_that_needs_a_person_says_what_to_do(
-    http: httpx.AsyncClient, operator: Operator, word: str, says: str
+    http: Http, operator: Operator, word: str, says: str
 ) -> None:
     """Agreements, a missing subscription, and keys that are switched off."""
     operator.fault("refuse", value=word, operation="login")
@@ -122,9 +119,7 @@ async def test_a_login_that_needs_a_person_says_what_to_do(
         await Worker(http).keeper().token()
 
 
-async def test_an_unknown_error_of_the_login_is_no_refusal(
-    http: httpx.AsyncClient, operator: Operator
-) -> None:
+async def test_an_unknown_error_of_the_login_is_no_refusal(http: Http, operator: Operator) -> None:
     """It is tried again with the next request."""
     keeper = Worker(http).keeper()
     operator.fault("refuse", value="unknown", operation="login")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import httpx
 import pytest
 from aiohttp import web
 
@@ -18,7 +17,7 @@ from shared.brokers.errors import LoggedOut, NotSent
 from shared.brokers.keeper import Keeper
 from shared.brokers.session import Login, MemorySessions
 from shared.brokers.tradelocker.login import JwtDoor
-from shared.brokers.transport import open_http
+from shared.brokers.transport import Http, open_http
 
 PASSWORD = "correct horse"
 
@@ -68,18 +67,18 @@ async def door() -> AsyncIterator[Door]:
 
 
 @pytest.fixture
-async def http(door: Door) -> AsyncIterator[httpx.AsyncClient]:
+async def http(door: Door) -> AsyncIterator[Http]:
     """The client that adapters use."""
     async with open_http(door.url, 2.0) as client:
         yield client
 
 
-def keeper(door: Door, http: httpx.AsyncClient, sessions: MemorySessions, secret: str = PASSWORD) -> Keeper:
+def keeper(door: Door, http: Http, sessions: MemorySessions, secret: str = PASSWORD) -> Keeper:
     """One worker's keeper of the login."""
     return Keeper(JwtDoor(http, Login(door.url, "sim", "joe", secret), 2.0), "connection", sessions)
 
 
-async def test_one_login_for_many(door: Door, http: httpx.AsyncClient) -> None:
+async def test_one_login_for_many(door: Door, http: Http) -> None:
     """However many ask at once, one logs in, and nobody else's session is touched."""
     kept = keeper(door, http, MemorySessions())
     tokens = await asyncio.gather(*(kept.token() for _ in range(20)))
@@ -87,14 +86,14 @@ async def test_one_login_for_many(door: Door, http: httpx.AsyncClient) -> None:
     assert door.asked == {"login": 1}
 
 
-async def test_another_worker_takes_over_the_session(door: Door, http: httpx.AsyncClient) -> None:
+async def test_another_worker_takes_over_the_session(door: Door, http: Http) -> None:
     """A second worker uses what the first has stored instead of logging in."""
     sessions = MemorySessions()
     assert await keeper(door, http, sessions).token() == await keeper(door, http, sessions).token()
     assert door.asked == {"login": 1}
 
 
-async def test_a_session_is_refreshed_early_while_it_is_used(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_session_is_refreshed_early_while_it_is_used(door: Door, http: Http) -> None:
     """Minutes before its end a token is still handed out at once, and a new one is fetched behind it, once."""
     door.tokens.access_s = 120
     kept = keeper(door, http, MemorySessions())
@@ -109,7 +108,7 @@ async def test_a_session_is_refreshed_early_while_it_is_used(door: Door, http: h
     assert door.asked == {"login": 1, "refresh": 1}
 
 
-async def test_a_token_at_its_end_is_not_used(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_token_at_its_end_is_not_used(door: Door, http: Http) -> None:
     """Seconds before its end nobody gets a token any more that may be dead on arrival."""
     door.tokens.access_s = 10
     kept = keeper(door, http, MemorySessions())
@@ -119,7 +118,7 @@ async def test_a_token_at_its_end_is_not_used(door: Door, http: httpx.AsyncClien
     assert door.asked == {"login": 1, "refresh": 1}
 
 
-async def test_a_refused_token_is_replaced_once(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_refused_token_is_replaced_once(door: Door, http: Http) -> None:
     """Many requests with the same dead token fetch one new one."""
     kept = keeper(door, http, MemorySessions())
     dead = await kept.token()
@@ -129,7 +128,7 @@ async def test_a_refused_token_is_replaced_once(door: Door, http: httpx.AsyncCli
     assert door.asked == {"login": 1, "refresh": 1}
 
 
-async def test_a_kicked_session_logs_in_again(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_kicked_session_logs_in_again(door: Door, http: Http) -> None:
     """When a login elsewhere has ended both tokens, the password is used again."""
     kept = keeper(door, http, MemorySessions())
     dead = await kept.token()
@@ -139,7 +138,7 @@ async def test_a_kicked_session_logs_in_again(door: Door, http: httpx.AsyncClien
     assert door.asked == {"login": 2, "refresh": 1}
 
 
-async def test_rotated_tokens_are_stored_by_compare_and_set(door: Door, http: httpx.AsyncClient) -> None:
+async def test_rotated_tokens_are_stored_by_compare_and_set(door: Door, http: Http) -> None:
     """Who refreshes second finds the newer session and takes that one."""
     sessions = MemorySessions()
     first, second = keeper(door, http, sessions), keeper(door, http, sessions)
@@ -153,7 +152,7 @@ async def test_rotated_tokens_are_stored_by_compare_and_set(door: Door, http: ht
     assert not await sessions.save("connection", replace(stored, access="stale"))
 
 
-async def test_a_refused_login_is_not_hammered(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_refused_login_is_not_hammered(door: Door, http: Http) -> None:
     """A wrong password is tried once; then the refusal is told from memory for a while."""
     kept = keeper(door, http, MemorySessions(), secret="wrong horse")
     for _ in range(5):
@@ -162,21 +161,21 @@ async def test_a_refused_login_is_not_hammered(door: Door, http: httpx.AsyncClie
     assert door.asked == {"login": 1}
 
 
-async def test_the_server_must_be_the_one_we_know(door: Door, http: httpx.AsyncClient) -> None:
+async def test_the_server_must_be_the_one_we_know(door: Door, http: Http) -> None:
     """A login that ends at another server is not used."""
     door.server = "OTHER-LIVE"
     with pytest.raises(LoggedOut, match="logged in at server OTHER-LIVE, not sim"):
         await keeper(door, http, MemorySessions()).token()
 
 
-async def test_a_door_that_does_not_answer_sent_nothing(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_door_that_does_not_answer_sent_nothing(door: Door, http: Http) -> None:
     """When the login breaks, the order behind it was provably not sent."""
     door.refuse = 503
     with pytest.raises(NotSent, match="login failed"):
         await keeper(door, http, MemorySessions()).token()
 
 
-async def test_a_stored_session_that_ends_soon_is_refreshed(door: Door, http: httpx.AsyncClient) -> None:
+async def test_a_stored_session_that_ends_soon_is_refreshed(door: Door, http: Http) -> None:
     """A worker that starts with a nearly dead session refreshes it instead of logging in."""
     sessions = MemorySessions()
     await keeper(door, http, sessions).token()
