@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import uvloop
 
 from bench import fanout, history, population, readings, sender
 from local.control import UpOptions, start, stop
@@ -43,7 +44,7 @@ def main() -> None:
             found = installation(paths)
             if found is None:
                 sys.exit("the stack did not stay up")
-            report = asyncio.run(measure(found, chosen.seconds, chosen.clients))
+            report = uvloop.run(measure(found, chosen.seconds, chosen.clients))
         finally:
             stop(paths)
     report["history"] = asyncio.run(history.measure(chosen.pg))
