@@ -1,8 +1,9 @@
 """Moves approved legs onto the broker's grid. It may only shrink: quantities down, prices never worse."""
 
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass
 from decimal import Decimal, localcontext
 
+from shared.models.changes import changed
 from shared.models.command import Leg, Protection
 from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, OrderType, Side
@@ -70,7 +71,7 @@ def _fitted(leg: Leg, instrument: Instrument | None) -> Leg | Denied | None:
                 return refused
         elif qty <= 0:
             return None
-    return _on_tick(replace(leg, qty=qty), instrument)
+    return _on_tick(leg, qty, instrument)
 
 
 def _has_grid(instrument: Instrument) -> bool:
@@ -87,10 +88,10 @@ def _refused_qty(qty: Decimal, instrument: Instrument) -> Denied | None:
     return None
 
 
-def _on_tick(leg: Leg, instrument: Instrument) -> Leg:
+def _on_tick(leg: Leg, qty: Decimal | None, instrument: Instrument) -> Leg:
     side, tick = leg.side, instrument.tick_size
     if side is None:
-        return leg
+        return changed(leg, qty=qty)
     protected = side.opposite if leg.reduce_only else side
     price, trigger = leg.price, leg.stop_price
     if price is not None:
@@ -99,12 +100,13 @@ def _on_tick(leg: Leg, instrument: Instrument) -> Leg:
     if trigger is not None:
         own = stop_on_grid(trigger, protected, tick) if leg.reduce_only else None
         trigger = own if own is not None else entry_on_grid(trigger, side, OrderType.STOP, tick)
-    return replace(leg, price=price, stop_price=trigger, protection=_guard(leg.protection, protected, tick))
+    protection = _guard(leg.protection, protected, tick)
+    return changed(leg, qty=qty, price=price, stop_price=trigger, protection=protection)
 
 
 def _guard(protection: Protection, position_side: Side, tick_size: Decimal) -> Protection:
     stop, target = protection.stop_loss, protection.take_profit
-    return replace(
+    return changed(
         protection,
         stop_loss=None if stop is None else stop_on_grid(stop, position_side, tick_size),
         take_profit=None if target is None else target_on_grid(target, position_side, tick_size),

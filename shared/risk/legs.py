@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from shared.models.changes import changed
 from shared.models.command import Leg
 from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, MarginMode, OrderType
@@ -15,7 +16,7 @@ from shared.risk.scope import Holding, InScope, protects
 
 def numbered(legs: Iterable[Leg]) -> tuple[Leg, ...]:
     """The legs in order, leg 0 first."""
-    return tuple(replace(each, leg=index) for index, each in enumerate(legs))
+    return tuple(changed(each, leg=index) for index, each in enumerate(legs))
 
 
 def close_leg(position: Position, ctx: RiskContext, qty: Decimal | None, tag: str | None) -> Leg:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from shared.models.changes import changed
 from shared.models.command import Leg
 from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, OrderType, Tif
@@ -19,13 +20,13 @@ def kept(leg: Leg, ctx: RiskContext) -> Leg | Denied:
     if leg.kind is not CommandKind.PLACE or ctx.tifs is None or leg.tif in ctx.tifs:
         return leg
     if leg.type is OrderType.MARKET:
-        return replace(leg, tif=Tif.GTC)
+        return changed(leg, tif=Tif.GTC)
     if leg.tif in (Tif.IOC, Tif.FOK):
         return Denied(Reason.NOT_SUPPORTED, {"what": f"{leg.tif} on a {leg.type} order"})
     if leg.tif is Tif.DAY and leg.is_entry:
         ends = day_ends(ctx.now, ctx.account.timezone, ctx.account.reset_time)
         leg = replace(leg, expires_at=ends if leg.expires_at is None else min(ends, leg.expires_at))
-    return replace(leg, tif=Tif.GTC)
+    return changed(leg, tif=Tif.GTC)
 
 
 def day_ends(now: datetime, timezone: str, reset: time) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from shared.models.changes import changed
 from shared.models.command import Leg
 from shared.models.enums import CommandKind, MarginMode, OrderType, Tif
 from shared.models.market import Instrument
@@ -97,9 +98,9 @@ def entry_legs(
 
 def _with_target(leg: Leg, part: _Part, loss_per_unit: Decimal | None) -> Leg:
     target = part.target
-    protection = replace(leg.protection, take_profit=target.price if target else None)
+    protection = changed(leg.protection, take_profit=target.price if target else None)
     worst = _loss(part.qty, loss_per_unit)
-    return replace(
+    return changed(
         leg, qty=part.qty, protection=protection, tp=target.spec if target else None, worst_loss=worst
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared import clock
 from shared.brokers.port import Sent, WrittenAhead
+from shared.models.changes import changed
 from shared.models.command import Leg
 from shared.models.enums import Action, CommandState, DeliveryOutcome, OrderStatus, Stage
 from shared.models.outcome import Outcome
@@ -61,7 +62,7 @@ class Written:
 async def write_ahead(job: Job, signal: Signal, fitted: Fitted, desk: Desk) -> Written | Ended | Later | Lost:
     """One engine.open_orders for all that is ready at this moment; also begins the leading legs."""
     first = 1 + max((each.leg for each in job.claimed.commands), default=-1)
-    legs = [_priced(replace(leg, leg=first + leg.leg), signal) for leg in fitted.legs]
+    legs = [_priced(changed(leg, leg=first + leg.leg), signal) for leg in fitted.legs]
     plan = Plan(job.id, job.lease.token, [_as_json(leg) for leg in legs])
     opened = await _open(job, plan, desk)
     job.clocked("written_ms")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
+from shared.models.changes import changed
 from shared.models.command import Leg, Protection
 from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, OrderType, Side, StopMode, Tif
@@ -71,7 +72,7 @@ def entry_plan(
     targets = _targets(setting, sizing)
     if isinstance(targets, Denied):
         return targets
-    leg = replace(_leg(setting, sizing, sl), after_fill=after_fill)
+    leg = changed(_leg(setting, sizing, sl), after_fill=after_fill)
     made = entry_legs(leg, targets, ctx.account.margin_mode, setting.instrument, sizing.loss_per_unit)
     if isinstance(made, Denied):
         return made
