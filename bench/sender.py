@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from bench.population import Population
+from bench.wire import Wires
 from local.demo.tradingview import alert
 
 
@@ -37,12 +38,12 @@ class Load:
 async def at_rate(people: Population, per_s: int, seconds: float) -> Load:
     """Open loop: one alert every 1/per_s, whether the ones before were answered or not."""
     load = Load()
-    async with _session() as http:
+    async with Wires(people.traders[0].endpoint_url) as wires:
         tasks: list[asyncio.Task[None]] = []
         begun = time.perf_counter()
         for number in range(int(per_s * seconds)):
             await asyncio.sleep(max(0.0, begun + number / per_s - time.perf_counter()))
-            tasks.append(asyncio.create_task(_one(http, people, number, number, load)))
+            tasks.append(asyncio.create_task(_one(wires, people, number, number, load)))
         await asyncio.gather(*tasks)
     return load
 
@@ -50,9 +51,9 @@ async def at_rate(people: Population, per_s: int, seconds: float) -> Load:
 async def one_by_one(people: Population, alerts: int, pause_s: float) -> Load:
     """Alone: each alert long after the one before."""
     load = Load()
-    async with _session() as http:
+    async with Wires(people.traders[0].endpoint_url) as wires:
         for number in range(alerts):
-            await _one(http, people, number, number, load)
+            await _one(wires, people, number, number, load)
             await asyncio.sleep(pause_s)
     return load
 
@@ -66,19 +67,15 @@ async def flat_out(people: Population, clients: int, seconds: float) -> Load:
         # Each begins at another account: all at the same one would measure how long its line is.
         first, sent = number * len(people.traders) // clients, 0
         while time.perf_counter() < until:
-            await _one(http, people, first + sent, sent, load)
+            await _one(wires, people, first + sent, sent, load)
             sent += 1
 
-    async with _session() as http:
+    async with Wires(people.traders[0].endpoint_url) as wires:
         await asyncio.gather(*(client(number) for number in range(clients)))
     return load
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256))
-
-
-async def _one(http: aiohttp.ClientSession, people: Population, place: int, sent: int, load: Load) -> None:
+async def _one(wires: Wires, people: Population, place: int, sent: int, load: Load) -> None:
     # A round of all accounts in, then one out, so books stay small however long it runs; a reduce supersedes nothing
     # that waits.
     trader = people.traders[place % len(people.traders)]
@@ -87,11 +84,8 @@ async def _one(http: aiohttp.ClientSession, people: Population, place: int, sent
     body = alert(action=action, side=side, symbol="EURUSD", qty_mode="lots", qty="0.01", ref_price="1.1")
     sent_at, begun = time.time(), time.perf_counter()
     try:
-        async with http.post(
-            trader.endpoint_url, data=body, headers={"content-type": "application/json"}
-        ) as got:
-            answer = await got.json()
-            event = answer.get("event_id") if got.status == 202 else None
-            load.sent.append(Sent(sent_at, (time.perf_counter() - begun) * 1000, got.status, event))
-    except aiohttp.ClientError:
+        status, answer = await wires.post(urlsplit(trader.endpoint_url).path, body)
+        event = json.loads(answer).get("event_id") if status == 202 else None
+        load.sent.append(Sent(sent_at, (time.perf_counter() - begun) * 1000, status, event))
+    except OSError:
         load.sent.append(Sent(sent_at, (time.perf_counter() - begun) * 1000, 0, None))
