@@ -29,7 +29,7 @@ from local.status import Installation, installation
 from local.venues.cli import venue
 from workers.cli import app
 
-for _command in (commands.send, commands.trace, commands.replay, commands.flatten):
+for _command in (commands.send, commands.trace, commands.replay, commands.flatten, commands.halt):
     app.command()(_command)
 
 # What is printed may come from outside: never read it as markup.

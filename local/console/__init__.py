@@ -1,1 +1,1 @@
-"""What a person types: send, trace, replay, flatten, through the Supabase SDK as a signed-in user."""
+"""What a person types: send, trace, replay, flatten, halt, through the Supabase SDK as a signed-in user."""

@@ -1,4 +1,4 @@
-"""`empire send | trace | replay | flatten`: a person's commands, through the public doors only."""
+"""`empire send | trace | replay | flatten | halt`: a person's commands, through the public doors only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from postgrest.exceptions import APIError
 from supabase_auth.errors import AuthError
 
-from local.console import events, session
+from local.console import events, halting, session
 from local.console.flatten import flatten_accounts
 from local.console.render import plain, road_lines
 from local.paths import Paths
@@ -64,6 +64,28 @@ def flatten(
     raise typer.Exit(0 if flat else 3)
 
 
+def halt(
+    account: Annotated[str | None, typer.Option(help="label, number or id of one account")] = None,
+    broker: Annotated[str | None, typer.Option(help="your accounts at one broker")] = None,
+    system: Annotated[bool, typer.Option("--system", help="everybody's accounts; for admins")] = False,
+    release: Annotated[bool, typer.Option("--release", help="allow entries again")] = False,
+    close: Annotated[bool, typer.Option("--flatten", help="also close everything, wait until flat")] = False,
+    reason: Annotated[str | None, typer.Option(help="why; shown in the log")] = None,
+    wait_s: Annotated[float, typer.Option(help="how long to wait until it is flat")] = 60.0,
+    code: Code = None,
+) -> None:
+    """The kill switch: no entries on an account, a broker, the system or (none named) all of yours; exits go on."""
+    if (account is not None) + (broker is not None) + system > 1:
+        raise typer.BadParameter("name one of --account, --broker, --system, or none for all your accounts")
+    if release and close:
+        raise typer.BadParameter("--flatten goes with throwing the switch, not with --release")
+    switch = halting.Switch(not release, account, broker, system, close, reason)
+    lines, flat = _run(_halt(switch, wait_s, code))
+    for line in lines:
+        print(line)
+    raise typer.Exit(0 if flat else 3)
+
+
 async def _send(body: bytes, endpoint: str | None, code: str | None) -> events.Road:
     login = _login()
     address = endpoint or login.endpoint_url
@@ -78,6 +100,10 @@ async def _send(body: bytes, endpoint: str | None, code: str | None) -> events.R
 
 async def _flatten(account: str | None, wait_s: float, code: str | None) -> tuple[list[str], bool]:
     return await flatten_accounts(await session.sign_in(_login(), code), account, wait_s)
+
+
+async def _halt(switch: halting.Switch, wait_s: float, code: str | None) -> tuple[list[str], bool]:
+    return await halting.throw(await session.sign_in(_login(), code), switch, wait_s)
 
 
 async def _trace(event: int, code: str | None) -> events.Road:

@@ -40,7 +40,7 @@ async def flatten_accounts(client: AsyncClient, account: str | None, wait_s: flo
 
 async def ask(client: AsyncClient, account: str | None) -> Asked | None:
     """Ask for it in the urgent lane. None: there is no such account."""
-    accounts = await _accounts(client, account)
+    accounts = await accounts_named(client, account)
     if not accounts:
         return None
     ids = [row["id"] for row in accounts]
@@ -56,7 +56,16 @@ async def look(client: AsyncClient, asked: Asked) -> tuple[list[str], bool, int]
     return lines, not left and not missed, len(left)
 
 
-async def _accounts(client: AsyncClient, name: str | None) -> list[Row]:
+async def accounts_of(client: AsyncClient, event_id: int) -> list[Row]:
+    """The accounts that a flatten is for."""
+    wanted = await session.rows(client.table("deliveries").select("account_id").eq("event_id", event_id))
+    ids = [row["account_id"] for row in wanted]
+    known = client.table("broker_accounts").select("id,label,account_id,broker").in_("id", ids)
+    return await session.rows(known)
+
+
+async def accounts_named(client: AsyncClient, name: str | None) -> list[Row]:
+    """The user's accounts with this label, number or id; None = all of them."""
     known = await session.rows(client.table("broker_accounts").select("id,label,account_id,broker"))
     return [row for row in known if name is None or name in (row["id"], row["label"], row["account_id"])]
 

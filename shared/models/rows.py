@@ -169,6 +169,7 @@ class PublicBrokerAccounts(BaseModel):
     executor: Optional[PublicExecutor] = Field(alias="executor")
     freshness: PublicFreshness = Field(alias="freshness")
     halt_epoch: int = Field(alias="halt_epoch")
+    halted_by: List[str] = Field(alias="halted_by")
     id: uuid.UUID = Field(alias="id")
     initial_balance: Optional[decimal.Decimal] = Field(alias="initial_balance")
     label: Optional[str] = Field(alias="label")
@@ -198,6 +199,7 @@ class PublicBrokerAccountsInsert(TypedDict):
     executor: NotRequired[Annotated[Optional[PublicExecutor], Field(alias="executor")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     halt_epoch: NotRequired[Annotated[int, Field(alias="halt_epoch")]]
+    halted_by: NotRequired[Annotated[List[str], Field(alias="halted_by")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     initial_balance: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="initial_balance")]]
     label: NotRequired[Annotated[Optional[str], Field(alias="label")]]
@@ -227,6 +229,7 @@ class PublicBrokerAccountsUpdate(TypedDict):
     executor: NotRequired[Annotated[Optional[PublicExecutor], Field(alias="executor")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     halt_epoch: NotRequired[Annotated[int, Field(alias="halt_epoch")]]
+    halted_by: NotRequired[Annotated[List[str], Field(alias="halted_by")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     initial_balance: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="initial_balance")]]
     label: NotRequired[Annotated[Optional[str], Field(alias="label")]]

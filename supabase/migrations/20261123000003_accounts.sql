@@ -49,6 +49,7 @@ create table public.broker_accounts (
   reset_time time not null default '00:00',
   trading_enabled boolean not null default false,
   halt_epoch bigint not null default 0,
+  halted_by text [] not null default '{}' check (halted_by <@ array['account', 'broker', 'system']),
   locked_until timestamptz,
   lock_reason text check (char_length(lock_reason) <= 200),
   initial_balance numeric check (initial_balance > 0),
@@ -72,6 +73,7 @@ comment on column public.broker_accounts.account_id is 'The broker''s own accoun
 comment on column public.broker_accounts.venue_name is 'What the broker calls it. Not the trader''s to change: Topstep''s practice accounts are known by it.';
 comment on column public.broker_accounts.executor is 'Who trades it; null = who trades its connection.';
 comment on column public.broker_accounts.halt_epoch is 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
+comment on column public.broker_accounts.halted_by is 'The kill switches that are on for it, besides the user''s own: no entry while there is one.';
 comment on column public.broker_accounts.initial_balance is 'What it began with: floors and percentages count from it. Until somebody says otherwise the balance at first sight.';
 create index broker_accounts_user on public.broker_accounts (user_id);
 

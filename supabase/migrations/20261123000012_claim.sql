@@ -203,7 +203,7 @@ begin
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
       ) end,
-      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted or a.halted_by <> '{}',
       -- `limit 1`, not `exists`: the planner may answer an `exists` by hashing the whole table.
       'word', case when (select true from public.symbol_map m where m.user_id = d.user_id limit 1)
         then engine.word_for(d) end,

@@ -21,7 +21,7 @@ language plpgsql stable set search_path = '' as $$
 begin
   return query
     select d.id, d.user_id, a.id, a.broker, d.expires_at, coalesce(w.max_age_s, 60), d.halt_epoch, a.halt_epoch,
-      u.trading_halted or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
+      u.trading_halted or a.halted_by <> '{}' or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
       a.currency, least(a.balance, a.equity), least((l.set).max_order_qty, w.max_qty),
       coalesce((l.set).max_risk_per_trade_pct, 5),
       array(

@@ -67,7 +67,9 @@ declare
   v_user constant uuid := (p ->> 'user_id')::uuid;
   v_source constant public.event_source := coalesce(p ->> 'source', 'api')::public.event_source;
   i constant jsonb := p -> 'intent';
-  v_given constant jsonb := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', i);
+  v_given constant jsonb := jsonb_build_object('version', 'unify.v1', 'intent', i)
+    -- Nobody can send an alert as the system: the format knows no such source. The inbox's own column says it.
+    || case when v_source = 'system' then '{}' else jsonb_build_object('source', v_source) end;
   v_sha constant text := encode(sha256(convert_to(v_given::text, 'UTF8')), 'hex');
   v_key constant text := 'key:' || (p ->> 'idempotency_key');
   v_event bigint;

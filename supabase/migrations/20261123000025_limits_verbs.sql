@@ -297,82 +297,99 @@ comment on view public.pending_risk is
 'that will count then.';
 grant select on public.pending_risk to authenticated;
 
-create function private.stop_entries(p_user_id uuid) returns integer
+create function private.stop_entries(p_accounts uuid []) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_accounts constant uuid [] := array(select a.id from public.broker_accounts a where a.user_id = p_user_id);
   v_ended bigint [];
 begin
   -- All accounts before anything else: the order of locks everywhere.
-  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
-  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (v_accounts);
+  perform 1 from public.broker_accounts a where a.id = any (p_accounts) order by a.id for no key update;
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (p_accounts);
   v_ended := engine.supersede(
-    v_accounts, array['open', 'add', 'reverse', 'target', 'modify']::public.action [], null, null, null, null, null
+    p_accounts, array['open', 'add', 'reverse', 'target', 'modify']::public.action [], null, null, null, null, null
   );
   -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
   update public.deliveries d set halt_epoch = a.halt_epoch
   from engine.queue q join public.broker_accounts a on a.id = q.account_id
-  where q.account_id = any (v_accounts) and d.id = q.id and (q.is_exit or exists (
+  where q.account_id = any (p_accounts) and d.id = q.id and (q.is_exit or exists (
     select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
   ));
   perform engine.close_events(v_ended);
   return cardinality(v_ended);
 end
 $$;
-comment on function private.stop_entries(uuid) is
-'Nothing of the user that opens a position and was accepted before now is sent any more. Returns how many were ended.';
-revoke all on function private.stop_entries(uuid) from public;
+comment on function private.stop_entries(uuid []) is
+'Nothing of these accounts that opens a position and was accepted before now is sent any more. Returns how many were ended.';
+revoke all on function private.stop_entries(uuid []) from public;
 
-create function private.cancel_waiting_entries(p_user_id uuid) returns void
+create function private.cancel_waiting_entries(p_accounts uuid []) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
   v record;
 begin
   for v in
-    select coalesce(o.tv_symbol, o.symbol) as symbol, array_agg(distinct o.account_id) as accounts
+    select o.user_id, coalesce(o.tv_symbol, o.symbol) as symbol, array_agg(distinct o.account_id) as accounts
     from public.orders o
-    where o.user_id = p_user_id and o.kind = 'place' and not o.reduce_only
+    where o.account_id = any (p_accounts) and o.kind = 'place' and not o.reduce_only
       and o.status in ('working', 'partially_filled', 'unknown')
-    group by 1
+    group by 1, 2 order by 1, 2
   loop
     perform engine.accept_intent(jsonb_build_object(
-      'user_id', p_user_id, 'source', 'system', 'accounts', to_jsonb(v.accounts),
+      'user_id', v.user_id, 'source', 'system', 'accounts', to_jsonb(v.accounts),
       'intent', jsonb_build_object('action', 'cancel', 'symbol', v.symbol, 'scope', 'symbol')
     ));
   end loop;
 end
 $$;
-comment on function private.cancel_waiting_entries(uuid) is
-'Asks the brokers to cancel every entry of the user that has not filled yet.';
-revoke all on function private.cancel_waiting_entries(uuid) from public;
+comment on function private.cancel_waiting_entries(uuid []) is
+'Asks the brokers to cancel every entry of these accounts that has not filled yet, before anything else.';
+revoke all on function private.cancel_waiting_entries(uuid []) from public;
 
-create function private.kill_switch(p_on boolean, p_reason text) returns jsonb
+create function private.check_kill_switch(
+  s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean
+) returns void
 language plpgsql security definer set search_path = '' as $$
-declare
-  v_me constant uuid := private.me();
-  v_ended integer := 0;
 begin
   if p_on is null or char_length(p_reason) > 200 then
     perform private.refuse(422, 'invalid', 'The switch is on or off, and its reason has at most 200 characters.');
-  elsif not p_on then
+  elsif p_flatten and not p_on then
+    perform private.refuse(422, 'invalid', 'Only a switch that is thrown can flatten, not one that is released.');
+  elsif not p_on and coalesce(s.broker <> 'paper', true) and (s.account_id is null or private.any_live(array[s.account_id])) then
     perform private.require_step_up();
+  elsif p_flatten then
+    perform private.check_trading_session(private.accounts_halted('user', s.user_id, s.broker, s.account_id), true);
   end if;
-  update public.profiles
-  set trading_halted = p_on, halted_at = case when p_on then clock_timestamp() end,
-    halt_reason = case when p_on then p_reason end
-  where id = v_me;
-  if p_on then
-    v_ended := private.stop_entries(v_me);
-    perform private.cancel_waiting_entries(v_me);
-  end if;
-  perform private.note(v_me, 'warning', case when p_on then 'kill_switch_on' else 'kill_switch_off' end,
-    case when p_on then 'No entries on any account until you release the switch; exits go on.'
-      else 'The kill switch is released: entries are allowed again.' end,
-    jsonb_build_object('reason', p_reason, 'ended', v_ended));
-  return jsonb_build_object('on', p_on, 'ended', v_ended);
 end
 $$;
-comment on function private.kill_switch(boolean, text) is 'public.kill_switch, checked.';
+comment on function private.check_kill_switch(public.risk_settings, boolean, text, boolean) is
+'On is always possible, off asks for a step-up (not where only practice money is), closing for what closing asks for.';
+revoke all on function private.check_kill_switch(public.risk_settings, boolean, text, boolean) from public;
+
+create function private.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  s constant public.risk_settings := private.risk_scope(private.me(), p_scope);
+  v_scope constant text := case when s.account_id is not null then 'account' when s.broker is not null then 'broker' else 'user' end;
+  v_answer jsonb;
+begin
+  perform private.check_kill_switch(s, p_on, p_reason, p_flatten);
+  if v_scope = 'user' then
+    update public.profiles
+    set trading_halted = p_on, halted_at = case when p_on then clock_timestamp() end,
+      halt_reason = case when p_on then p_reason end
+    where id = s.user_id;
+  end if;
+  v_answer := private.halt(v_scope, s.user_id, s.broker, s.account_id, p_on, p_reason, coalesce(p_flatten, false));
+  perform private.note(s.user_id, 'warning', case when p_on then 'kill_switch_on' else 'kill_switch_off' end,
+    format(case when p_on then 'No entries on %s until you release the switch; exits go on.'
+      else 'The kill switch is released: entries are allowed again on %s.' end, case v_scope
+        when 'user' then 'any account' when 'broker' then 'your accounts at ' || engine.name_of(s.broker)
+        else (select coalesce(a.label, a.account_id) from public.broker_accounts a where a.id = s.account_id) end),
+    v_answer || jsonb_strip_nulls(jsonb_build_object('reason', p_reason, 'broker', s.broker, 'account_id', s.account_id)));
+  return v_answer;
+end
+$$;
+comment on function private.kill_switch(boolean, text, jsonb, boolean) is 'public.kill_switch, checked.';
 
 create function public.set_risk(p_scope jsonb, p_values jsonb) returns bigint
 language sql security invoker set search_path = '' as $$ select private.set_risk(p_scope, p_values) $$;
@@ -388,7 +405,10 @@ language sql security invoker set search_path = '' as $$ select private.set_loos
 comment on function public.set_loosen_delay(integer) is
 'How long looser limits of live accounts wait. Longer counts at once (null); shorter asks for a step-up and counts from the '
 'returned moment on.';
-create function public.kill_switch(p_on boolean, p_reason text default null) returns jsonb
-language sql security invoker set search_path = '' as $$ select private.kill_switch(p_on, p_reason) $$;
-comment on function public.kill_switch(boolean, text) is
-'On: no entry on any account, at once, always possible; exits go on. Off: step-up.';
+create function public.kill_switch(
+  p_on boolean, p_reason text default null, p_scope jsonb default '{}', p_flatten boolean default false
+) returns jsonb
+language sql security invoker set search_path = '' as $$ select private.kill_switch(p_on, p_reason, p_scope, p_flatten) $$;
+comment on function public.kill_switch(boolean, text, jsonb, boolean) is
+'On: no entry in the scope ({}, {"broker"} or {"account_id"}), at once, always possible; pending entries are canceled, with '
+'p_flatten everything is closed; exits go on. Off: step-up. events = flattens begun.';

@@ -90,10 +90,8 @@ alter table public.admin_actions enable always trigger insert_only;
 alter table public.admin_actions enable always trigger never_emptied;
 
 -- What an admin may do: stop, never start. Each verb records itself.
-create function private.as_admin(p_action text, p_account_id uuid, p_reason text) returns public.broker_accounts
+create function private.require_admin(p_reason text) returns void
 language plpgsql security definer set search_path = '' as $$
-declare
-  a public.broker_accounts;
 begin
   if not private.is_admin() then
     perform private.refuse(403, 'admin_required', 'Only an admin, signed in with a second factor, may do this.');
@@ -102,6 +100,17 @@ begin
   if char_length(btrim(coalesce(p_reason, ''))) not between 3 and 200 then
     perform private.refuse(422, 'invalid', 'Say why, in 3 to 200 characters: it is recorded and shown to the trader.');
   end if;
+end
+$$;
+comment on function private.require_admin(text) is 'Refuses all but an admin with a fresh second factor and a reason.';
+revoke all on function private.require_admin(text) from public;
+
+create function private.as_admin(p_action text, p_account_id uuid, p_reason text) returns public.broker_accounts
+language plpgsql security definer set search_path = '' as $$
+declare
+  a public.broker_accounts;
+begin
+  perform private.require_admin(p_reason);
   select b.* into a from public.broker_accounts b where b.id = p_account_id for no key update;
   if not found then
     perform private.refuse(404, 'not_found', 'There is no such account.');

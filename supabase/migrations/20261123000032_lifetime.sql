@@ -21,7 +21,7 @@ begin
     cross join lateral (
       select case
         when o.expires_at <= clock_timestamp() then 'Its time is over.'
-        when u.trading_halted or u.status <> 'active' then 'Trading is halted.'
+        when u.trading_halted or a.halted_by <> '{}' or u.status <> 'active' then 'Trading is halted.'
         when not a.trading_enabled then 'The account is disabled.'
         when a.locked_until > clock_timestamp() then 'The account is locked.'
         when w.enabled is false then 'The endpoint is disabled.'

@@ -49,7 +49,7 @@ async def test_the_kill_switch_ends_entries_and_leaves_exits(people: Database) -
     await submit(people, action="open", side="buy", qty=1, qty_mode="lots")
     await submit(people, action="reduce", qty=1, qty_mode="lots")
     answer = json.loads(await do(people, OWNER_WITHOUT_FACTOR, "kill_switch", True, "news"))
-    assert answer == {"on": True, "ended": 1}
+    assert answer == {"on": True, "scope": "user", "accounts": 2, "ended": 1, "events": []}
     left = people.sql(
         "select d.action, d.halt_epoch = a.halt_epoch from engine.queue q join public.deliveries d using (id)"
         " join public.broker_accounts a on a.id = d.account_id where d.action <> 'cancel'"

@@ -39,6 +39,7 @@ DEVICE_KEY = "d66687aadf862bd77"
 VERBS = {
     "admin_disable_account(uuid,text)",
     "admin_flatten(uuid,text)",
+    "admin_kill_switch(boolean,text,boolean)",
     "cancel_order(bigint)",
     "cancel_pending_risk(jsonb)",
     "check_connection(uuid)",
@@ -54,7 +55,7 @@ VERBS = {
     "enable_account(uuid)",
     "enable_endpoint(uuid)",
     "flatten(uuid[],text)",
-    "kill_switch(boolean,text)",
+    "kill_switch(boolean,text,jsonb,boolean)",
     "lift_lock(uuid,text)",
     "lock_account(uuid,timestamp with time zone,text)",
     "register_device(text,text)",

@@ -877,7 +877,9 @@ declare
   v_user constant uuid := (p ->> 'user_id')::uuid;
   v_source constant public.event_source := coalesce(p ->> 'source', 'api')::public.event_source;
   i constant jsonb := p -> 'intent';
-  v_given constant jsonb := jsonb_build_object('version', 'unify.v1', 'source', v_source, 'intent', i);
+  v_given constant jsonb := jsonb_build_object('version', 'unify.v1', 'intent', i)
+    -- Nobody can send an alert as the system: the format knows no such source. The inbox's own column says it.
+    || case when v_source = 'system' then '{}' else jsonb_build_object('source', v_source) end;
   v_sha constant text := encode(sha256(convert_to(v_given::text, 'UTF8')), 'hex');
   v_key constant text := 'key:' || (p ->> 'idempotency_key');
   v_event bigint;
@@ -942,6 +944,7 @@ CREATE TABLE public.broker_accounts (
     reset_time time without time zone DEFAULT '00:00:00'::time without time zone NOT NULL,
     trading_enabled boolean DEFAULT false NOT NULL,
     halt_epoch bigint DEFAULT 0 NOT NULL,
+    halted_by text[] DEFAULT '{}'::text[] NOT NULL,
     locked_until timestamp with time zone,
     lock_reason text,
     initial_balance numeric,
@@ -958,6 +961,7 @@ CREATE TABLE public.broker_accounts (
     CONSTRAINT broker_accounts_account_id_check CHECK (((char_length(account_id) >= 1) AND (char_length(account_id) <= 64))),
     CONSTRAINT broker_accounts_api_key_check CHECK ((char_length(api_key) <= 4)),
     CONSTRAINT broker_accounts_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
+    CONSTRAINT broker_accounts_halted_by_check CHECK ((halted_by <@ ARRAY['account'::text, 'broker'::text, 'system'::text])),
     CONSTRAINT broker_accounts_initial_balance_check CHECK ((initial_balance > (0)::numeric)),
     CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
     CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200)),
@@ -996,6 +1000,12 @@ COMMENT ON COLUMN public.broker_accounts.executor IS 'Who trades it; null = who 
 --
 
 COMMENT ON COLUMN public.broker_accounts.halt_epoch IS 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
+
+--
+-- Name: COLUMN broker_accounts.halted_by; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.halted_by IS 'The kill switches that are on for it, besides the user''s own: no entry while there is one.';
 
 --
 -- Name: COLUMN broker_accounts.initial_balance; Type: COMMENT; Schema: public; Owner: postgres
@@ -2163,7 +2173,7 @@ begin
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
       ) end,
-      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted,
+      'account', engine.account_json(a, c), 'trading_halted', u.trading_halted or a.halted_by <> '{}',
       -- `limit 1`, not `exists`: the planner may answer an `exists` by hashing the whole table.
       'word', case when (select true from public.symbol_map m where m.user_id = d.user_id limit 1)
         then engine.word_for(d) end,
@@ -3109,7 +3119,7 @@ begin
     cross join lateral (
       select case
         when o.expires_at <= clock_timestamp() then 'Its time is over.'
-        when u.trading_halted or u.status <> 'active' then 'Trading is halted.'
+        when u.trading_halted or a.halted_by <> '{}' or u.status <> 'active' then 'Trading is halted.'
         when not a.trading_enabled then 'The account is disabled.'
         when a.locked_until > clock_timestamp() then 'The account is locked.'
         when w.enabled is false then 'The endpoint is disabled.'
@@ -4508,6 +4518,8 @@ begin
     when p_dry_run then 'normal'
     when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
     when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
+    -- A kill switch cancels what stands at the broker; it must not wait behind what hangs there.
+    when p_action = 'cancel' and p_source = 'system' then 'urgent'
     else 'normal'
   end::public.lane;
 end
@@ -5121,7 +5133,7 @@ declare
   v_key constant text := engine.symbol_key(a.symbol);
   v_endpoint constant uuid := case when not a.by_symbol then a.endpoint_id end;
 begin
-  if engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' then
+  if engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' and a.action <> 'cancel' then
     -- A close of one side or tag leaves other exits of its symbol something to do.
     return engine.halt(a.accounts, a.action = 'flatten' and v_key is null,
       case when a.action = 'flatten' or (a.side is null and a.tag is null) then v_key end, 9223372036854775807, a.event_id);
@@ -7333,7 +7345,7 @@ CREATE FUNCTION engine.situations(p_deliveries bigint[]) RETURNS SETOF engine.si
 begin
   return query
     select d.id, d.user_id, a.id, a.broker, d.expires_at, coalesce(w.max_age_s, 60), d.halt_epoch, a.halt_epoch,
-      u.trading_halted or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
+      u.trading_halted or a.halted_by <> '{}' or u.status <> 'active', w.enabled is false, a.trading_enabled, a.locked_until, a.lock_reason,
       a.currency, least(a.balance, a.equity), least((l.set).max_order_qty, w.max_qty),
       coalesce((l.set).max_risk_per_trade_pct, 5),
       array(
@@ -8670,6 +8682,32 @@ ALTER FUNCTION engine.write_orders(p_legs engine.leg[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.write_orders(p_legs engine.leg[]) IS 'The order rows of legs.';
 
 --
+-- Name: accounts_halted(text, uuid, public.broker, uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return array(
+    select a.id from public.broker_accounts a
+    where (p_scope = 'system' or a.user_id = p_user) and (p_broker is null or a.broker = p_broker)
+      and (p_account is null or a.id = p_account)
+    order by a.id
+  );
+end
+$$;
+
+ALTER FUNCTION private.accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid) IS 'The accounts that a kill switch is for.';
+
+--
 -- Name: accounts_named(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8785,6 +8823,40 @@ ALTER FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) OWNER TO 
 COMMENT ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) IS 'public.admin_flatten, checked.';
 
 --
+-- Name: admin_kill_switch(boolean, text, boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer jsonb;
+begin
+  perform private.require_admin(p_reason);
+  if p_on is null or (p_flatten and not p_on) then
+    perform private.refuse(422, 'invalid', 'The switch is on or off, and only what is switched on can flatten.');
+  end if;
+  v_answer := private.halt('system', null, null, null, p_on, p_reason, coalesce(p_flatten, false));
+  insert into public.admin_actions (admin_user_id, actor, action, details)
+  values ((select auth.uid()), private.actor(), 'admin_kill_switch', v_answer || jsonb_build_object('reason', p_reason));
+  perform private.note(u.user_id, 'warning', case when p_on then 'system_halted' else 'system_released' end,
+    case when p_on then format('The operator has halted trading: no entries, exits go on. %s', p_reason)
+      else 'The operator allows trading again.' end, '{}')
+  from (select distinct a.user_id from public.broker_accounts a) u;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION private.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) IS 'public.admin_kill_switch, checked.';
+
+--
 -- Name: any_live(uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -8838,13 +8910,7 @@ CREATE FUNCTION private.as_admin(p_action text, p_account_id uuid, p_reason text
 declare
   a public.broker_accounts;
 begin
-  if not private.is_admin() then
-    perform private.refuse(403, 'admin_required', 'Only an admin, signed in with a second factor, may do this.');
-  end if;
-  perform private.require_step_up();
-  if char_length(btrim(coalesce(p_reason, ''))) not between 3 and 200 then
-    perform private.refuse(422, 'invalid', 'Say why, in 3 to 200 characters: it is recorded and shown to the trader.');
-  end if;
+  perform private.require_admin(p_reason);
   select b.* into a from public.broker_accounts b where b.id = p_account_id for no key update;
   if not found then
     perform private.refuse(404, 'not_found', 'There is no such account.');
@@ -9013,10 +9079,10 @@ ALTER FUNCTION private.cancel_pending_risk(p_scope jsonb) OWNER TO postgres;
 COMMENT ON FUNCTION private.cancel_pending_risk(p_scope jsonb) IS 'public.cancel_pending_risk, checked.';
 
 --
--- Name: cancel_waiting_entries(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+-- Name: cancel_waiting_entries(uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
-CREATE FUNCTION private.cancel_waiting_entries(p_user_id uuid) RETURNS void
+CREATE FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
@@ -9024,27 +9090,27 @@ declare
   v record;
 begin
   for v in
-    select coalesce(o.tv_symbol, o.symbol) as symbol, array_agg(distinct o.account_id) as accounts
+    select o.user_id, coalesce(o.tv_symbol, o.symbol) as symbol, array_agg(distinct o.account_id) as accounts
     from public.orders o
-    where o.user_id = p_user_id and o.kind = 'place' and not o.reduce_only
+    where o.account_id = any (p_accounts) and o.kind = 'place' and not o.reduce_only
       and o.status in ('working', 'partially_filled', 'unknown')
-    group by 1
+    group by 1, 2 order by 1, 2
   loop
     perform engine.accept_intent(jsonb_build_object(
-      'user_id', p_user_id, 'source', 'system', 'accounts', to_jsonb(v.accounts),
+      'user_id', v.user_id, 'source', 'system', 'accounts', to_jsonb(v.accounts),
       'intent', jsonb_build_object('action', 'cancel', 'symbol', v.symbol, 'scope', 'symbol')
     ));
   end loop;
 end
 $$;
 
-ALTER FUNCTION private.cancel_waiting_entries(p_user_id uuid) OWNER TO postgres;
+ALTER FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) OWNER TO postgres;
 
 --
--- Name: FUNCTION cancel_waiting_entries(p_user_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+-- Name: FUNCTION cancel_waiting_entries(p_accounts uuid[]); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) IS 'Asks the brokers to cancel every entry of the user that has not filled yet.';
+COMMENT ON FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) IS 'Asks the brokers to cancel every entry of these accounts that has not filled yet, before anything else.';
 
 --
 -- Name: check_amounts(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -9282,6 +9348,35 @@ ALTER FUNCTION private.check_groups(p_path text, p jsonb) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.check_groups(p_path text, p jsonb) IS 'Refuses what are no groups of roots, each root in one.';
+
+--
+-- Name: check_kill_switch(public.risk_settings, boolean, text, boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_kill_switch(s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if p_on is null or char_length(p_reason) > 200 then
+    perform private.refuse(422, 'invalid', 'The switch is on or off, and its reason has at most 200 characters.');
+  elsif p_flatten and not p_on then
+    perform private.refuse(422, 'invalid', 'Only a switch that is thrown can flatten, not one that is released.');
+  elsif not p_on and coalesce(s.broker <> 'paper', true) and (s.account_id is null or private.any_live(array[s.account_id])) then
+    perform private.require_step_up();
+  elsif p_flatten then
+    perform private.check_trading_session(private.accounts_halted('user', s.user_id, s.broker, s.account_id), true);
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.check_kill_switch(s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_kill_switch(s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_kill_switch(s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean) IS 'On is always possible, off asks for a step-up (not where only practice money is), closing for what closing asks for.';
 
 --
 -- Name: check_login(uuid, public.broker, text, text, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -10510,6 +10605,38 @@ ALTER FUNCTION private.flatten(p_account_ids uuid[], p_source text) OWNER TO pos
 COMMENT ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) IS 'public.flatten, checked.';
 
 --
+-- Name: flatten_halted(uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.flatten_halted(p_accounts uuid[]) RETURNS bigint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  u record;
+  v_events bigint [] := '{}';
+begin
+  for u in
+    select a.user_id, jsonb_agg(a.id order by a.id) as accounts from public.broker_accounts a
+    where a.id = any (p_accounts) group by a.user_id order by a.user_id
+  loop
+    v_events := v_events || (engine.accept_intent(jsonb_build_object(
+      'user_id', u.user_id, 'source', 'system', 'intent', '{"action": "flatten"}'::jsonb, 'accounts', u.accounts, 'aal2', true
+    )) ->> 'event_id')::bigint;
+  end loop;
+  return v_events;
+end
+$$;
+
+ALTER FUNCTION private.flatten_halted(p_accounts uuid[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION flatten_halted(p_accounts uuid[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.flatten_halted(p_accounts uuid[]) IS 'Flattens accounts before anything else; one event per user, which ends when a read shows that they are flat.';
+
+--
 -- Name: follow_login(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -10574,6 +10701,41 @@ ALTER FUNCTION private.guard_seal() OWNER TO postgres;
 COMMENT ON FUNCTION private.guard_seal() IS 'A seal is never changed, and its version only rises: an old row cannot be put back. A device may be given the version in force: only who knows the credential can seal it for that.';
 
 --
+-- Name: halt(text, uuid, public.broker, uuid, boolean, text, boolean); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.halt(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text, p_flatten boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_accounts constant uuid [] := private.mark_halted(p_scope, p_user, p_broker, p_account, p_on, p_reason);
+  v_ended integer := 0;
+  v_events bigint [] := '{}';
+begin
+  if p_on then
+    v_ended := private.stop_entries(v_accounts);
+    if p_flatten then
+      v_events := private.flatten_halted(v_accounts);
+    else
+      perform private.cancel_waiting_entries(v_accounts);
+    end if;
+  end if;
+  return jsonb_build_object(
+    'on', p_on, 'scope', p_scope, 'accounts', cardinality(v_accounts), 'ended', v_ended, 'events', to_jsonb(v_events)
+  );
+end
+$$;
+
+ALTER FUNCTION private.halt(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text, p_flatten boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION halt(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text, p_flatten boolean); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.halt(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text, p_flatten boolean) IS 'The kill switch itself: no entry from this commit on, what waits is ended, pending entries are canceled or everything is closed. events = the flattens that were begun.';
+
+--
 -- Name: higher(numeric, numeric); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -10591,6 +10753,34 @@ ALTER FUNCTION private.higher(p_old numeric, p_new numeric) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.higher(p_old numeric, p_new numeric) IS 'Whether a ceiling admits more than before. Null = no ceiling.';
+
+--
+-- Name: inherit_halts(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.inherit_halts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  -- A switch thrown at this moment either finds the account or is found by it.
+  perform pg_advisory_xact_lock_shared(hashtextextended('engine.halts', 0));
+  new.halted_by := new.halted_by || array(
+    select h.scope from engine.halts h
+    where (h.scope = 'system' or (h.user_id = new.user_id and h.broker = new.broker)) and h.scope <> all (new.halted_by)
+    order by h.scope
+  );
+  return new;
+end
+$$;
+
+ALTER FUNCTION private.inherit_halts() OWNER TO postgres;
+
+--
+-- Name: FUNCTION inherit_halts(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.inherit_halts() IS 'A new account is halted where its broker or the system is.';
 
 --
 -- Name: insert_limits(public.risk_settings, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: private; Owner: postgres
@@ -10693,45 +10883,43 @@ ALTER FUNCTION private.key_bytes(p_public_key text) OWNER TO postgres;
 COMMENT ON FUNCTION private.key_bytes(p_public_key text) IS 'The bytes of a public key as clients send it.';
 
 --
--- Name: kill_switch(boolean, text); Type: FUNCTION; Schema: private; Owner: postgres
+-- Name: kill_switch(boolean, text, jsonb, boolean); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
-CREATE FUNCTION private.kill_switch(p_on boolean, p_reason text) RETURNS jsonb
+CREATE FUNCTION private.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 declare
-  v_me constant uuid := private.me();
-  v_ended integer := 0;
+  s constant public.risk_settings := private.risk_scope(private.me(), p_scope);
+  v_scope constant text := case when s.account_id is not null then 'account' when s.broker is not null then 'broker' else 'user' end;
+  v_answer jsonb;
 begin
-  if p_on is null or char_length(p_reason) > 200 then
-    perform private.refuse(422, 'invalid', 'The switch is on or off, and its reason has at most 200 characters.');
-  elsif not p_on then
-    perform private.require_step_up();
+  perform private.check_kill_switch(s, p_on, p_reason, p_flatten);
+  if v_scope = 'user' then
+    update public.profiles
+    set trading_halted = p_on, halted_at = case when p_on then clock_timestamp() end,
+      halt_reason = case when p_on then p_reason end
+    where id = s.user_id;
   end if;
-  update public.profiles
-  set trading_halted = p_on, halted_at = case when p_on then clock_timestamp() end,
-    halt_reason = case when p_on then p_reason end
-  where id = v_me;
-  if p_on then
-    v_ended := private.stop_entries(v_me);
-    perform private.cancel_waiting_entries(v_me);
-  end if;
-  perform private.note(v_me, 'warning', case when p_on then 'kill_switch_on' else 'kill_switch_off' end,
-    case when p_on then 'No entries on any account until you release the switch; exits go on.'
-      else 'The kill switch is released: entries are allowed again.' end,
-    jsonb_build_object('reason', p_reason, 'ended', v_ended));
-  return jsonb_build_object('on', p_on, 'ended', v_ended);
+  v_answer := private.halt(v_scope, s.user_id, s.broker, s.account_id, p_on, p_reason, coalesce(p_flatten, false));
+  perform private.note(s.user_id, 'warning', case when p_on then 'kill_switch_on' else 'kill_switch_off' end,
+    format(case when p_on then 'No entries on %s until you release the switch; exits go on.'
+      else 'The kill switch is released: entries are allowed again on %s.' end, case v_scope
+        when 'user' then 'any account' when 'broker' then 'your accounts at ' || engine.name_of(s.broker)
+        else (select coalesce(a.label, a.account_id) from public.broker_accounts a where a.id = s.account_id) end),
+    v_answer || jsonb_strip_nulls(jsonb_build_object('reason', p_reason, 'broker', s.broker, 'account_id', s.account_id)));
+  return v_answer;
 end
 $$;
 
-ALTER FUNCTION private.kill_switch(p_on boolean, p_reason text) OWNER TO postgres;
+ALTER FUNCTION private.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) OWNER TO postgres;
 
 --
--- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.kill_switch(p_on boolean, p_reason text) IS 'public.kill_switch, checked.';
+COMMENT ON FUNCTION private.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) IS 'public.kill_switch, checked.';
 
 --
 -- Name: lift_lock(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -11025,6 +11213,45 @@ ALTER FUNCTION private.loosens_from(s public.risk_settings) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.loosens_from(s public.risk_settings) IS 'When a change that admits more would count if asked for now: after the user''s delay; at once where only practice money is.';
+
+--
+-- Name: mark_halted(text, uuid, public.broker, uuid, boolean, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text) RETURNS uuid[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_accounts uuid [] := private.accounts_halted(p_scope, p_user, p_broker, p_account);
+begin
+  if p_scope = 'user' then
+    return v_accounts;
+  end if;
+  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
+  if p_scope in ('broker', 'system') then
+    perform pg_advisory_xact_lock(hashtextextended('engine.halts', 0));
+    delete from engine.halts h
+    where h.scope = p_scope and h.user_id is not distinct from p_user and h.broker is not distinct from p_broker;
+    if p_on then
+      insert into engine.halts (scope, user_id, broker, reason) values (p_scope, p_user, p_broker, p_reason);
+    end if;
+    -- Accounts that were added since we looked.
+    v_accounts := private.accounts_halted(p_scope, p_user, p_broker, p_account);
+  end if;
+  update public.broker_accounts a set halted_by = array_remove(a.halted_by, p_scope) || case when p_on then array[p_scope] else '{}' end
+  where a.id = any (v_accounts) and (p_scope = any (a.halted_by)) <> p_on;
+  return v_accounts;
+end
+$$;
+
+ALTER FUNCTION private.mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text) IS 'Throws or releases the switch of an account, a user''s broker or the system; the accounts it is for.';
 
 --
 -- Name: me(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -11675,6 +11902,33 @@ ALTER FUNCTION private.replay_event(p_event_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION private.replay_event(p_event_id bigint) IS 'public.replay_event, checked.';
 
 --
+-- Name: require_admin(text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.require_admin(p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not private.is_admin() then
+    perform private.refuse(403, 'admin_required', 'Only an admin, signed in with a second factor, may do this.');
+  end if;
+  perform private.require_step_up();
+  if char_length(btrim(coalesce(p_reason, ''))) not between 3 and 200 then
+    perform private.refuse(422, 'invalid', 'Say why, in 3 to 200 characters: it is recorded and shown to the trader.');
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.require_admin(p_reason text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION require_admin(p_reason text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.require_admin(p_reason text) IS 'Refuses all but an admin with a fresh second factor and a reason.';
+
+--
 -- Name: require_step_up(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -12209,27 +12463,26 @@ ALTER FUNCTION private.step_up() OWNER TO postgres;
 COMMENT ON FUNCTION private.step_up() IS 'The second factor was used in this session at most 15 minutes ago.';
 
 --
--- Name: stop_entries(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+-- Name: stop_entries(uuid[]); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
-CREATE FUNCTION private.stop_entries(p_user_id uuid) RETURNS integer
+CREATE FUNCTION private.stop_entries(p_accounts uuid[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 declare
-  v_accounts constant uuid [] := array(select a.id from public.broker_accounts a where a.user_id = p_user_id);
   v_ended bigint [];
 begin
   -- All accounts before anything else: the order of locks everywhere.
-  perform 1 from public.broker_accounts a where a.id = any (v_accounts) order by a.id for no key update;
-  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (v_accounts);
+  perform 1 from public.broker_accounts a where a.id = any (p_accounts) order by a.id for no key update;
+  update public.broker_accounts set halt_epoch = halt_epoch + 1 where id = any (p_accounts);
   v_ended := engine.supersede(
-    v_accounts, array['open', 'add', 'reverse', 'target', 'modify']::public.action [], null, null, null, null, null
+    p_accounts, array['open', 'add', 'reverse', 'target', 'modify']::public.action [], null, null, null, null, null
   );
   -- Exits are never refused: those in the queue, and deliveries whose protection is still to be sent, go on.
   update public.deliveries d set halt_epoch = a.halt_epoch
   from engine.queue q join public.broker_accounts a on a.id = q.account_id
-  where q.account_id = any (v_accounts) and d.id = q.id and (q.is_exit or exists (
+  where q.account_id = any (p_accounts) and d.id = q.id and (q.is_exit or exists (
     select 1 from engine.commands c where c.delivery_id = q.id and c.state <> 'pending'
   ));
   perform engine.close_events(v_ended);
@@ -12237,13 +12490,13 @@ begin
 end
 $$;
 
-ALTER FUNCTION private.stop_entries(p_user_id uuid) OWNER TO postgres;
+ALTER FUNCTION private.stop_entries(p_accounts uuid[]) OWNER TO postgres;
 
 --
--- Name: FUNCTION stop_entries(p_user_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+-- Name: FUNCTION stop_entries(p_accounts uuid[]); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.stop_entries(p_user_id uuid) IS 'Nothing of the user that opens a position and was accepted before now is sent any more. Returns how many were ended.';
+COMMENT ON FUNCTION private.stop_entries(p_accounts uuid[]) IS 'Nothing of these accounts that opens a position and was accepted before now is sent any more. Returns how many were ended.';
 
 --
 -- Name: submit_intent(jsonb, text, text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -12925,6 +13178,23 @@ ALTER FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) OWNER TO p
 COMMENT ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) IS 'Admins: closes everything on an account. Recorded, and shown to the trader.';
 
 --
+-- Name: admin_kill_switch(boolean, text, boolean); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.admin_kill_switch(p_on, p_reason, p_flatten) $$;
+
+ALTER FUNCTION public.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) OWNER TO postgres;
+
+--
+-- Name: FUNCTION admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) IS 'Admins: no entry on any account of anybody until released; exits go on, and with p_flatten everything is closed. Recorded.';
+
+--
 -- Name: cancel_order(bigint); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -13188,21 +13458,21 @@ ALTER FUNCTION public.flatten(p_account_ids uuid[], p_source text) OWNER TO post
 COMMENT ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) IS 'Closes every position and cancels every order of the accounts (none named = all), before anything else.';
 
 --
--- Name: kill_switch(boolean, text); Type: FUNCTION; Schema: public; Owner: postgres
+-- Name: kill_switch(boolean, text, jsonb, boolean); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
-CREATE FUNCTION public.kill_switch(p_on boolean, p_reason text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.kill_switch(p_on boolean, p_reason text DEFAULT NULL::text, p_scope jsonb DEFAULT '{}'::jsonb, p_flatten boolean DEFAULT false) RETURNS jsonb
     LANGUAGE sql
     SET search_path TO ''
-    AS $$ select private.kill_switch(p_on, p_reason) $$;
+    AS $$ select private.kill_switch(p_on, p_reason, p_scope, p_flatten) $$;
 
-ALTER FUNCTION public.kill_switch(p_on boolean, p_reason text) OWNER TO postgres;
+ALTER FUNCTION public.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) OWNER TO postgres;
 
 --
--- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: COMMENT; Schema: public; Owner: postgres
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean); Type: COMMENT; Schema: public; Owner: postgres
 --
 
-COMMENT ON FUNCTION public.kill_switch(p_on boolean, p_reason text) IS 'On: no entry on any account, at once, always possible; exits go on. Off: step-up.';
+COMMENT ON FUNCTION public.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) IS 'On: no entry in the scope ({}, {"broker"} or {"account_id"}), at once, always possible; pending entries are canceled, with p_flatten everything is closed; exits go on. Off: step-up. events = flattens begun.';
 
 --
 -- Name: lift_lock(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
@@ -13848,6 +14118,29 @@ ALTER TABLE engine.endpoint_counters OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.endpoint_counters IS 'Alerts, refused bodies and entries per endpoint and window. Unlogged: a crash forgives.';
+
+--
+-- Name: halts; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.halts (
+    scope text NOT NULL,
+    user_id uuid,
+    broker public.broker,
+    reason text,
+    halted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT a_broker_of_a_user_or_all CHECK ((((scope = 'broker'::text) = (user_id IS NOT NULL)) AND ((scope = 'broker'::text) = (broker IS NOT NULL)))),
+    CONSTRAINT halts_reason_check CHECK ((char_length(reason) <= 200)),
+    CONSTRAINT halts_scope_check CHECK ((scope = ANY (ARRAY['broker'::text, 'system'::text])))
+);
+
+ALTER TABLE engine.halts OWNER TO postgres;
+
+--
+-- Name: TABLE halts; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.halts IS 'Kill switches that are on for more than one account: an account that is added meanwhile is halted, too.';
 
 --
 -- Name: installation; Type: TABLE; Schema: engine; Owner: postgres
@@ -14981,6 +15274,13 @@ ALTER TABLE ONLY engine.scope_counters
     ADD CONSTRAINT one_counter_per_scope_and_day UNIQUE (user_id, scope, trading_day);
 
 --
+-- Name: halts one_halt_per_scope; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.halts
+    ADD CONSTRAINT one_halt_per_scope UNIQUE NULLS NOT DISTINCT (scope, user_id, broker);
+
+--
 -- Name: account_identities one_identity_per_account_at_a_broker; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -15392,6 +15692,12 @@ CREATE INDEX connection_checks_due ON engine.connection_checks USING btree (run_
 CREATE INDEX dedupe_expires ON engine.dedupe USING btree (expires_at);
 
 --
+-- Name: halts_user; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX halts_user ON engine.halts USING btree (user_id);
+
+--
 -- Name: one_head_per_account_and_lane; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -15774,6 +16080,12 @@ CREATE TRIGGER guard_seal BEFORE INSERT OR UPDATE ON public.credential_seals FOR
 ALTER TABLE public.credential_seals ENABLE ALWAYS TRIGGER guard_seal;
 
 --
+-- Name: broker_accounts inherit_halts; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER inherit_halts BEFORE INSERT ON public.broker_accounts FOR EACH ROW EXECUTE FUNCTION private.inherit_halts();
+
+--
 -- Name: admin_actions insert_only; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
@@ -15960,6 +16272,13 @@ ALTER TABLE ONLY engine.breaches
 
 ALTER TABLE ONLY engine.call_windows
     ADD CONSTRAINT call_windows_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id) ON DELETE CASCADE;
+
+--
+-- Name: halts halts_user_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.halts
+    ADD CONSTRAINT halts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
 -- Name: api_keys api_keys_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
@@ -16718,6 +17037,12 @@ GRANT SELECT(trading_enabled) ON TABLE public.broker_accounts TO authenticated;
 --
 
 GRANT SELECT(halt_epoch) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.halted_by; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(halted_by) ON TABLE public.broker_accounts TO authenticated;
 
 --
 -- Name: COLUMN broker_accounts.locked_until; Type: ACL; Schema: public; Owner: postgres
@@ -18166,6 +18491,12 @@ REVOKE ALL ON FUNCTION engine.write_commands(p_legs engine.leg[], p_request_time
 REVOKE ALL ON FUNCTION engine.write_orders(p_legs engine.leg[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION accounts_named(p_user_id uuid, p_names jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -18190,6 +18521,13 @@ GRANT ALL ON FUNCTION private.admin_disable_account(p_account_id uuid, p_reason 
 
 REVOKE ALL ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.admin_flatten(p_account_id uuid, p_reason text) TO authenticated;
+
+--
+-- Name: FUNCTION admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) TO authenticated;
 
 --
 -- Name: FUNCTION any_live(p_account_ids uuid[]); Type: ACL; Schema: private; Owner: postgres
@@ -18236,10 +18574,10 @@ REVOKE ALL ON FUNCTION private.cancel_pending_risk(p_scope jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.cancel_pending_risk(p_scope jsonb) TO authenticated;
 
 --
--- Name: FUNCTION cancel_waiting_entries(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
+-- Name: FUNCTION cancel_waiting_entries(p_accounts uuid[]); Type: ACL; Schema: private; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION private.cancel_waiting_entries(p_user_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION check_amounts(p_path text, r jsonb); Type: ACL; Schema: private; Owner: postgres
@@ -18283,6 +18621,12 @@ REVOKE ALL ON FUNCTION private.check_endpoint_accounts(p_broker public.broker, p
 --
 
 REVOKE ALL ON FUNCTION private.check_groups(p_path text, p jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_kill_switch(s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_kill_switch(s public.risk_settings, p_on boolean, p_reason text, p_flatten boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION check_login(p_connection_id uuid, p_broker public.broker, p_server text, p_login text, p_hint text); Type: ACL; Schema: private; Owner: postgres
@@ -18521,6 +18865,12 @@ REVOKE ALL ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) FROM
 GRANT ALL ON FUNCTION private.flatten(p_account_ids uuid[], p_source text) TO authenticated;
 
 --
+-- Name: FUNCTION flatten_halted(p_accounts uuid[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.flatten_halted(p_accounts uuid[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION follow_login(); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -18533,10 +18883,22 @@ REVOKE ALL ON FUNCTION private.follow_login() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.guard_seal() FROM PUBLIC;
 
 --
+-- Name: FUNCTION halt(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text, p_flatten boolean); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.halt(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text, p_flatten boolean) FROM PUBLIC;
+
+--
 -- Name: FUNCTION higher(p_old numeric, p_new numeric); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.higher(p_old numeric, p_new numeric) FROM PUBLIC;
+
+--
+-- Name: FUNCTION inherit_halts(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.inherit_halts() FROM PUBLIC;
 
 --
 -- Name: FUNCTION insert_limits(r public.risk_settings, p_from timestamp with time zone, p_until timestamp with time zone); Type: ACL; Schema: private; Owner: postgres
@@ -18564,11 +18926,11 @@ REVOKE ALL ON FUNCTION private.is_live_scope(s public.risk_settings) FROM PUBLIC
 REVOKE ALL ON FUNCTION private.key_bytes(p_public_key text) FROM PUBLIC;
 
 --
--- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: ACL; Schema: private; Owner: postgres
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean); Type: ACL; Schema: private; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text) TO authenticated;
+REVOKE ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) TO authenticated;
 
 --
 -- Name: FUNCTION lift_lock(p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
@@ -18644,6 +19006,12 @@ REVOKE ALL ON FUNCTION private.loosen_minutes(p public.profiles) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION private.loosens_from(s public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION me(); Type: ACL; Schema: private; Owner: postgres
@@ -18793,6 +19161,12 @@ REVOKE ALL ON FUNCTION private.replay_event(p_event_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.replay_event(p_event_id bigint) TO authenticated;
 
 --
+-- Name: FUNCTION require_admin(p_reason text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.require_admin(p_reason text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION require_step_up(); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -18899,10 +19273,10 @@ GRANT ALL ON FUNCTION private.set_risk(p_scope jsonb, p_values jsonb) TO authent
 REVOKE ALL ON FUNCTION private.step_up() FROM PUBLIC;
 
 --
--- Name: FUNCTION stop_entries(p_user_id uuid); Type: ACL; Schema: private; Owner: postgres
+-- Name: FUNCTION stop_entries(p_accounts uuid[]); Type: ACL; Schema: private; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION private.stop_entries(p_user_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.stop_entries(p_accounts uuid[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION submit_intent(p_intent jsonb, p_idempotency_key text, p_source text); Type: ACL; Schema: private; Owner: postgres
@@ -19036,6 +19410,13 @@ REVOKE ALL ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) FR
 GRANT ALL ON FUNCTION public.admin_flatten(p_account_id uuid, p_reason text) TO authenticated;
 
 --
+-- Name: FUNCTION admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.admin_kill_switch(p_on boolean, p_reason text, p_flatten boolean) TO authenticated;
+
+--
 -- Name: FUNCTION cancel_order(p_order_id bigint); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -19141,11 +19522,11 @@ REVOKE ALL ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) FROM 
 GRANT ALL ON FUNCTION public.flatten(p_account_ids uuid[], p_source text) TO authenticated;
 
 --
--- Name: FUNCTION kill_switch(p_on boolean, p_reason text); Type: ACL; Schema: public; Owner: postgres
+-- Name: FUNCTION kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean); Type: ACL; Schema: public; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text) TO authenticated;
+REVOKE ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.kill_switch(p_on boolean, p_reason text, p_scope jsonb, p_flatten boolean) TO authenticated;
 
 --
 -- Name: FUNCTION lift_lock(p_account_id uuid, p_reason text); Type: ACL; Schema: public; Owner: postgres

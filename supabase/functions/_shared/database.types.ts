@@ -123,6 +123,7 @@ export type Database = {
           "executor": Database["public"]["Enums"]["executor"] | null;
           "freshness": Database["public"]["Enums"]["freshness"];
           "halt_epoch": number;
+          "halted_by": (string)[];
           "id": string;
           "initial_balance": number | null;
           "label": string | null;
@@ -153,6 +154,7 @@ export type Database = {
           "executor"?: Database["public"]["Enums"]["executor"] | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "halt_epoch"?: number;
+          "halted_by"?: (string)[];
           "id"?: string;
           "initial_balance"?: number | null;
           "label"?: string | null;
@@ -182,6 +184,7 @@ export type Database = {
           "executor"?: Database["public"]["Enums"]["executor"] | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "halt_epoch"?: number;
+          "halted_by"?: (string)[];
           "id"?: string;
           "initial_balance"?: number | null;
           "label"?: string | null;
@@ -1552,6 +1555,10 @@ export type Database = {
     Functions: {
       "admin_disable_account": { Args: { "p_account_id": string; "p_reason": string }; Returns: undefined };
       "admin_flatten": { Args: { "p_account_id": string; "p_reason": string }; Returns: Json };
+      "admin_kill_switch": {
+        Args: { "p_flatten"?: boolean; "p_on": boolean; "p_reason": string };
+        Returns: Json;
+      };
       "cancel_order": { Args: { "p_order_id": number }; Returns: Json };
       "cancel_pending_risk": { Args: { "p_scope"?: Json }; Returns: boolean };
       "check_connection": { Args: { "p_connection_id": string }; Returns: undefined };
@@ -1599,7 +1606,10 @@ export type Database = {
       "enable_account": { Args: { "p_account_id": string }; Returns: undefined };
       "enable_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "flatten": { Args: { "p_account_ids"?: (string)[]; "p_source"?: string }; Returns: Json };
-      "kill_switch": { Args: { "p_on": boolean; "p_reason"?: string }; Returns: Json };
+      "kill_switch": {
+        Args: { "p_flatten"?: boolean; "p_on": boolean; "p_reason"?: string; "p_scope"?: Json };
+        Returns: Json;
+      };
       "lift_lock": { Args: { "p_account_id": string; "p_reason": string }; Returns: undefined };
       "lock_account": {
         Args: { "p_account_id": string; "p_reason"?: string; "p_until": string };

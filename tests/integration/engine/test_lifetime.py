@@ -61,7 +61,7 @@ async def test_entry_is_canceled(road: Road, cause: object, why: str) -> None:
     assert callable(cause)
     await cause(road, trader)
     assert [await end(road), await end(road)] == [1, 0]
-    (claimed,) = await road.claim()
+    (claimed,) = await road.claim(lane="urgent")
     assert (claimed["event"]["source"], claimed["delivery"]["action"]) == ("system", "cancel")
     intent: Json = await road.value(
         "select payload -> 'intent' from public.webhook_events where source = 'system'"
@@ -79,7 +79,7 @@ async def test_asked_again_while_it_stands(road: Road) -> None:
     assert await end(road) == 0, "the first is still in line"
     waits = []
     for _ in range(8):
-        (claimed,) = await road.claim()
+        (claimed,) = await road.claim(lane="urgent")
         assert await road.deny(claimed)
         waits.append(
             await road.value(

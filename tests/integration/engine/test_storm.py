@@ -31,7 +31,7 @@ class Storm:
                     "select engine.accept_intent($1)", {**given, "intent": {"action": "flatten"}}
                 )
             elif chance < 0.08:
-                await boss.fetchval("select private.stop_entries($1::text::uuid)", trader.user)
+                await boss.fetchval("select private.stop_entries($1::text[]::uuid[])", trader.accounts)
             else:
                 action = self.dice.choice(["open", "open", "add", "reverse", "reduce", "close", "cancel"])
                 some = {"accounts": [self.dice.choice(trader.accounts)]} if chance < 0.5 else {}
