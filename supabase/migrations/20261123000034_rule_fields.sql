@@ -91,6 +91,12 @@ create table engine.rule_names (
 comment on table engine.rule_names is
 'The calendars and packs that exist, by the field that names them; for a field without a row every name is taken.';
 insert into engine.rule_names (rule, field, name) values
+('hours', 'calendar', 'always'),
+('hours', 'calendar', 'cme_energy'),
+('hours', 'calendar', 'cme_equity'),
+('hours', 'calendar', 'cme_metals'),
+('hours', 'calendar', 'forex'),
+('news', 'calendar', 'us_high_impact'),
 ('pack', 'name', 'topstep'),
 ('pack', 'name', 'two_step_cet'),
 ('pack', 'name', 'two_step_cfd');

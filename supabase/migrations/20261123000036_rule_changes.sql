@@ -165,9 +165,10 @@ begin
   n.max_open_trades := least(o.max_open_trades, n.max_open_trades);
   n.max_concurrent_positions := least(o.max_concurrent_positions, n.max_concurrent_positions);
   n.max_order_qty := least(o.max_order_qty, n.max_order_qty);
+  -- Not set means 5 % where no other scope says anything: of the two the tighter, whatever the others say.
   n.max_risk_per_trade_pct := case
-    when o.max_risk_per_trade_pct is null and n.max_risk_per_trade_pct > 5 then null
-    else least(o.max_risk_per_trade_pct, n.max_risk_per_trade_pct) end;
+    when o.max_risk_per_trade_pct is not distinct from n.max_risk_per_trade_pct then n.max_risk_per_trade_pct
+    else least(coalesce(o.max_risk_per_trade_pct, 5), coalesce(n.max_risk_per_trade_pct, 5)) end;
   n.max_price_deviation_pct := least(o.max_price_deviation_pct, n.max_price_deviation_pct);
   n.stop_required := o.stop_required or n.stop_required;
   n.allowed_symbols := case

@@ -2,6 +2,7 @@
 -- own row says who halts it, so that the road asks nothing more than it did.
 
 create table engine.halts (
+  id bigint generated always as identity primary key,
   scope text not null check (scope in ('broker', 'system')),
   user_id uuid references public.profiles (id),
   broker public.broker,

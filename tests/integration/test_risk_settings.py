@@ -94,6 +94,7 @@ NONSENSE: list[tuple[Any, str]] = [
     ({"hours": {"windows": [{**WINDOW, "days": ["someday"]}]}}, "rules.hours.windows[0].days"),
     ({"hours": {"windows": []}}, "rules.hours.windows"),
     ({"flat_by": {"time": "3pm", "tz": "UTC"}}, "rules.flat_by.time"),
+    ({"hours": {"calendar": "moon"}}, "rules.hours.calendar"),
     ({"news": {"calendar": "../etc", "before_min": 1, "after_min": 1}}, "rules.news.calendar"),
     ({"no_opposite": {"across": "world"}}, "rules.no_opposite.across"),
     ({"sides": {"allowed": ["up"]}}, "rules.sides.allowed"),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from shared.models.limits import RuleSettings, rule_fields, rule_model
+from shared.risk.calendars import HOURS, NEWS
 from shared.risk.packs import apply_pack, packs, variants
 from tests.security.people import OWNER_WITHOUT_FACTOR, acting, seed
 from tests.support.clusters import Database
@@ -47,10 +48,11 @@ def _decimals(text: str) -> dict[str, Any]:
     return row
 
 
-def test_packs_are_known_by_name(database: Database) -> None:
-    """A limit can name the packs there are and no other."""
-    names = database.sql("select name from engine.rule_names where rule = 'pack' order by name")
-    assert names.splitlines() == sorted(packs())
+def test_packs_and_calendars_are_known_by_name(database: Database) -> None:
+    """A limit can name the packs and calendars there are and no other."""
+    rows = database.sql("select rule, name from engine.rule_names").splitlines()
+    known = {("pack", each) for each in packs()} | {("hours", each) for each in HOURS}
+    assert {tuple(row.split("|")) for row in rows} == known | {("news", each) for each in NEWS}
 
 
 async def test_what_packs_write_can_be_set(database: Database) -> None:

@@ -12859,9 +12859,10 @@ begin
   n.max_open_trades := least(o.max_open_trades, n.max_open_trades);
   n.max_concurrent_positions := least(o.max_concurrent_positions, n.max_concurrent_positions);
   n.max_order_qty := least(o.max_order_qty, n.max_order_qty);
+  -- Not set means 5 % where no other scope says anything: of the two the tighter, whatever the others say.
   n.max_risk_per_trade_pct := case
-    when o.max_risk_per_trade_pct is null and n.max_risk_per_trade_pct > 5 then null
-    else least(o.max_risk_per_trade_pct, n.max_risk_per_trade_pct) end;
+    when o.max_risk_per_trade_pct is not distinct from n.max_risk_per_trade_pct then n.max_risk_per_trade_pct
+    else least(coalesce(o.max_risk_per_trade_pct, 5), coalesce(n.max_risk_per_trade_pct, 5)) end;
   n.max_price_deviation_pct := least(o.max_price_deviation_pct, n.max_price_deviation_pct);
   n.stop_required := o.stop_required or n.stop_required;
   n.allowed_symbols := case
@@ -14124,6 +14125,7 @@ COMMENT ON TABLE engine.endpoint_counters IS 'Alerts, refused bodies and entries
 --
 
 CREATE TABLE engine.halts (
+    id bigint NOT NULL,
     scope text NOT NULL,
     user_id uuid,
     broker public.broker,
@@ -14141,6 +14143,19 @@ ALTER TABLE engine.halts OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.halts IS 'Kill switches that are on for more than one account: an account that is added meanwhile is halted, too.';
+
+--
+-- Name: halts_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.halts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.halts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: installation; Type: TABLE; Schema: engine; Owner: postgres
@@ -15251,6 +15266,13 @@ ALTER TABLE ONLY engine.endings
 
 ALTER TABLE ONLY engine.endpoint_counters
     ADD CONSTRAINT endpoint_counters_pkey PRIMARY KEY (endpoint_id, kind, window_start);
+
+--
+-- Name: halts halts_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.halts
+    ADD CONSTRAINT halts_pkey PRIMARY KEY (id);
 
 --
 -- Name: installation installation_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
