@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from bench import fanout, history, population, readings, sender
+from bench import fanout, history, population, readings, risk, sender
 from local.control import UpOptions, start, stop
 from local.demo.venue import PaperVenue, paper_venue
 from local.paths import Paths
@@ -48,6 +48,7 @@ def main() -> None:
         finally:
             stop(paths)
     report["history"] = asyncio.run(history.measure(chosen.pg))
+    report["risk_ms"] = risk.measure()
     print(json.dumps(report))
 
 

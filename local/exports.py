@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from local import deno
 from local.broker_page import broker_page
 from local.paths import PROJECT, deno_binary
+from local.risk_page import risk_page
 from local.scratch import ScratchCluster, scratch_cluster
 from shared.models.alert_schema import ALERT_SCHEMA_PATH, export_alert_schema
 
@@ -55,6 +56,7 @@ EXPORTS: list[Export] = [
     Export("shared/models/rows.py", python_rows),
     Export("tests/snapshots/schema.sql", schema_dump),
     Export("docs/brokers.md", lambda _: broker_page()),
+    Export("docs/risk.md", lambda _: risk_page()),
     Export(ALERT_SCHEMA_PATH, lambda _: export_alert_schema()),
 ]
 """Every generated file. Whoever generates another one adds a line."""

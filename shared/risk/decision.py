@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
 from shared.models.command import Leg
 from shared.models.enums import QtyMode
 from shared.models.reasons import Reason
 from shared.risk.grid import shown
+
+_NO_NUMBERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +22,7 @@ class Note:
     numbers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One rule's verdict with its numbers (`value`, `limit` and `distance` where the rule compares).
 
     `asked` False: nobody has set this rule. `reason`: why it denies, where it does.
@@ -27,7 +30,7 @@ class Check:
 
     rule: str
     ok: bool
-    numbers: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = _NO_NUMBERS
     asked: bool = True
     reason: Reason | None = None
 

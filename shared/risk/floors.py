@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from shared.models.context import Limits, RiskState
@@ -300,9 +301,12 @@ def column_limits(limits: Limits) -> tuple[DailyLoss, ...]:
         (limits.max_daily_loss_usd, "usd"),
         (limits.max_daily_loss_pct, "pct_of_day_start"),
     )
-    return tuple(
-        DailyLoss.model_construct(limit=limit, unit=unit) for limit, unit in columns if limit is not None
-    )
+    return tuple(_column(limit, unit) for limit, unit in columns if limit is not None)
+
+
+@lru_cache(maxsize=1024)
+def _column(limit: Decimal, unit: DayUnit) -> DailyLoss:
+    return DailyLoss.model_construct(limit=limit, unit=unit)
 
 
 _RULES: Final[Mapping[str, Callable[[RiskState, Any, Money], Standing | Unarmed]]] = {

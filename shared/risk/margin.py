@@ -1,6 +1,6 @@
 """The margin in use once a plan is done, in account currency."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from shared.models.command import Leg
@@ -8,7 +8,7 @@ from shared.models.context import RiskContext
 from shared.models.enums import CommandKind
 from shared.models.market import Instrument
 from shared.models.reasons import Reason
-from shared.risk.book import ZERO, book_after
+from shared.risk.book import ZERO, Held
 from shared.risk.decision import Denied
 from shared.risk.money import conversion_unknown, price_of_one_unit, usable_quote
 
@@ -20,11 +20,12 @@ def instrument_of(root: str, ctx: RiskContext) -> Instrument | None:
     return ctx.held.get(root)
 
 
-def margin_after(legs: Sequence[Leg], ctx: RiskContext, leverage: Decimal | None = None) -> Decimal | Denied:
+def margin_after(
+    book: Mapping[str, Held], legs: Sequence[Leg], ctx: RiskContext, leverage: Decimal | None = None
+) -> Decimal | Denied:
     """What the broker says is used (else what the positions need), less what the plan closes, plus every entry
-    that is pending or part of the plan. Denied where the margin of one of them is not known.
+    of `book` (what is held once everything is filled). Denied where the margin of one of them is not known.
     """
-    book = book_after(legs, ctx)
     total = ZERO if ctx.margin_used is None else ctx.margin_used
     for root, held in book.items():
         qty = max(held.buys, held.sells)

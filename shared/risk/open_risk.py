@@ -9,7 +9,7 @@ from shared.models.command import Leg
 from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, OrderType, Side
 from shared.models.market import Instrument
-from shared.models.trading import Position
+from shared.models.trading import Position, WorkingOrder
 from shared.risk.book import ZERO, waiting
 from shared.risk.decision import Denied
 from shared.risk.margin import instrument_of
@@ -34,27 +34,28 @@ def at_risk(legs: Sequence[Leg], ctx: RiskContext) -> AtRisk | None:
     moves counts with the new stop, as this order.
     """
     moved = {leg.venue_position_id: leg for leg in legs if leg.kind is CommandKind.PROTECT and leg.adds_risk}
-    open_risk, order = ctx.risk.in_flight_loss if ctx.risk is not None else ZERO, ZERO
+    stops = [each for each in ctx.orders if each.reduce_only and each.type is OrderType.STOP]
+    open_risk: list[Decimal | None] = [ctx.risk.in_flight_loss if ctx.risk is not None else ZERO]
+    order: list[Decimal | None] = _new(legs, ctx)
     for position in _left(legs, ctx):
         leg = moved.get(position.venue_position_id)
-        loss = _loss_to_stop(position, _stop_in_force(position, leg, ctx), ctx)
-        if loss is None:
-            return None
-        open_risk, order = (open_risk + loss, order) if leg is None else (open_risk, order + loss)
-    for loss in (*_foreign_entries(legs, ctx), *_new(legs, ctx)):
-        if loss is None:
-            return None
-    open_risk += sum((each or ZERO for each in _foreign_entries(legs, ctx)), ZERO)
-    order += sum((each or ZERO for each in _new(legs, ctx)), ZERO)
-    return AtRisk(open_risk, order)
+        loss = _loss_to_stop(position, _stop_in_force(position, leg, stops, ctx), ctx)
+        (open_risk if leg is None else order).append(loss)
+    open_risk += _foreign_entries(legs, ctx)
+    known = [sum((each for each in losses if each is not None), ZERO) for losses in (open_risk, order)]
+    return None if None in open_risk or None in order else AtRisk(*known)
 
 
 def _left(legs: Sequence[Leg], ctx: RiskContext) -> Iterable[Position]:
     """Positions as the plan leaves them."""
+    closing = [leg for leg in legs if leg.kind is CommandKind.CLOSE]
+    if not closing:
+        yield from ctx.positions
+        return
     for position in ctx.positions:
         left = position.qty
-        for leg in legs:
-            if leg.kind is CommandKind.CLOSE and _means(leg, position):
+        for leg in closing:
+            if _means(leg, position):
                 left -= position.qty if leg.qty is None else leg.qty
         if left == position.qty:
             yield position
@@ -69,7 +70,9 @@ def _means(leg: Leg, position: Position) -> bool:
     return named == position.venue_position_id if named else leg.symbol == position.symbol
 
 
-def _stop_in_force(position: Position, moved: Leg | None, ctx: RiskContext) -> Decimal | None:
+def _stop_in_force(
+    position: Position, moved: Leg | None, stops: Sequence[WorkingOrder], ctx: RiskContext
+) -> Decimal | None:
     """The position's stop after the plan. Where stops are orders of their own: the furthest, if they cover it all."""
     if moved is not None and moved.protection.clear_stop_loss:
         return None
@@ -77,17 +80,13 @@ def _stop_in_force(position: Position, moved: Leg | None, ctx: RiskContext) -> D
         return moved.protection.stop_loss
     if position.stop_loss is not None:
         return position.stop_loss
-    stops = [
-        (each.stop_price, each.qty - each.filled_qty)
-        for each in ctx.orders
-        if each.reduce_only
-        and each.type is OrderType.STOP
-        and each.status in LIVE
-        and each.stop_price is not None
-        and protects(each, position, ctx)
+    own = [
+        each
+        for each in stops
+        if each.stop_price is not None and protects(each, position, ctx) and each.status in LIVE
     ]
-    prices = [price for price, _ in stops if price is not None]
-    if not prices or sum((qty for _, qty in stops), ZERO) < position.qty:
+    prices = [each.stop_price for each in own if each.stop_price is not None]
+    if not prices or sum((each.qty - each.filled_qty for each in own), ZERO) < position.qty:
         return None
     return min(prices) if position.side is Side.BUY else max(prices)
 

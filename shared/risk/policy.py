@@ -10,6 +10,7 @@ from shared.models.enums import CommandKind
 from shared.risk.decision import Check, Denied, Note, Plan, Sizing
 from shared.risk.grid import EXACT
 from shared.risk.rules import OFF, RULES
+from shared.risk.rules.case import Case
 
 
 class _Seal:
@@ -59,8 +60,9 @@ def _ask(legs: Sequence[Leg], ctx: RiskContext) -> tuple[tuple[Check, ...], Deni
     """Every rule's verdict, so that a trace shows all that stands in the way, and the first that denies."""
     checks: list[Check] = []
     refused: Denied | None = None
+    case = Case(legs, ctx)
     for name, rule in _NAMED:
-        verdict = rule(legs, ctx)
+        verdict = rule(case)
         if isinstance(verdict, Denied):
             checks.append(Check(name, False, verdict.numbers, reason=verdict.reason))
             refused = refused or verdict

@@ -1,12 +1,13 @@
 """What every calendar file says of itself."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, time
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.models.limits import Clock, Name, Zone
+from shared.risk.resets import DAY, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,15 @@ class CalendarFile(Strict):
     timezone: Zone
     note: str = ""
 
+    @cached_property
+    def _ends(self) -> tuple[datetime, datetime]:
+        since, until = self.valid_from or date.min + DAY * 2, self.valid_until or date.max - DAY * 3
+        return at(since, time(0), self.timezone), at(until + DAY, time(0), self.timezone)
+
     def covers(self, moment: datetime) -> bool:
         """Whether the file says anything about the day of `moment`."""
-        day = moment.astimezone(ZoneInfo(self.timezone)).date()
-        since, until = self.valid_from, self.valid_until
-        return (since is None or since <= day) and (until is None or day <= until)
+        since, until = self._ends
+        return since <= moment < until
 
 
 __all__ = ["CalendarFile", "Clock", "NoData", "Strict"]

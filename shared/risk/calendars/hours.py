@@ -107,11 +107,11 @@ def market_at(calendar: MarketCalendar, now: datetime) -> Open | Closed | NoData
     if not calendar.covers(now):
         return NoData(calendar.valid_until)
     spans = calendar.spans(now.date())
-    until = None
+    until = now
     for span in spans:
-        if span.opens <= (until or now) < span.closes:
+        if span.opens <= until < span.closes:
             until = span.closes
-    if until is not None:
+    if until != now:
         return Open(until)
     opens = next((each.opens for each in spans if each.opens > now and each.closes > each.opens), None)
     holidays = (each.special.name for each in spans if each.special and each.closes <= now < each.regular)

@@ -4,8 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-
-from pydantic import PrivateAttr
+from functools import cached_property
 
 from shared.models.limits import Clock
 from shared.risk.calendars.base import CalendarFile, NoData, Strict
@@ -33,16 +32,12 @@ class NewsCalendar(CalendarFile):
     """News with their times."""
 
     events: tuple[Event, ...]
-    _moments: list[tuple[datetime, str]] = PrivateAttr(default_factory=list)
 
+    @cached_property
     def moments(self) -> Sequence[tuple[datetime, str]]:
         """Every event with its moment (UTC), in order of time."""
-        if not self._moments:
-            times = ((each, time.fromisoformat(each.at)) for each in self.events)
-            self._moments.extend(
-                sorted((at(each.on, clock, self.timezone), each.name) for each, clock in times)
-            )
-        return self._moments
+        times = ((each, time.fromisoformat(each.at)) for each in self.events)
+        return sorted((at(each.on, clock, self.timezone), each.name) for each, clock in times)
 
 
 def event_near(
@@ -54,7 +49,7 @@ def event_near(
     """
     if not calendar.covers(now) or not calendar.covers(now + before):
         return NoData(calendar.valid_until)
-    moments = calendar.moments()
+    moments = calendar.moments
     first = bisect_left(moments, (now - after, ""))
     near = None
     for moment, name in moments[first:]:
