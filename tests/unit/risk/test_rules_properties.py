@@ -37,7 +37,7 @@ from tests.unit.risk.builders import (
     stop,
 )
 
-MANY = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 SCOPES: tuple[RuleScope, ...] = ("user", "broker", "account")
 ENTRY = signal(Action.OPEN, BUY, "0.5", sl=stop(StopMode.PIPS, "20"))
 SEED = {"amount": 8000, "on": date(2026, 11, 1), "by": "the trader"}
