@@ -24,6 +24,7 @@ from shared.store.postgres import PostgresStore
 from workers import metrics
 from workers.connections.verify import Office, verify_due
 from workers.credentials import Credentials, KeyFile
+from workers.drills.drill import Drills
 from workers.execution.desk import Desk, desk_for
 from workers.execution.pipeline import run_batch
 from workers.execution.settler import Settler
@@ -87,13 +88,18 @@ async def _serve(kind: Kind, settings: WorkerSettings) -> None:
     brokers = _brokers(store, name, leases, settings)
     stopping = asyncio.Event()
     desk = desk_for(store, brokers, settings, stopping, leases)
+    drills = Drills(store, brokers, leases, name)
     runtime = Runtime(
         worker=name,
         store=store,
         settings=settings,
         stopping=stopping,
         start_batch=lambda batch: run_batch(batch, desk),
-        loops=[*_execution_loops(desk, name, kind), _logins_loop(Office(store, brokers, leases, name))],
+        loops=[
+            *_execution_loops(desk, name, kind),
+            _logins_loop(Office(store, brokers, leases, name)),
+            Loop("drills", 1.0, drills.run_due),
+        ],
         leases=leases,
     )
     # What is loaded now stays: the collector need not look at it again with every few hundred orders.

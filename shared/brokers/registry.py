@@ -15,6 +15,7 @@ from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import DECLARED as PAPER
 from shared.brokers.paper.broker import PaperBroker
 from shared.brokers.paper.http_book import ANSWER_S, HttpBook
+from shared.brokers.paper.own_market import OWN_MARKET, OwnMarketBroker
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
 from shared.brokers.port import Broker, Capabilities, ConnectLogin, LoginRefused, ReadFailed
 from shared.brokers.session import OpenLogin, Sessions
@@ -32,6 +33,8 @@ REFUSED_S = 600.0
 KEPT = 10_000
 """Brokers (one per account) that stay connected; the one unused for longest makes room."""
 
+OWN_BOOKS = (enums.Broker.PAPER, OWN_MARKET)
+"""Broker and server of synthetic accounts whose market is their own: drills."""
 _METAAPI = "https://mt-provisioning-api-v1.agiliumtrade.agiliumtrade.ai"
 """Knows the accounts of a token; where each of them trades follows from its region."""
 ADDRESSES: Addresses = {
@@ -152,6 +155,8 @@ class Registry:
 
     async def _connect(self, account: Account) -> Broker:
         if account.broker is enums.Broker.PAPER:
+            if account.server == OWN_MARKET:
+                return OwnMarketBroker(account, PostgresBook(self._rows, account.id))
             return PaperBroker(account, self._paper_book(account))
         logins = self._logins.get(account.broker)
         if logins is None:

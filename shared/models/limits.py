@@ -58,6 +58,7 @@ Seconds = Annotated[Decimal, _field("number", "higher", "s", 0, 86_400)]
 Percent = Annotated[Decimal, _field("number", "higher", "%", 0, 100)]
 Buffer = Annotated[Decimal, _field("number", "lower", "% of the amount", 0, 99)]
 LeastMinutes = Annotated[Decimal, _field("number", "lower", "min", 0, 10_080)]
+MonthOfMinutes = Annotated[Decimal, _field("number", "lower", "min", 0, 43_200)]
 Money = Annotated[Decimal, _field("number", "higher", "as unit", 0, MOST_MONEY)]
 Level = Annotated[Decimal, _field("number", "any", "account currency", 0, MOST_MONEY)]
 Dollars = Annotated[Decimal, _field("number", "higher", "USD", 0, MOST_MONEY)]
@@ -244,8 +245,8 @@ class FlatBy(_Rule):
 
 class News(_Rule):
     calendar: Name
-    before_min: LeastMinutes
-    after_min: LeastMinutes
+    before_min: MonthOfMinutes
+    after_min: MonthOfMinutes
     action: EntryAction = "deny"
 
 

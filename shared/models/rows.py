@@ -428,6 +428,87 @@ class PublicDevicesUpdate(TypedDict):
     revoked_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="revoked_at")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
 
+class PublicDrillRuns(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    attempts: int = Field(alias="attempts")
+    error: Optional[str] = Field(alias="error")
+    finished_at: Optional[datetime.datetime] = Field(alias="finished_at")
+    id: int = Field(alias="id")
+    lease_until: Optional[datetime.datetime] = Field(alias="lease_until")
+    requested_at: datetime.datetime = Field(alias="requested_at")
+    rule: Optional[str] = Field(alias="rule")
+    status: str = Field(alias="status")
+    token: Optional[int] = Field(alias="token")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+class PublicDrillRunsInsert(TypedDict):
+    account_id: Annotated[uuid.UUID, Field(alias="account_id")]
+    attempts: NotRequired[Annotated[int, Field(alias="attempts")]]
+    error: NotRequired[Annotated[Optional[str], Field(alias="error")]]
+    finished_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="finished_at")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    lease_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="lease_until")]]
+    requested_at: NotRequired[Annotated[datetime.datetime, Field(alias="requested_at")]]
+    rule: NotRequired[Annotated[Optional[str], Field(alias="rule")]]
+    status: NotRequired[Annotated[str, Field(alias="status")]]
+    token: NotRequired[Annotated[Optional[int], Field(alias="token")]]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+class PublicDrillRunsUpdate(TypedDict):
+    account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
+    attempts: NotRequired[Annotated[int, Field(alias="attempts")]]
+    error: NotRequired[Annotated[Optional[str], Field(alias="error")]]
+    finished_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="finished_at")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    lease_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="lease_until")]]
+    requested_at: NotRequired[Annotated[datetime.datetime, Field(alias="requested_at")]]
+    rule: NotRequired[Annotated[Optional[str], Field(alias="rule")]]
+    status: NotRequired[Annotated[str, Field(alias="status")]]
+    token: NotRequired[Annotated[Optional[int], Field(alias="token")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+class PublicDrills(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    at: datetime.datetime = Field(alias="at")
+    id: int = Field(alias="id")
+    numbers: JsonValue = Field(alias="numbers")
+    passed: bool = Field(alias="passed")
+    rule: str = Field(alias="rule")
+    run_id: int = Field(alias="run_id")
+    scope: str = Field(alias="scope")
+    settings: JsonValue = Field(alias="settings")
+    settings_hash: str = Field(alias="settings_hash")
+    told: str = Field(alias="told")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+class PublicDrillsInsert(TypedDict):
+    account_id: Annotated[uuid.UUID, Field(alias="account_id")]
+    at: NotRequired[Annotated[datetime.datetime, Field(alias="at")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    numbers: NotRequired[Annotated[JsonValue, Field(alias="numbers")]]
+    passed: Annotated[bool, Field(alias="passed")]
+    rule: Annotated[str, Field(alias="rule")]
+    run_id: Annotated[int, Field(alias="run_id")]
+    scope: Annotated[str, Field(alias="scope")]
+    settings: Annotated[JsonValue, Field(alias="settings")]
+    settings_hash: Annotated[str, Field(alias="settings_hash")]
+    told: Annotated[str, Field(alias="told")]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+class PublicDrillsUpdate(TypedDict):
+    account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
+    at: NotRequired[Annotated[datetime.datetime, Field(alias="at")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    numbers: NotRequired[Annotated[JsonValue, Field(alias="numbers")]]
+    passed: NotRequired[Annotated[bool, Field(alias="passed")]]
+    rule: NotRequired[Annotated[str, Field(alias="rule")]]
+    run_id: NotRequired[Annotated[int, Field(alias="run_id")]]
+    scope: NotRequired[Annotated[str, Field(alias="scope")]]
+    settings: NotRequired[Annotated[JsonValue, Field(alias="settings")]]
+    settings_hash: NotRequired[Annotated[str, Field(alias="settings_hash")]]
+    told: NotRequired[Annotated[str, Field(alias="told")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
 class PublicEquityHistory(BaseModel):
     account_id: uuid.UUID = Field(alias="account_id")
     balance: decimal.Decimal = Field(alias="balance")
@@ -1228,6 +1309,18 @@ class PublicWebhookEventsUpdate(TypedDict):
     status: NotRequired[Annotated[PublicEventStatus, Field(alias="status")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
+
+class PublicDrillStatus(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    drilled_at: Optional[datetime.datetime] = Field(alias="drilled_at")
+    passed_at: Optional[datetime.datetime] = Field(alias="passed_at")
+    rule: Optional[str] = Field(alias="rule")
+    scope: Optional[str] = Field(alias="scope")
+    settings: Optional[JsonValue] = Field(alias="settings")
+    settings_hash: Optional[str] = Field(alias="settings_hash")
+    state: Optional[str] = Field(alias="state")
+    told: Optional[str] = Field(alias="told")
+    user_id: uuid.UUID = Field(alias="user_id")
 
 class PublicPendingRisk(BaseModel):
     account_id: Optional[uuid.UUID] = Field(alias="account_id")

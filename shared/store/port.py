@@ -6,12 +6,13 @@ through the Supabase API. Meaning of each: the `comment on function` in supabase
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
 from shared.models.calls import CallsGranted, CallsWanted
+from shared.store.drill_rows import DrillResult, DrillRun, TwinLogin, TwinSeen
 from shared.store.rows import (
     Begun,
     CheckedConnection,
@@ -130,6 +131,29 @@ class Store(Protocol):
 
     async def reserve_calls(self, *, worker: str, asks: Sequence[CallsWanted]) -> list[CallsGranted]:
         """An answer per ask, in their order. Not repeated: a lost block lapses by itself."""
+
+    async def claim_drill(self, *, worker: str, lease_ms: int) -> DrillRun | None: ...
+
+    async def open_twin(self, *, run: int, token: int, twin: Mapping[str, Any]) -> bool: ...
+
+    async def twin_accounts(self, *, run: int, token: int, connection: str) -> TwinLogin | None: ...
+
+    async def arm_twin(self, *, run: int, token: int, account: str, values: Mapping[str, Any]) -> None: ...
+
+    async def twin_price(
+        self, *, run: int, token: int, account: str, symbol: str, price: Decimal
+    ) -> None: ...
+
+    async def twin_intent(
+        self, *, run: int, token: int, account: str, intent: Mapping[str, Any], fired_at: datetime | None
+    ) -> int:
+        """The event. Asked once only: a drill that does not know whether it asked begins anew."""
+
+    async def twin_seen(self, *, run: int, token: int, account: str, event: int | None) -> TwinSeen: ...
+
+    async def record_drill(self, *, run: int, token: int, result: DrillResult) -> bool: ...
+
+    async def finish_drill(self, *, run: int, token: int, error: str | None) -> bool: ...
 
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None: ...
 

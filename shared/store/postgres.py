@@ -18,6 +18,7 @@ import asyncpg
 from shared import codec, log
 from shared.models.calls import CallsGranted, CallsWanted
 from shared.models.enums import Lane
+from shared.store.drilling import DrillCalls
 from shared.store.line import COMMAND_TIMEOUT_S, LOST, Line, open_connection
 from shared.store.port import StoreUnavailable
 from shared.store.rows import (
@@ -46,12 +47,13 @@ WAKE_CHANNEL = "empire_work"
 BOOK_LINES = 2
 
 
-class PostgresStore:
+class PostgresStore(DrillCalls):
     """Implements `Store`. One connection per loop of the worker, so that no loop waits for another's call."""
 
     def __init__(
         self, dsn: str, statement_cache_size: int = 200, command_timeout_s: float = COMMAND_TIMEOUT_S
     ) -> None:
+        DrillCalls.__init__(self, dsn, statement_cache_size)
         self._dsn = dsn
         self._cache = statement_cache_size
 
@@ -332,6 +334,7 @@ class PostgresStore:
             self._upkeep,
             self._logins,
             self._pacing,
+            self._drilling,
         ]
         while not self._books.empty():
             lines.append(self._books.get_nowait())

@@ -52,7 +52,7 @@ create table public.broker_accounts (
   halted_by text [] not null default '{}' check (halted_by <@ array['account', 'broker', 'system']),
   locked_until timestamptz,
   lock_reason text check (char_length(lock_reason) <= 200),
-  initial_balance numeric check (initial_balance > 0),
+  initial_balance numeric check (initial_balance >= 0),
   balance numeric,
   equity numeric,
   as_of timestamptz,

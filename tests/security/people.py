@@ -135,6 +135,9 @@ def _rows_of(user: str) -> str:
     insert into risk_settings (user_id, max_trades_per_day) values ('{user}', 10);
     insert into risk_settings (user_id, broker, effective_from)
       values ('{user}', 'metatrader', now() + interval '1 day');
+    with r as (insert into drill_runs (user_id, account_id, status) values ('{user}', '{paper}', 'done') returning id)
+      insert into drills (run_id, user_id, account_id, scope, rule, settings, settings_hash, passed, told)
+      select id, '{user}', '{paper}', 'user', 'max_trades_per_day', '10', md5('10'), true, 'denied' from r;
     insert into trading_config (user_id, lot_size_mode, fixed_lot_size) values ('{user}', 'lots', 0.1);
     with e as (
       insert into webhook_events (user_id, source, body, status)

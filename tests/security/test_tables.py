@@ -44,6 +44,9 @@ OWNER_COLUMN = {
     "symbol_map": "user_id",
     "risk_settings": "user_id",
     "pending_risk": "user_id",
+    "drill_runs": "user_id",
+    "drills": "user_id",
+    "drill_status": "user_id",
     "trading_config": "user_id",
     "webhook_events": "user_id",
     "deliveries": "user_id",
@@ -58,11 +61,16 @@ SHARED = {"brands", "plan_limits", "order_transitions", "health", "fx_rates", "f
 """Tables without personal rows that signed-in users may read (of brands, their own)."""
 CLOSED = {"credential_seals"}
 """Tables that nobody reads through the API."""
-VIEWS = {"pending_risk"}
+VIEWS = {"pending_risk", "drill_status"}
 """Nobody can write to these at all: that is no question of rights."""
 TABLES = sorted(OWNER_COLUMN.keys() | SHARED | CLOSED)
 
-HIDDEN = {"broker_accounts": {"api_key_hash"}, "api_keys": {"key_hash"}, "admin_actions": {"ip_address"}}
+HIDDEN = {
+    "broker_accounts": {"api_key_hash"},
+    "api_keys": {"key_hash"},
+    "admin_actions": {"ip_address"},
+    "drill_runs": {"attempts", "token", "lease_until"},
+}
 """Columns that nobody reads through the API."""
 _DEFAULTS = {
     "lot_size_mode",

@@ -962,7 +962,7 @@ CREATE TABLE public.broker_accounts (
     CONSTRAINT broker_accounts_api_key_check CHECK ((char_length(api_key) <= 4)),
     CONSTRAINT broker_accounts_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
     CONSTRAINT broker_accounts_halted_by_check CHECK ((halted_by <@ ARRAY['account'::text, 'broker'::text, 'system'::text])),
-    CONSTRAINT broker_accounts_initial_balance_check CHECK ((initial_balance > (0)::numeric)),
+    CONSTRAINT broker_accounts_initial_balance_check CHECK ((initial_balance >= (0)::numeric)),
     CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
     CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200)),
     CONSTRAINT broker_accounts_venue_name_check CHECK ((char_length(venue_name) <= 120)),
@@ -1347,6 +1347,55 @@ ALTER FUNCTION engine.apply_results(p_results jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.apply_results(p_results jsonb) IS 'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
+
+--
+-- Name: arm_twin(bigint, bigint, uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := engine.twin_account(p_run, p_token, p_account);
+begin
+  update public.broker_accounts b
+  set trading_enabled = true, timezone = coalesce(p_values ->> 'timezone', b.timezone),
+    reset_time = coalesce((p_values ->> 'reset_time')::time, b.reset_time),
+    initial_balance = coalesce((p_values ->> 'initial_balance')::numeric, b.initial_balance)
+  where b.id = a.id;
+  perform private.put_twin_limits(a, p_values -> 'limits');
+  if p_values -> 'terms' is not null then
+    update engine.paper_accounts k set version = version + 1, book = book || jsonb_build_object('terms', p_values -> 'terms')
+    where k.account_id = a.id;
+  end if;
+  if p_values ->> 'week_start' is not null then
+    -- As if it had been there when the week began: a new account is not, and knows nothing of it.
+    insert into engine.account_days (account_id, trading_day, began_at, ends_at, start_balance, start_equity, source)
+    select a.id, w.first, engine.day_began(b.timezone, b.reset_time, w.first), engine.day_began(b.timezone, b.reset_time, w.first + 1),
+      (p_values ->> 'week_start')::numeric, (p_values ->> 'week_start')::numeric, 'confirmed'
+    from public.broker_accounts b
+    cross join lateral (select engine.trading_day(b.timezone, b.reset_time, now()) as today) t
+    cross join lateral (select t.today - extract(dow from t.today)::integer as first) w
+    where b.id = a.id
+    on conflict (account_id, trading_day) do nothing;
+  end if;
+  if p_values ->> 'trades_today' is not null then
+    perform engine.lock_users(array[a.id]);
+    update engine.scope_counters c set trades = (p_values ->> 'trades_today')::integer
+    from engine.account_scopes s
+    where s.account_id = a.id and c.user_id = s.user_id and c.scope = s.scope and c.trading_day = s.trading_day;
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb) IS 'A synthetic account gets the limits to be drilled (rows as of risk_settings with their scope), its clocks, and the conditions of its own book.';
 
 --
 -- Name: arrival_of(engine.candidate); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1776,6 +1825,54 @@ ALTER FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_
 --
 
 COMMENT ON FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) IS 'Logins that are due to be checked, each for one worker at a time.';
+
+--
+-- Name: claim_drill(text, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_tries constant integer := 3;
+  v_token constant bigint := engine.new_token();
+  r public.drill_runs;
+begin
+  update public.drill_runs d set status = 'failed', error = 'It was begun three times and never ended.', finished_at = clock_timestamp()
+  where d.status = 'running' and d.lease_until < clock_timestamp() and d.attempts >= c_tries;
+  select d.* into r from public.drill_runs d
+  where d.status = 'waiting' or (d.status = 'running' and d.lease_until < clock_timestamp())
+  order by d.id limit 1 for update skip locked;
+  if not found then
+    return null;
+  end if;
+  update public.drill_runs d
+  set status = 'running', token = v_token, attempts = attempts + 1,
+    lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+  where d.id = r.id;
+  perform engine.rest_twins(r.id);
+  return (
+    select jsonb_build_object(
+      'id', r.id, 'token', v_token, 'broker', a.broker, 'environment', c.environment, 'server', c.server,
+      'margin_mode', a.margin_mode, 'initial_balance', coalesce(a.initial_balance, a.equity, a.balance),
+      'limits', (
+        select coalesce(jsonb_agg(jsonb_build_object('scope', s.scope, 'rule', s.rule, 'settings', s.settings) order by s.rule, s.scope), '[]')
+        from public.drill_status s where s.account_id = a.id and (r.rule is null or s.rule = r.rule)
+      )
+    )
+    from public.broker_accounts a join public.broker_connections c on c.id = a.connection_id where a.id = r.account_id
+  );
+end
+$$;
+
+ALTER FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim_drill(p_worker text, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) IS 'The next drill that was asked for, leased to one worker: the account''s broker and its limits in force. Null = there is none.';
 
 --
 -- Name: claim_unsettled(text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3320,6 +3417,43 @@ ALTER FUNCTION engine.finish(p_ends jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.finish(p_ends jsonb) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
 
 --
+-- Name: finish_drill(bigint, bigint, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.finish_drill(p_run bigint, p_token bigint, p_error text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not engine.holds_drill(p_run, p_token) then
+    return false;
+  end if;
+  perform engine.rest_twins(p_run);
+  update public.drill_runs r
+  set status = case when p_error is null then 'done' else 'failed' end, error = left(p_error, 500), finished_at = clock_timestamp(),
+    token = null, lease_until = null
+  where r.id = p_run;
+  insert into public.logs (user_id, level, type, message, details)
+  select r.user_id, case when p_error is null and s.failed = 0 then 'info' else 'warning' end::public.log_level, 'drill',
+    case when p_error is not null then format('The drill could not be finished: %s', left(p_error, 500))
+      else format('%s of %s limits fired in the drill.', s.n - s.failed, s.n) end,
+    jsonb_build_object('run_id', r.id, 'account_id', r.account_id, 'limits', s.n, 'failed', s.failed)
+  from public.drill_runs r cross join lateral (
+    select count(*) as n, count(*) filter (where not d.passed) as failed from public.drills d where d.run_id = r.id
+  ) s where r.id = p_run;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.finish_drill(p_run bigint, p_token bigint, p_error text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION finish_drill(p_run bigint, p_token bigint, p_error text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.finish_drill(p_run bigint, p_token bigint, p_error text) IS 'Ends a drill: its synthetic accounts rest, its owner reads how many limits fired. False = the lease is over.';
+
+--
 -- Name: first_free(engine.call_block[], integer, interval); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3743,6 +3877,29 @@ ALTER FUNCTION engine.hide(p_text text) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.hide(p_text text) IS 'The text without what is a secret by its look: endpoint tokens, signing secrets, API keys, JWTs. As redact.ts at the door.';
+
+--
+-- Name: holds_drill(bigint, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.holds_drill(p_run bigint, p_token bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.drill_runs d set lease_until = greatest(d.lease_until, clock_timestamp() + interval '30 seconds')
+  where d.id = p_run and d.token = p_token and d.status = 'running' and d.lease_until > clock_timestamp();
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.holds_drill(p_run bigint, p_token bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION holds_drill(p_run bigint, p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.holds_drill(p_run bigint, p_token bigint) IS 'Whether a token is the live lease of a drill; it lives half a minute longer then.';
 
 --
 -- Name: housekeeping(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5959,6 +6116,31 @@ ALTER FUNCTION engine.open_trades(p_user uuid, p_scope text) OWNER TO empire_eng
 COMMENT ON FUNCTION engine.open_trades(p_user uuid, p_scope text) IS 'Open positions plus entries that have not filled yet, in a scope. A partly filled entry is a position already.';
 
 --
+-- Name: open_twin(bigint, bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not engine.holds_drill(p_run, p_token) then
+    return false;
+  end if;
+  perform private.make_twin(p_run, p_twin);
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_twin(p_run bigint, p_token bigint, p_twin jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) IS 'Makes a synthetic trader for a drill with a login at a simulated broker: books of our own with their terms, or a sealed login that is checked like every other. False = the lease is over.';
+
+--
 -- Name: others_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6453,6 +6635,34 @@ ALTER FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_res
 --
 
 COMMENT ON FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) IS 'What a check of a login came to: connected with its accounts, failed with a sentence, or to be tried later. False = the check was taken away.';
+
+--
+-- Name: record_drill(bigint, bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_drill(p_run bigint, p_token bigint, p_result jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not engine.holds_drill(p_run, p_token) then
+    return false;
+  end if;
+  insert into public.drills (run_id, user_id, account_id, scope, rule, settings, settings_hash, passed, told, numbers)
+  select r.id, r.user_id, r.account_id, p_result ->> 'scope', p_result ->> 'rule', p_result -> 'settings',
+    md5((p_result -> 'settings')::text), (p_result ->> 'passed')::boolean, left(p_result ->> 'told', 1000), p_result -> 'numbers'
+  from public.drill_runs r where r.id = p_run;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.record_drill(p_run bigint, p_token bigint, p_result jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_drill(p_run bigint, p_token bigint, p_result jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_drill(p_run bigint, p_token bigint, p_result jsonb) IS 'What one limit did. False = the lease is over.';
 
 --
 -- Name: record_executions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6999,6 +7209,30 @@ ALTER FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) OWNER TO empire
 --
 
 COMMENT ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) IS 'Hands out requests to a broker: for each ask {connection_id, route, urgent, limit, reserve, window_ms, want, within_ms, life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what is urgent. `used` gives back what was not used; `pause_ms` stops the route for everybody.';
+
+--
+-- Name: rest_twins(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.rest_twins(p_run bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.broker_accounts a set trading_enabled = false
+  from engine.drill_twins t where t.run_id = p_run and a.user_id = t.user_id and a.trading_enabled;
+  update public.broker_connections c set status = 'disabled'
+  from engine.drill_twins t where t.run_id = p_run and c.id = t.connection_id and c.status <> 'disabled';
+end
+$$;
+
+ALTER FUNCTION engine.rest_twins(p_run bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION rest_twins(p_run bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.rest_twins(p_run bigint) IS 'A drill''s synthetic accounts trade no more and are read no more.';
 
 --
 -- Name: risk_json(public.broker_accounts, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8131,6 +8365,99 @@ ALTER FUNCTION engine.turns(p_deliveries bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.turns(p_deliveries bigint[]) IS 'Deliveries in turns of one per account: the second of an account (its other lane) must see what the first wrote.';
 
 --
+-- Name: twin_account(bigint, bigint, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.twin_account(p_run bigint, p_token bigint, p_account uuid) RETURNS public.broker_accounts
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  a public.broker_accounts;
+begin
+  select b.* into a from public.broker_accounts b join engine.drill_twins t on t.user_id = b.user_id
+  where b.id = p_account and t.run_id = p_run for no key update of b;
+  if not found or not engine.holds_drill(p_run, p_token) then
+    raise exception 'no account of a drill of this worker' using errcode = '42501';
+  end if;
+  return a;
+end
+$$;
+
+ALTER FUNCTION engine.twin_account(p_run bigint, p_token bigint, p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION twin_account(p_run bigint, p_token bigint, p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.twin_account(p_run bigint, p_token bigint, p_account uuid) IS 'A synthetic account of a drill, locked; any other account is refused.';
+
+--
+-- Name: twin_accounts(bigint, bigint, uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.twin_accounts(p_run bigint, p_token bigint, p_connection uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not engine.holds_drill(p_run, p_token) then
+    return null;
+  end if;
+  return (
+    select jsonb_build_object('status', c.status, 'error', c.last_error, 'accounts', (
+      select coalesce(jsonb_agg(engine.account_json(a, c) order by a.account_id), '[]')
+      from public.broker_accounts a where a.connection_id = c.id
+    ))
+    from engine.drill_twins t join public.broker_connections c on c.id = t.connection_id
+    where t.run_id = p_run and t.connection_id = p_connection
+  );
+end
+$$;
+
+ALTER FUNCTION engine.twin_accounts(p_run bigint, p_token bigint, p_connection uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION twin_accounts(p_run bigint, p_token bigint, p_connection uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.twin_accounts(p_run bigint, p_token bigint, p_connection uuid) IS 'How a synthetic login stands, and the accounts it has.';
+
+--
+-- Name: twin_intent(bigint, bigint, uuid, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := engine.twin_account(p_run, p_token, p_account);
+  v_answer jsonb;
+begin
+  v_answer := engine.accept_intent(jsonb_build_object(
+    'user_id', a.user_id, 'source', 'drill', 'accounts', jsonb_build_array(a.id), 'intent', p_intent,
+    'idempotency_key', gen_random_uuid()
+  ));
+  if v_answer ->> 'http' <> '202' then
+    raise exception '%', v_answer ->> 'message' using errcode = '22023';
+  end if;
+  if p_fired_at is not null then
+    update public.webhook_events e set fired_at = p_fired_at where e.id = (v_answer ->> 'event_id')::bigint;
+  end if;
+  return (v_answer ->> 'event_id')::bigint;
+end
+$$;
+
+ALTER FUNCTION engine.twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone) IS 'An alert of a drill to a synthetic account, by the same inbox and queue as every other. p_fired_at = as if it had fired then.';
+
+--
 -- Name: twin_of(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -8168,6 +8495,68 @@ ALTER FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) OWNER TO empire
 --
 
 COMMENT ON FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) IS 'The latest earlier delivery of the account that asked for the same (root, side, action) within the window of `duplicates`, and got it. Null = none.';
+
+--
+-- Name: twin_price(bigint, bigint, uuid, text, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := engine.twin_account(p_run, p_token, p_account);
+begin
+  update engine.paper_accounts k
+  set version = version + 1,
+    book = book || jsonb_build_object('prices', coalesce(book -> 'prices', '{}') || jsonb_build_object(p_symbol, p_price))
+  where k.account_id = a.id;
+end
+$$;
+
+ALTER FUNCTION engine.twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric) IS 'The market of a synthetic account''s own book is here now.';
+
+--
+-- Name: twin_seen(bigint, bigint, uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a constant public.broker_accounts := engine.twin_account(p_run, p_token, p_account);
+begin
+  return jsonb_build_object(
+    'now', clock_timestamp(), 'locked_until', a.locked_until, 'lock_reason', a.lock_reason, 'balance', a.balance,
+    'equity', a.equity, 'as_of', a.as_of, 'freshness', a.freshness,
+    'positions', (select count(*) from public.positions p where p.account_id = a.id and p.closed_at is null),
+    'working', (
+      select count(*) from public.orders o where o.account_id = a.id and o.status in
+      ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+    ),
+    'waiting', (select count(*) from engine.queue q where q.account_id = a.id),
+    'answer', (
+      select jsonb_build_object('outcome', d.outcome, 'reason', d.reason, 'numbers', d.numbers)
+      from public.deliveries d where d.event_id = p_event and d.account_id = a.id and d.status in ('done', 'dead')
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint) IS 'What is known of a synthetic account now, and what became of an alert to it (null = not finished).';
 
 --
 -- Name: unprotected(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11215,6 +11604,56 @@ ALTER FUNCTION private.loosens_from(s public.risk_settings) OWNER TO postgres;
 COMMENT ON FUNCTION private.loosens_from(s public.risk_settings) IS 'When a change that admits more would count if asked for now: after the user''s delay; at once where only practice money is.';
 
 --
+-- Name: make_twin(bigint, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.make_twin(p_run bigint, p jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_user constant uuid := (p ->> 'user_id')::uuid;
+  v_connection constant uuid := (p ->> 'connection_id')::uuid;
+  b jsonb;
+begin
+  if p ->> 'environment' <> 'simulated' then
+    raise exception 'a drill is never on a real account' using errcode = '42501';
+  end if;
+  insert into public.profiles (id, name) values (v_user, 'Drill ' || p_run);
+  insert into public.broker_connections (id, user_id, broker, environment, server, login_label, status, seal_version)
+  values (v_connection, v_user, (p ->> 'broker')::public.broker, 'simulated', p ->> 'server', p ->> 'login',
+    case when p ->> 'sealed' is null then 'connected' else 'new' end, 0);
+  insert into engine.drill_twins (user_id, run_id, connection_id) values (v_user, p_run, v_connection);
+  for b in select x from jsonb_array_elements(p -> 'books') x loop
+    insert into public.broker_accounts (
+      id, connection_id, user_id, broker, account_id, label, currency, margin_mode, trading_enabled, balance, equity, as_of,
+      freshness, last_sync
+    ) values (
+      (b ->> 'id')::uuid, v_connection, v_user, (p ->> 'broker')::public.broker, 'D' || upper(left(b ->> 'id', 8)), 'drill', 'USD',
+      (b ->> 'margin_mode')::public.margin_mode, true, (b ->> 'balance')::numeric, (b ->> 'balance')::numeric, clock_timestamp(),
+      'fresh', clock_timestamp()
+    );
+    insert into engine.paper_accounts (account_id, balance, currency, book)
+    values ((b ->> 'id')::uuid, (b ->> 'balance')::numeric, 'USD', jsonb_build_object('terms', b -> 'terms'));
+  end loop;
+  if p ->> 'sealed' is not null then
+    insert into public.credential_seals (connection_id, recipient, key_id, version, sealed)
+    values (v_connection, 'fleet', p ->> 'key_id', 1, decode(p ->> 'sealed', 'hex'));
+    update public.broker_connections set seal_version = 1 where id = v_connection;
+    insert into engine.connection_checks (connection_id) values (v_connection);
+  end if;
+end
+$$;
+
+ALTER FUNCTION private.make_twin(p_run bigint, p jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION make_twin(p_run bigint, p jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.make_twin(p_run bigint, p jsonb) IS 'engine.open_twin, which has checked who asks.';
+
+--
 -- Name: mark_halted(text, uuid, public.broker, uuid, boolean, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -11686,6 +12125,43 @@ ALTER FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_i
 COMMENT ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'A credential comes into force and is to be checked, if it is sealed to those who can.';
 
 --
+-- Name: put_twin_limits(public.broker_accounts, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.put_twin_limits(a public.broker_accounts, p_rows jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r public.risk_settings;
+  x jsonb;
+begin
+  update public.risk_settings s set superseded_at = clock_timestamp() where s.user_id = a.user_id and s.superseded_at is null;
+  for x in select e from jsonb_array_elements(p_rows) e loop
+    r := jsonb_populate_record(null::public.risk_settings, x);
+    insert into public.risk_settings (
+      user_id, broker, account_id, max_daily_loss_usd, max_daily_loss_pct, max_trades_per_day, max_open_trades,
+      max_concurrent_positions, max_order_qty, max_risk_per_trade_pct, max_price_deviation_pct, stop_required, allowed_symbols,
+      rules, effective_from
+    ) values (
+      a.user_id, case x ->> 'scope' when 'broker' then a.broker end, case x ->> 'scope' when 'account' then a.id end,
+      r.max_daily_loss_usd, r.max_daily_loss_pct, r.max_trades_per_day, r.max_open_trades, r.max_concurrent_positions,
+      r.max_order_qty, r.max_risk_per_trade_pct, r.max_price_deviation_pct, coalesce(r.stop_required, false), r.allowed_symbols,
+      coalesce(r.rules, '{}'), clock_timestamp()
+    );
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.put_twin_limits(a public.broker_accounts, p_rows jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION put_twin_limits(a public.broker_accounts, p_rows jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.put_twin_limits(a public.broker_accounts, p_rows jsonb) IS 'Limits of a synthetic trader, as his account''s drill wants them; engine.arm_twin has checked whose it is.';
+
+--
 -- Name: recipient_of(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -11900,6 +12376,46 @@ ALTER FUNCTION private.replay_event(p_event_id bigint) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.replay_event(p_event_id bigint) IS 'public.replay_event, checked.';
+
+--
+-- Name: request_drill(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.request_drill(p_account_id uuid, p_rule text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant integer := 12;
+  a constant public.broker_accounts := private.my_account(p_account_id);
+  v_run bigint;
+begin
+  if not exists (
+    select 1 from public.drill_status s where s.account_id = a.id and (p_rule is null or s.rule = p_rule)
+  ) then
+    perform private.refuse(422, 'invalid', case when p_rule is null then 'No limit is set for this account.'
+      else format('The limit %s is not set for this account.', left(p_rule, 64)) end);
+  elsif exists (
+    select 1 from public.drill_runs r where r.account_id = a.id and r.status in ('waiting', 'running')
+  ) then
+    perform private.refuse(409, 'already_running', 'This account''s limits are being drilled already.');
+  elsif (
+    select count(*) from public.drill_runs r where r.user_id = a.user_id and r.requested_at > clock_timestamp() - interval '1 hour'
+  ) >= c_most then
+    perform private.refuse(429, 'too_many', format('You have drilled %s times in the last hour, which is the most.', c_most));
+  end if;
+  insert into public.drill_runs (user_id, account_id, rule) values (a.user_id, a.id, p_rule) returning id into v_run;
+  return v_run;
+end
+$$;
+
+ALTER FUNCTION private.request_drill(p_account_id uuid, p_rule text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION request_drill(p_account_id uuid, p_rule text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.request_drill(p_account_id uuid, p_rule text) IS 'public.request_drill, checked.';
 
 --
 -- Name: require_admin(text); Type: FUNCTION; Schema: private; Owner: postgres
@@ -13546,6 +14062,23 @@ ALTER FUNCTION public.replay_event(p_event_id bigint) OWNER TO postgres;
 COMMENT ON FUNCTION public.replay_event(p_event_id bigint) IS 'The same alert through today''s rules as a dry run: nothing is sent. Returns event_id, status, deliveries.';
 
 --
+-- Name: request_drill(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.request_drill(p_account_id uuid, p_rule text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.request_drill(p_account_id, p_rule) $$;
+
+ALTER FUNCTION public.request_drill(p_account_id uuid, p_rule text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION request_drill(p_account_id uuid, p_rule text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.request_drill(p_account_id uuid, p_rule text) IS 'Has every limit of an account (or one) shown to fire, on a synthetic twin of it. Returns the run; public.drills has the results.';
+
+--
 -- Name: reseal_connection(uuid, integer, text, text, text); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -14081,6 +14614,24 @@ ALTER TABLE engine.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: drill_twins; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.drill_twins (
+    user_id uuid NOT NULL,
+    run_id bigint NOT NULL,
+    connection_id uuid NOT NULL
+);
+
+ALTER TABLE engine.drill_twins OWNER TO postgres;
+
+--
+-- Name: TABLE drill_twins; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.drill_twins IS 'Synthetic traders, each with one login: whatever a drill does it does to their accounts, never to a trader''s own.';
 
 --
 -- Name: endings; Type: TABLE; Schema: engine; Owner: postgres
@@ -14807,6 +15358,171 @@ ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
+-- Name: drill_runs; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.drill_runs (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    rule text,
+    status text DEFAULT 'waiting'::text NOT NULL,
+    error text,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    token bigint,
+    lease_until timestamp with time zone,
+    CONSTRAINT drill_runs_error_check CHECK ((char_length(error) <= 500)),
+    CONSTRAINT drill_runs_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.drill_runs OWNER TO postgres;
+
+--
+-- Name: TABLE drill_runs; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.drill_runs IS 'Drills as they were asked for: of an account''s limits, or of one rule.';
+
+--
+-- Name: drill_runs_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.drill_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.drill_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: drills; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.drills (
+    id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    scope text NOT NULL,
+    rule text NOT NULL,
+    settings jsonb NOT NULL,
+    settings_hash text NOT NULL,
+    passed boolean NOT NULL,
+    told text NOT NULL,
+    numbers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT drills_scope_check CHECK ((scope = ANY (ARRAY['user'::text, 'broker'::text, 'account'::text]))),
+    CONSTRAINT drills_told_check CHECK ((char_length(told) <= 1000))
+);
+
+ALTER TABLE public.drills OWNER TO postgres;
+
+--
+-- Name: TABLE drills; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.drills IS 'What each limit did when it was drilled: fired where it should, and not one notch below. Insert only.';
+
+--
+-- Name: COLUMN drills.settings_hash; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.drills.settings_hash IS 'Of the limit''s settings then: a drill of other settings proves nothing.';
+
+--
+-- Name: drill_status; Type: VIEW; Schema: public; Owner: postgres
+--
+
+CREATE VIEW public.drill_status WITH (security_invoker='true') AS
+ SELECT c.user_id,
+    c.account_id,
+    c.scope,
+    c.rule,
+    c.settings,
+    md5((c.settings)::text) AS settings_hash,
+    p.at AS passed_at,
+    l.at AS drilled_at,
+    l.told,
+        CASE
+            WHEN (l.id IS NULL) THEN 'never'::text
+            WHEN ((NOT l.passed) AND (l.settings_hash = md5((c.settings)::text))) THEN 'failed'::text
+            WHEN COALESCE((p.settings_hash <> md5((c.settings)::text)), true) THEN 'stale_settings'::text
+            WHEN (p.at < (now() - '30 days'::interval)) THEN 'stale_age'::text
+            ELSE 'passed'::text
+        END AS state
+   FROM ((( SELECT a.user_id,
+            a.id AS account_id,
+                CASE
+                    WHEN (r.account_id IS NOT NULL) THEN 'account'::text
+                    WHEN (r.broker IS NOT NULL) THEN 'broker'::text
+                    ELSE 'user'::text
+                END AS scope,
+            s.rule,
+            s.settings
+           FROM ((public.broker_accounts a
+             JOIN public.risk_settings r ON (((r.user_id = a.user_id) AND ((r.broker IS NULL) OR (r.broker = a.broker)) AND ((r.account_id IS NULL) OR (r.account_id = a.id)) AND (r.superseded_at IS NULL) AND (r.effective_from <= GREATEST(now(), r.created_at)) AND ((r.ends_at IS NULL) OR (r.ends_at > now())))))
+             CROSS JOIN LATERAL ( SELECT e.key AS rule,
+                    e.value AS settings
+                   FROM jsonb_each((jsonb_strip_nulls(jsonb_build_object('max_daily_loss_usd', r.max_daily_loss_usd, 'max_daily_loss_pct', r.max_daily_loss_pct, 'max_trades_per_day', r.max_trades_per_day, 'max_open_trades', r.max_open_trades, 'max_concurrent_positions', r.max_concurrent_positions, 'max_order_qty', r.max_order_qty, 'max_risk_per_trade_pct', r.max_risk_per_trade_pct, 'max_price_deviation_pct', r.max_price_deviation_pct, 'stop_required', NULLIF(r.stop_required, false), 'allowed_symbols', r.allowed_symbols)) || (jsonb_strip_nulls(r.rules) - 'pack'::text))) e(key, value)) s)) c
+     LEFT JOIN LATERAL ( SELECT d.id,
+            d.run_id,
+            d.user_id,
+            d.account_id,
+            d.scope,
+            d.rule,
+            d.settings,
+            d.settings_hash,
+            d.passed,
+            d.told,
+            d.numbers,
+            d.at
+           FROM public.drills d
+          WHERE ((d.account_id = c.account_id) AND (d.scope = c.scope) AND (d.rule = c.rule))
+          ORDER BY d.at DESC
+         LIMIT 1) l ON (true))
+     LEFT JOIN LATERAL ( SELECT d.id,
+            d.run_id,
+            d.user_id,
+            d.account_id,
+            d.scope,
+            d.rule,
+            d.settings,
+            d.settings_hash,
+            d.passed,
+            d.told,
+            d.numbers,
+            d.at
+           FROM public.drills d
+          WHERE ((d.account_id = c.account_id) AND (d.scope = c.scope) AND (d.rule = c.rule) AND d.passed)
+          ORDER BY d.at DESC
+         LIMIT 1) p ON (true));
+
+ALTER VIEW public.drill_status OWNER TO postgres;
+
+--
+-- Name: VIEW drill_status; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON VIEW public.drill_status IS 'Every limit in force of every account, and whether it has been seen to fire: passed, failed, never, stale_age (30 days) or stale_settings (it was set otherwise then).';
+
+--
+-- Name: drills_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.drills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.drills_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: equity_history; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -15254,6 +15970,13 @@ ALTER TABLE ONLY engine.dedupe
     ADD CONSTRAINT dedupe_pkey PRIMARY KEY (endpoint_id, key);
 
 --
+-- Name: drill_twins drill_twins_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.drill_twins
+    ADD CONSTRAINT drill_twins_pkey PRIMARY KEY (user_id);
+
+--
 -- Name: endings endings_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -15469,6 +16192,20 @@ ALTER TABLE ONLY public.deliveries
 
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
+
+--
+-- Name: drill_runs drill_runs_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drill_runs
+    ADD CONSTRAINT drill_runs_pkey PRIMARY KEY (id);
+
+--
+-- Name: drills drills_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drills
+    ADD CONSTRAINT drills_pkey PRIMARY KEY (id);
 
 --
 -- Name: equity_history equity_history_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
@@ -15714,6 +16451,12 @@ CREATE INDEX connection_checks_due ON engine.connection_checks USING btree (run_
 CREATE INDEX dedupe_expires ON engine.dedupe USING btree (expires_at);
 
 --
+-- Name: drill_twins_run; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX drill_twins_run ON engine.drill_twins USING btree (run_id);
+
+--
 -- Name: halts_user; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -15790,6 +16533,42 @@ CREATE INDEX deliveries_user ON public.deliveries USING btree (user_id, id);
 --
 
 CREATE INDEX devices_user ON public.devices USING btree (user_id);
+
+--
+-- Name: drill_runs_account; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX drill_runs_account ON public.drill_runs USING btree (account_id);
+
+--
+-- Name: drill_runs_open; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX drill_runs_open ON public.drill_runs USING btree (id) WHERE (status = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+--
+-- Name: drill_runs_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX drill_runs_user ON public.drill_runs USING btree (user_id);
+
+--
+-- Name: drills_limit; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX drills_limit ON public.drills USING btree (account_id, scope, rule, at DESC);
+
+--
+-- Name: drills_run; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX drills_run ON public.drills USING btree (run_id);
+
+--
+-- Name: drills_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX drills_user ON public.drills USING btree (user_id);
 
 --
 -- Name: equity_history_account; Type: INDEX; Schema: public; Owner: postgres
@@ -16366,6 +17145,41 @@ ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
+-- Name: drill_runs drill_runs_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drill_runs
+    ADD CONSTRAINT drill_runs_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: drill_runs drill_runs_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drill_runs
+    ADD CONSTRAINT drill_runs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: drills drills_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drills
+    ADD CONSTRAINT drills_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: drills drills_run_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drills
+    ADD CONSTRAINT drills_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.drill_runs(id);
+
+--
+-- Name: drills drills_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.drills
+    ADD CONSTRAINT drills_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
 -- Name: equity_history equity_history_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -16697,6 +17511,12 @@ CREATE POLICY "Traders read their own deliveries, admins read all" ON public.del
 CREATE POLICY "Traders read their own devices, admins read all" ON public.devices FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
+-- Name: drill_runs Traders read their own drills as asked for, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own drills as asked for, admins read all" ON public.drill_runs FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
 -- Name: webhook_endpoints Traders read their own endpoints, admins read all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -16757,6 +17577,12 @@ CREATE POLICY "Traders read their own subscription, admins read all" ON public.s
 CREATE POLICY "Traders read their own symbols, admins read all" ON public.symbol_map FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
+-- Name: drills Traders read what their limits did in drills, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read what their limits did in drills, admins read all" ON public.drills FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
 -- Name: admin_actions Traders read what was done to them, admins read all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -16815,6 +17641,18 @@ ALTER TABLE public.deliveries ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.devices ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: drill_runs; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.drill_runs ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: drills; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.drills ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: equity_history; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -17188,6 +18026,13 @@ REVOKE ALL ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb
 REVOKE ALL ON FUNCTION engine.apply_results(p_results jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb) TO empire_worker;
+
+--
 -- Name: FUNCTION arrival_of(c engine.candidate); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -17274,6 +18119,13 @@ GRANT ALL ON FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, 
 
 REVOKE ALL ON FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.claim_connections(p_worker text, p_limit integer, p_lease_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION claim_drill(p_worker text, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) TO empire_worker;
 
 --
 -- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -17529,6 +18381,13 @@ REVOKE ALL ON FUNCTION engine.find_start(a public.broker_accounts, k engine.acco
 REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION finish_drill(p_run bigint, p_token bigint, p_error text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.finish_drill(p_run bigint, p_token bigint, p_error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.finish_drill(p_run bigint, p_token bigint, p_error text) TO empire_worker;
+
+--
 -- Name: FUNCTION first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -17606,6 +18465,12 @@ REVOKE ALL ON FUNCTION engine.held_by_tag(d public.deliveries) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.hide(p_text text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION holds_drill(p_run bigint, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.holds_drill(p_run bigint, p_token bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION housekeeping(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18017,6 +18882,13 @@ GRANT ALL ON FUNCTION engine.open_orders(p_plans jsonb, p_begin boolean, p_reque
 REVOKE ALL ON FUNCTION engine.open_trades(p_user uuid, p_scope text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION open_twin(p_run bigint, p_token bigint, p_twin jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) TO empire_worker;
+
+--
 -- Name: FUNCTION others_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18113,6 +18985,13 @@ REVOKE ALL ON FUNCTION engine.record_connection(p_connection uuid, p_token bigin
 GRANT ALL ON FUNCTION engine.record_connection(p_connection uuid, p_token bigint, p_result jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION record_drill(p_run bigint, p_token bigint, p_result jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_drill(p_run bigint, p_token bigint, p_result jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_drill(p_run bigint, p_token bigint, p_result jsonb) TO empire_worker;
+
+--
 -- Name: FUNCTION record_executions(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18202,6 +19081,12 @@ REVOKE ALL ON FUNCTION engine.rescue_one(p_delivery bigint, p_lost integer) FROM
 
 REVOKE ALL ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION rest_twins(p_run bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.rest_twins(p_run bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION risk_json(a public.broker_accounts, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18409,10 +19294,44 @@ REVOKE ALL ON FUNCTION engine.try_begin(k engine.commands, p_request_timeout_ms 
 REVOKE ALL ON FUNCTION engine.turns(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION twin_account(p_run bigint, p_token bigint, p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.twin_account(p_run bigint, p_token bigint, p_account uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION twin_accounts(p_run bigint, p_token bigint, p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.twin_accounts(p_run bigint, p_token bigint, p_connection uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.twin_accounts(p_run bigint, p_token bigint, p_connection uuid) TO empire_worker;
+
+--
+-- Name: FUNCTION twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.twin_intent(p_run bigint, p_token bigint, p_account uuid, p_intent jsonb, p_fired_at timestamp with time zone) TO empire_worker;
+
+--
 -- Name: FUNCTION twin_of(p_account uuid, p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.twin_of(p_account uuid, p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.twin_price(p_run bigint, p_token bigint, p_account uuid, p_symbol text, p_price numeric) TO empire_worker;
+
+--
+-- Name: FUNCTION twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.twin_seen(p_run bigint, p_token bigint, p_account uuid, p_event bigint) TO empire_worker;
 
 --
 -- Name: FUNCTION unprotected(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19030,6 +19949,13 @@ REVOKE ALL ON FUNCTION private.loosen_minutes(p public.profiles) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.loosens_from(s public.risk_settings) FROM PUBLIC;
 
 --
+-- Name: FUNCTION make_twin(p_run bigint, p jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.make_twin(p_run bigint, p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.make_twin(p_run bigint, p jsonb) TO empire_engine;
+
+--
 -- Name: FUNCTION mark_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid, p_on boolean, p_reason text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -19133,6 +20059,13 @@ REVOKE ALL ON FUNCTION private.put_limits(o public.risk_settings, t public.risk_
 REVOKE ALL ON FUNCTION private.put_seal(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION put_twin_limits(a public.broker_accounts, p_rows jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.put_twin_limits(a public.broker_accounts, p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.put_twin_limits(a public.broker_accounts, p_rows jsonb) TO empire_engine;
+
+--
 -- Name: FUNCTION recipient_of(p_connection_id uuid, p_key_id text); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -19181,6 +20114,13 @@ GRANT ALL ON FUNCTION private.register_device(p_name text, p_public_key text) TO
 
 REVOKE ALL ON FUNCTION private.replay_event(p_event_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.replay_event(p_event_id bigint) TO authenticated;
+
+--
+-- Name: FUNCTION request_drill(p_account_id uuid, p_rule text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.request_drill(p_account_id uuid, p_rule text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.request_drill(p_account_id uuid, p_rule text) TO authenticated;
 
 --
 -- Name: FUNCTION require_admin(p_reason text); Type: ACL; Schema: private; Owner: postgres
@@ -19579,6 +20519,13 @@ REVOKE ALL ON FUNCTION public.replay_event(p_event_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.replay_event(p_event_id bigint) TO authenticated;
 
 --
+-- Name: FUNCTION request_drill(p_account_id uuid, p_rule text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.request_drill(p_account_id uuid, p_rule text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.request_drill(p_account_id uuid, p_rule text) TO authenticated;
+
+--
 -- Name: FUNCTION reseal_connection(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text, p_hint text); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -19794,6 +20741,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.dead_letters TO empire_engine;
 --
 
 GRANT USAGE ON SEQUENCE engine.dead_letters_id_seq TO empire_engine;
+
+--
+-- Name: TABLE drill_twins; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.drill_twins TO empire_engine;
 
 --
 -- Name: TABLE endings; Type: ACL; Schema: engine; Owner: postgres
@@ -20083,6 +21036,74 @@ GRANT USAGE ON SEQUENCE public.credential_seals_id_seq TO empire_engine;
 --
 
 GRANT USAGE ON SEQUENCE public.deliveries_id_seq TO empire_engine;
+
+--
+-- Name: TABLE drill_runs; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE public.drill_runs TO empire_engine;
+
+--
+-- Name: COLUMN drill_runs.id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(id) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(user_id) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.account_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(account_id) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.rule; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(rule) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.status; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(status) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.error; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(error) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.requested_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(requested_at) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: COLUMN drill_runs.finished_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(finished_at) ON TABLE public.drill_runs TO authenticated;
+
+--
+-- Name: TABLE drills; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE public.drills TO empire_engine;
+GRANT SELECT ON TABLE public.drills TO authenticated;
+
+--
+-- Name: TABLE drill_status; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.drill_status TO authenticated;
+GRANT SELECT ON TABLE public.drill_status TO empire_engine;
 
 --
 -- Name: TABLE equity_history; Type: ACL; Schema: public; Owner: postgres

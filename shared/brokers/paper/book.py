@@ -51,11 +51,14 @@ class PaperOrder:
 @dataclass(frozen=True, slots=True)
 class PaperTerms:
     """Conditions of an account. Slippage in ticks against every market and stop fill; commission per unit of
-    quantity and side, in account currency; `leverage` divides the notional into margin."""
+    quantity and side, in account currency; `leverage` divides the notional into margin. Spread and age of quotes
+    count on accounts with a market of their own only."""
 
     slippage_ticks: Decimal = Decimal(0)
     commission_per_unit: Decimal = Decimal(0)
     leverage: Decimal = Decimal(100)
+    spread_ticks: Decimal = Decimal(0)
+    quote_age_s: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -405,6 +405,13 @@ export type Database = {
             referencedColumns: ["id"];
           },
           {
+            foreignKeyName: "deliveries_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
             foreignKeyName: "deliveries_event_id_fkey";
             columns: ["event_id"];
             isOneToOne: false;
@@ -462,6 +469,146 @@ export type Database = {
           },
         ];
       };
+      "drill_runs": {
+        Row: {
+          "account_id": string;
+          "attempts": number;
+          "error": string | null;
+          "finished_at": string | null;
+          "id": number;
+          "lease_until": string | null;
+          "requested_at": string;
+          "rule": string | null;
+          "status": string;
+          "token": number | null;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account_id": string;
+          "attempts"?: number;
+          "error"?: string | null;
+          "finished_at"?: string | null;
+          "id"?: never;
+          "lease_until"?: string | null;
+          "requested_at"?: string;
+          "rule"?: string | null;
+          "status"?: string;
+          "token"?: number | null;
+          "user_id": string;
+        };
+        Update: {
+          "account_id"?: string;
+          "attempts"?: number;
+          "error"?: string | null;
+          "finished_at"?: string | null;
+          "id"?: never;
+          "lease_until"?: string | null;
+          "requested_at"?: string;
+          "rule"?: string | null;
+          "status"?: string;
+          "token"?: number | null;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "drill_runs_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "drill_runs_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "drill_runs_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "drills": {
+        Row: {
+          "account_id": string;
+          "at": string;
+          "id": number;
+          "numbers": NonNullable<Json>;
+          "passed": boolean;
+          "rule": string;
+          "run_id": number;
+          "scope": string;
+          "settings": NonNullable<Json>;
+          "settings_hash": string;
+          "told": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account_id": string;
+          "at"?: string;
+          "id"?: never;
+          "numbers"?: NonNullable<Json>;
+          "passed": boolean;
+          "rule": string;
+          "run_id": number;
+          "scope": string;
+          "settings": NonNullable<Json>;
+          "settings_hash": string;
+          "told": string;
+          "user_id": string;
+        };
+        Update: {
+          "account_id"?: string;
+          "at"?: string;
+          "id"?: never;
+          "numbers"?: NonNullable<Json>;
+          "passed"?: boolean;
+          "rule"?: string;
+          "run_id"?: number;
+          "scope"?: string;
+          "settings"?: NonNullable<Json>;
+          "settings_hash"?: string;
+          "told"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "drills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "drills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "drills_run_id_fkey";
+            columns: ["run_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_runs";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "drills_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "equity_history": {
         Row: {
           "account_id": string;
@@ -501,6 +648,13 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "broker_accounts";
             referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "equity_history_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
           },
           {
             foreignKeyName: "equity_history_user_id_fkey";
@@ -583,6 +737,13 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "broker_accounts";
             referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "fills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
           },
           {
             foreignKeyName: "fills_order_id_fkey";
@@ -858,6 +1019,13 @@ export type Database = {
             referencedColumns: ["id"];
           },
           {
+            foreignKeyName: "orders_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
             foreignKeyName: "orders_delivery_id_fkey";
             columns: ["delivery_id"];
             isOneToOne: false;
@@ -995,6 +1163,13 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "broker_accounts";
             referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "positions_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
           },
           {
             foreignKeyName: "positions_user_id_fkey";
@@ -1157,6 +1332,13 @@ export type Database = {
             referencedColumns: ["id"];
           },
           {
+            foreignKeyName: "risk_settings_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
             foreignKeyName: "risk_settings_user_id_fkey";
             columns: ["user_id"];
             isOneToOne: false;
@@ -1242,6 +1424,13 @@ export type Database = {
             referencedColumns: ["id"];
           },
           {
+            foreignKeyName: "symbol_map_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
             foreignKeyName: "symbol_map_user_id_fkey";
             columns: ["user_id"];
             isOneToOne: false;
@@ -1300,6 +1489,13 @@ export type Database = {
             referencedColumns: ["id"];
           },
           {
+            foreignKeyName: "trading_config_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
             foreignKeyName: "trading_config_user_id_fkey";
             columns: ["user_id"];
             isOneToOne: false;
@@ -1335,6 +1531,13 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "broker_accounts";
             referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "webhook_endpoint_accounts_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
           },
           {
             foreignKeyName: "webhook_endpoint_accounts_endpoint_id_fkey";
@@ -1539,6 +1742,30 @@ export type Database = {
       };
     };
     Views: {
+      "drill_status": {
+        Row: {
+          "account_id": string;
+          "drilled_at": string | null;
+          "passed_at": string | null;
+          "rule": string | null;
+          "scope": string | null;
+          "settings": Json | null;
+          "settings_hash": string | null;
+          "state": string | null;
+          "told": string | null;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Relationships: [
+          {
+            foreignKeyName: "broker_accounts_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "pending_risk": {
         Row: {
           "account_id": string | null;
@@ -1617,6 +1844,7 @@ export type Database = {
       };
       "register_device": { Args: { "p_name": string; "p_public_key": string }; Returns: string };
       "replay_event": { Args: { "p_event_id": number }; Returns: Json };
+      "request_drill": { Args: { "p_account_id": string; "p_rule"?: string }; Returns: number };
       "reseal_connection": {
         Args: {
           "p_connection_id": string;

@@ -1,0 +1,109 @@
+"""Drills through real processes: every limit fires on a synthetic account, and nothing touches the trader's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.support.clusters import Database
+from tests.support.trading import Trader, new_trader, until, worker
+
+COLUMNS = {
+    "max_order_qty": 2,
+    "max_trades_per_day": 12,
+    "max_open_trades": 3,
+    "max_concurrent_positions": 2,
+    "max_risk_per_trade_pct": 0.5,
+    "max_price_deviation_pct": 0.2,
+    "stop_required": True,
+    "allowed_symbols": ["XAUUSD", "EURUSD"],
+}
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """The operator's connection to the test's own database."""
+    opened = await database.connect("supabase_admin")
+    yield opened
+    await opened.close()
+
+
+async def set_limits(trader: Trader, **columns: Any) -> None:
+    """A row of limits of the trader's first account."""
+    names = ", ".join(columns)
+    values = ", ".join(f"${n}" for n in range(3, 3 + len(columns)))
+    await trader.connection.execute(
+        f"insert into public.risk_settings (user_id, account_id, {names}) values ($1, $2, {values})",
+        trader.user, trader.account, *(json.dumps(v) if isinstance(v, dict) else v for v in columns.values()),
+    )  # fmt: skip
+
+
+async def drilled(
+    trader: Trader, rule: str | None = None, timeout_s: float = 60
+) -> dict[str, dict[str, Any]]:
+    """A drill of the first account, carried out: each result by its rule and scope."""
+    run = await trader.connection.fetchval(
+        "insert into public.drill_runs (user_id, account_id, rule) values ($1, $2, $3) returning id",
+        trader.user, trader.account, rule,
+    )  # fmt: skip
+
+    async def done() -> bool:
+        status = await trader.connection.fetchval("select status from public.drill_runs where id = $1", run)
+        return bool(status in ("done", "failed"))
+
+    await until(done, timeout_s)
+    return {row["rule"]: row for row in await trader.rows("drills", run_id=run)}
+
+
+async def test_every_limit_in_the_columns_fires(database: Database, connection: asyncpg.Connection) -> None:
+    """Each is denied beyond it with its own reason and executed a notch below; the trader's account sees nothing."""
+    trader = await new_trader(database, connection)
+    await set_limits(trader, **COLUMNS)
+    with worker(database):
+        shown = await drilled(trader)
+    told = {rule: row["told"] for rule, row in shown.items() if not row["passed"]}
+    assert told == {}
+    assert set(shown) == set(COLUMNS)
+    for table in ("orders", "deliveries", "fills", "positions", "webhook_events"):
+        assert await trader.rows(table) == []
+    assert await trader.invariants() == {}
+
+
+RULES = {
+    "daily_loss": {"limit": 1000, "unit": "usd"},
+    "weekly_loss": {"limit": 4, "unit": "pct_of_initial"},
+    "daily_profit": {"limit": 600, "unit": "account", "action": "flatten"},
+    "trailing_drawdown": {"kind": "end_of_day", "amount": 2000, "unit": "usd", "start": 0, "cap": 0},
+    "static_floor": {"amount": 10, "unit": "pct_of_initial", "buffer_pct": 5},
+    "max_qty": {"per_account": 5, "scaling": [{"profit_from": -1000, "per_account": 2}, {"profit_from": 1500, "per_account": 3}]},
+    "exposure": {"per_symbol_usd": 150000},
+    "margin_use": {"max_pct": 30, "leverage": 100},
+    "stop_distance": {"min_ticks": 20},
+    "spread": {"max_ticks": 15},
+    "quote_age": {"max_s": 5},
+    "alert_age": {"max_s": 20},
+    "cool_down": {"after_losses": 2, "minutes": 30},
+    "hours": {"calendar": "forex"},
+    "flat_by": {"time": "15:05", "tz": "America/Chicago"},
+    "news": {"calendar": "us_high_impact", "before_min": 5, "after_min": 5},
+    "no_opposite": {"across": "user"},
+    "consistency": {"max_pct": 40, "target": 1000, "action": "cap"},
+    "sides": {"allowed": ["buy"]},
+    "duplicates": {"window_s": 30},
+}  # fmt: skip
+
+
+async def later_every_rule_fires(database: Database, connection: asyncpg.Connection) -> None:
+    """Each is denied beyond it and executed a notch below; what is touched while open is flattened and locked."""
+    trader = await new_trader(database, connection)
+    await set_limits(trader, max_daily_loss_pct=2, rules=RULES)
+    with worker(database):
+        shown = await drilled(trader, timeout_s=120)
+    told = {rule: row["told"] for rule, row in shown.items() if not row["passed"]}
+    assert told == {}
+    assert set(shown) == {*RULES, "max_daily_loss_pct"}
+    assert await trader.invariants() == {}
