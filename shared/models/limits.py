@@ -236,11 +236,16 @@ class Hours(_Rule):
 
 
 class FlatBy(_Rule):
-    """Flat by `time`; nothing is opened from `no_entry_from` (absent = `time`) until the session opens again."""
+    """Flat by `time`; nothing is opened from `no_entry_from` (absent = `time`) until the account's next reset.
+
+    With a `calendar` also flat so many minutes before its market closes: at an early close, before a weekend.
+    """
 
     time: Clock
     tz: Zone
     no_entry_from: Clock | None = None
+    calendar: Name | None = None
+    before_close_min: Annotated[Decimal, _field("number", "lower", "min", 0, 720)] = Decimal(15)
 
 
 class News(_Rule):

@@ -4,12 +4,13 @@ Pure. A rule that lacks a fact breaks nothing here: nothing is closed on a guess
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime
 from decimal import Decimal
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import RuleScope
 from shared.models.trading import Account, Position, WorkingOrder
+from shared.risk.flat import flat_times
 from shared.risk.floors import Money, Standing, current, standings
 from shared.risk.grid import shown
 from shared.risk.resets import last_time, next_time, week_ends
@@ -97,13 +98,12 @@ def _numbers(standing: Standing, account: Account) -> Mapping[str, str]:
 
 
 def _flat_by(account: Account, limits: Limits, now: datetime) -> Iterator[Breach]:
-    """From its time until the account's day ends nothing may be open."""
+    """From its time, or from before its market closes, until the account's day ends nothing may be open."""
     for each in limits.rule_sets:
         rule = each.rules.flat_by
         if rule is None:
             continue
-        clock = time.fromisoformat(rule.time)
-        due = last_time(now, clock, rule.tz)
+        due, _ = flat_times(rule, now)
         if due >= last_time(now, account.reset_time, account.timezone):
             numbers = {"flat_by": due.isoformat(timespec="seconds"), "time": f"{rule.time} {rule.tz}"}
             until = next_time(now, account.reset_time, account.timezone)

@@ -67,6 +67,8 @@ insert into engine.rule_fields (
 ('flat_by', 'time', 'clock', null, null, null, 'any', true, null, 'HH:MM'),
 ('flat_by', 'tz', 'zone', null, null, null, 'any', true, null, ''),
 ('flat_by', 'no_entry_from', 'clock', null, null, null, 'any', false, null, 'HH:MM'),
+('flat_by', 'calendar', 'text', null, null, null, 'any', false, null, ''),
+('flat_by', 'before_close_min', 'number', 0, 720, null, 'lower', false, '15', 'min'),
 ('news', 'calendar', 'text', null, null, null, 'any', true, null, ''),
 ('news', 'before_min', 'number', 0, 43200, null, 'lower', true, null, 'min'),
 ('news', 'after_min', 'number', 0, 43200, null, 'lower', true, null, 'min'),
@@ -91,6 +93,11 @@ create table engine.rule_names (
 comment on table engine.rule_names is
 'The calendars and packs that exist, by the field that names them; for a field without a row every name is taken.';
 insert into engine.rule_names (rule, field, name) values
+('flat_by', 'calendar', 'always'),
+('flat_by', 'calendar', 'cme_energy'),
+('flat_by', 'calendar', 'cme_equity'),
+('flat_by', 'calendar', 'cme_metals'),
+('flat_by', 'calendar', 'forex'),
 ('hours', 'calendar', 'always'),
 ('hours', 'calendar', 'cme_energy'),
 ('hours', 'calendar', 'cme_equity'),

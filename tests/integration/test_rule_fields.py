@@ -51,7 +51,9 @@ def _decimals(text: str) -> dict[str, Any]:
 def test_packs_and_calendars_are_known_by_name(database: Database) -> None:
     """A limit can name the packs and calendars there are and no other."""
     rows = database.sql("select rule, name from engine.rule_names").splitlines()
-    known = {("pack", each) for each in packs()} | {("hours", each) for each in HOURS}
+    known = {("pack", each) for each in packs()} | {
+        (rule, each) for rule in ("hours", "flat_by") for each in HOURS
+    }
     assert {tuple(row.split("|")) for row in rows} == known | {("news", each) for each in NEWS}
 
 

@@ -5,12 +5,12 @@ A calendar whose data has ended arms nothing: the answer is NoData, and a rule t
 from importlib.resources import files
 
 from shared.risk.calendars.base import NoData
-from shared.risk.calendars.hours import Closed, MarketCalendar, Open, market_at, windows_at
+from shared.risk.calendars.hours import Closed, MarketCalendar, Open, closings, market_at, windows_at
 from shared.risk.calendars.news import NewsCalendar, event_near
 
 __all__ = [
-    "HOURS", "NEWS", "Closed", "MarketCalendar", "NewsCalendar", "NoData", "Open", "event_near", "market_at",
-    "windows_at",
+    "HOURS", "NEWS", "Closed", "MarketCalendar", "NewsCalendar", "NoData", "Open", "closings", "event_near",
+    "market_at", "windows_at",
 ]  # fmt: skip
 
 

@@ -77,6 +77,17 @@ class MarketCalendar(CalendarFile):
         return found
 
 
+def closings(calendar: MarketCalendar, now: datetime) -> tuple[datetime, ...]:
+    """When the market closes on the days around a moment, in order; a session that another one goes on from does not
+    close. Empty where the calendar says nothing about the day.
+    """
+    if not calendar.covers(now):
+        return ()
+    spans = [each for each in calendar.spans(now.date()) if each.closes > each.opens]
+    goes_on = {each.opens for each in spans}
+    return tuple(each.closes for each in spans[:-1] if each.closes not in goes_on)
+
+
 def _around(calendar: MarketCalendar, day: date) -> tuple[_Span, ...]:
     specials = {each.on: each for each in calendar.specials}
     days = [day + offset * DAY for offset in range(-_BEFORE, _AFTER)]

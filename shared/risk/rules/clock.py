@@ -8,6 +8,7 @@ from typing import Final
 from shared.models.limits import AlertAge, FlatBy, Hours, News
 from shared.models.reasons import Reason
 from shared.risk.calendars import HOURS, NEWS, Closed, NoData, Open, event_near, market_at, windows_at
+from shared.risk.flat import flat_data, flat_times
 from shared.risk.resets import times_around
 from shared.risk.rules.base import Judged, Verdict, ask_scopes, at_most, moment
 from shared.risk.rules.case import Case
@@ -78,12 +79,17 @@ def _no_data(state: NoData, numbers: dict[str, str]) -> Judged:
 def _flat_by(setting: FlatBy, case: Case) -> Judged:
     began, ends = case.day
     told = {"time": setting.time, "tz": setting.tz}
-    clocks = [setting.time] if setting.no_entry_from is None else [setting.time, setting.no_entry_from]
-    times = [times_around(case.ctx.now, time.fromisoformat(each), setting.tz) for each in clocks]
+    missing = flat_data(setting, case.ctx.now)
+    if missing is not None:
+        return _no_data(missing, told | {"calendar": setting.calendar or ""})
+    times = [flat_times(setting, case.ctx.now)]
+    if setting.no_entry_from is not None:
+        times.append(times_around(case.ctx.now, time.fromisoformat(setting.no_entry_from), setting.tz))
     if any(last >= began for last, _ in times):
         return Judged(told | {"until": moment(ends)}, None, Reason.FLAT_BY)
-    left = Decimal((min(begins for _, begins in times) - case.ctx.now) // _MINUTE)
-    return Judged(lambda: told | {"distance": str(left), "unit": "min"}, left)
+    begins = min(upcoming for _, upcoming in times)
+    left = Decimal((begins - case.ctx.now) // _MINUTE)
+    return Judged(lambda: told | {"from": moment(begins), "distance": str(left), "unit": "min"}, left)
 
 
 def _news(setting: News, case: Case) -> Judged:

@@ -297,6 +297,24 @@ CASES = {
     "flat by: entries end earlier": Case(
         {"flat_by": {"time": "15:05", "tz": "UTC", "no_entry_from": "14:30"}}, Reason.FLAT_BY, {}
     ),
+    "flat by: fifteen minutes before an early close": Case(
+        {"flat_by": {"time": "21:05", "tz": "UTC", "calendar": "cme_equity"}},
+        Reason.FLAT_BY,
+        {"until": "2026-11-27T00:00:00+00:00"},
+        at("2026-11-26T17:45"),
+    ),
+    "flat by: a minute before that": Case(
+        {"flat_by": {"time": "21:05", "tz": "UTC", "calendar": "cme_equity"}}, None, {}, at("2026-11-26T17:44")
+    ),
+    "flat by: a day without an early close": Case(
+        {"flat_by": {"time": "21:05", "tz": "UTC", "calendar": "cme_equity"}}, None, {}, at("2026-11-25T17:45")
+    ),
+    "flat by: its calendar has no data": Case(
+        {"flat_by": {"time": "21:05", "tz": "UTC", "calendar": "cme_equity"}},
+        Reason.NO_CALENDAR_DATA,
+        {"valid_until": "2027-12-31"},
+        at("2028-02-01T15:00"),
+    ),
     "flat by: the next session": Case({"flat_by": {"time": "15:05", "tz": "UTC"}}, None, {}, at("2026-11-24T00:00")),
     "news": Case(
         {"news": {"calendar": "us_high_impact", "before_min": 10, "after_min": 5}}, Reason.NEWS_BLACKOUT,
