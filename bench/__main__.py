@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from bench import fanout, history, population, readings, risk, sender
+from bench import fanout, history, population, readings, risk, sender, watch
 from local.control import UpOptions, start, stop
 from local.demo.venue import PaperVenue, paper_venue
 from local.paths import Paths
@@ -64,6 +64,7 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
         burst = await _commits(people, database, found, alone=False)
         sustained = await _sustained(people, database, found, venue, clients, seconds)
         spread = await fanout.measure(found, database, venue)
+        watched = await watch.measure(found, database, venue)
         memory = {
             "stack": readings.memory_mb(found),
             "worker": readings.memory_mb(found, "worker-execution"),
@@ -75,6 +76,7 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
         "max_sustained_per_s": sustained,
         "commits_per_alert": {"alone": alone, "burst": burst},
         "fanout": spread,
+        "breach_ms": watched["breach_ms"],
         "memory_mb": memory,
         "machine": {"cpus": os.cpu_count(), "postgres": version.split()[0]},
     }

@@ -30,6 +30,8 @@ from workers.execution.pipeline import run_batch
 from workers.execution.settler import Settler
 from workers.gather import Gather
 from workers.leases import Leases
+from workers.positions.enforce import Enforcer
+from workers.positions.watcher import Watcher
 from workers.runtime import Loop, Runtime
 from workers.sessions import SealedSessions
 
@@ -43,12 +45,14 @@ app = typer.Typer(
 RESCUE_LIMIT = 200
 ENTRIES_LIMIT = 200
 FORGET_LIMIT = 2000
+WATCH_EVERY_S, MARK_EVERY_S = 0.2, 0.5
 
 
 class Kind(StrEnum):
     """The kinds of worker there are; `all` is every one of them in one process."""
 
     EXECUTION = "execution"
+    POSITIONS = "positions"
     ALL = "all"
 
 
@@ -89,17 +93,21 @@ async def _serve(kind: Kind, settings: WorkerSettings) -> None:
     stopping = asyncio.Event()
     desk = desk_for(store, brokers, settings, stopping, leases)
     drills = Drills(store, brokers, leases, name)
+    watcher = Watcher(store, brokers, leases, name, Enforcer(store))
+    executes, watches = kind is not Kind.POSITIONS, kind is not Kind.EXECUTION
+    loops = [_seen_loop(store, name, kind), _health_loop(store, watcher)]
+    if executes:
+        loops += [*_execution_loops(desk, name), _logins_loop(Office(store, brokers, leases, name))]
+        loops.append(Loop("drills", 1.0, drills.run_due))
+    if watches:
+        loops += _watch_loops(watcher, brokers)
     runtime = Runtime(
         worker=name,
         store=store,
         settings=settings,
         stopping=stopping,
-        start_batch=lambda batch: run_batch(batch, desk),
-        loops=[
-            *_execution_loops(desk, name, kind),
-            _logins_loop(Office(store, brokers, leases, name)),
-            Loop("drills", 1.0, drills.run_due),
-        ],
+        start_batch=(lambda batch: run_batch(batch, desk)) if executes else None,
+        loops=loops,
         leases=leases,
     )
     # What is loaded now stays: the collector need not look at it again with every few hundred orders.
@@ -108,6 +116,7 @@ async def _serve(kind: Kind, settings: WorkerSettings) -> None:
     gc.set_threshold(50_000, 20, 50)
     try:
         await runtime.run()
+        await watcher.drain()
     finally:
         await brokers.close()
         await store.close()
@@ -138,7 +147,30 @@ def _logins_loop(office: Office) -> Loop:
     return Loop("logins", 1.0, verify)
 
 
-def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
+def _seen_loop(store: PostgresStore, name: str, kind: Kind) -> Loop:
+    async def seen() -> None:
+        await store.worker_seen(worker=name, kind=kind.value, details={"pid": os.getpid()})
+
+    return Loop("seen", 5.0, seen)
+
+
+def _health_loop(store: PostgresStore, watcher: Watcher) -> Loop:
+    """Told by every kind: where nobody watches any more, somebody has to say so."""
+
+    async def health() -> None:
+        await store.record_health(latencies=watcher.latencies)
+
+    return Loop("health", 2.0, health)
+
+
+def _watch_loops(watcher: Watcher, brokers: Registry) -> list[Loop]:
+    return [
+        Loop("watch", WATCH_EVERY_S, watcher.read_due),
+        Loop("marks", MARK_EVERY_S, brokers.mark_own_books),
+    ]
+
+
+def _execution_loops(desk: Desk, name: str) -> list[Loop]:
     store, settler = desk.store, Settler(desk, name)
 
     async def rescue() -> bool:
@@ -158,9 +190,6 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
     async def housekeeping() -> bool:
         return await store.housekeeping(limit=FORGET_LIMIT)
 
-    async def seen() -> None:
-        await store.worker_seen(worker=name, kind=kind.value, details={"pid": os.getpid()})
-
     async def stats() -> None:
         told = await store.stats()
         metrics.QUEUE_READY.set(float(told["queue_ready"]))
@@ -178,7 +207,6 @@ def _execution_loops(desk: Desk, name: str, kind: Kind) -> list[Loop]:
         Loop("settle", 0.4, settle),
         Loop("entries", 1.0, entries),
         Loop("housekeeping", 60.0, housekeeping),
-        Loop("seen", 5.0, seen),
         Loop("stats", 5.0, stats),
         Loop("invariants", 60.0, invariants),
     ]

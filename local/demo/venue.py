@@ -37,6 +37,10 @@ class PaperVenue:
         entries: list[dict[str, Any]] = (await self._http.get("/log")).raise_for_status().json()
         return entries
 
+    async def price(self, symbol: str, at: str) -> None:
+        """The market moves: every book of the venue meets this price."""
+        (await self._http.post("/prices", json={"symbol": symbol, "price": at})).raise_for_status()
+
     async def forget(self) -> None:
         """Empty the log."""
         (await self._http.delete("/log")).raise_for_status()

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from shared import clock
 from shared.brokers.blocks import Reserve
@@ -15,6 +16,7 @@ from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import DECLARED as PAPER
 from shared.brokers.paper.broker import PaperBroker
 from shared.brokers.paper.http_book import ANSWER_S, HttpBook
+from shared.brokers.paper.marks import Marks, PriceRows
 from shared.brokers.paper.own_market import OWN_MARKET, OwnMarketBroker
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
 from shared.brokers.port import Broker, Capabilities, ConnectLogin, LoginRefused, ReadFailed
@@ -87,6 +89,10 @@ class _Refused:
         return clock.monotonic() < self.until and account.connection_version <= self.connection_version
 
 
+class OwnBooks(PaperRows, PriceRows, Protocol):
+    """The rows of the books that are kept in our own database."""
+
+
 class Registry:
     """Connected brokers by account.
 
@@ -96,11 +102,12 @@ class Registry:
 
     def __init__(
         self,
-        paper_rows: PaperRows,
+        paper_rows: OwnBooks,
         paper_venue_url: str | None = None,
         logins: Mapping[enums.Broker, ConnectLogin] | None = None,
     ) -> None:
         self._rows = paper_rows
+        self._marks = Marks(paper_rows)
         self._venue_url = paper_venue_url
         self._venue: Http | None = None
         self._logins = logins or {}
@@ -137,6 +144,13 @@ class Registry:
             raise
         self._refused.pop(connection.connection_id, None)
         return found
+
+    async def mark_own_books(self) -> int:
+        """Tell the books that are kept in our own database what the market does. Returns how many have changed.
+
+        Raises ConnectionError when the database did not answer.
+        """
+        return await self._marks.carry()
 
     def refused(self) -> set[str]:
         """Connections whose login was refused to something that wanted to trade, since this was asked last."""

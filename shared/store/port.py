@@ -32,6 +32,7 @@ from shared.store.rows import (
     Trace,
     Unsettled,
 )
+from shared.store.watch_rows import ToldPrices, Watched
 
 
 class StoreUnavailable(ConnectionError):
@@ -154,6 +155,33 @@ class Store(Protocol):
     async def record_drill(self, *, run: int, token: int, result: DrillResult) -> bool: ...
 
     async def finish_drill(self, *, run: int, token: int, error: str | None) -> bool: ...
+
+    async def watched_accounts(self, *, worker: str, limit: int, lease_ms: int) -> list[Watched]: ...
+
+    async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None: ...
+
+    async def breach(
+        self,
+        *,
+        account: str,
+        rule: str,
+        scope: str,
+        numbers: Mapping[str, str],
+        until: datetime | None,
+        flatten: bool,
+    ) -> int | None:
+        """The flatten's event, 0 = none was asked for; None = the account is locked for this rule already."""
+
+    async def flatten_again(self, *, account: str, rule: str, seen_at: datetime) -> int | None:
+        """The flatten's event; None = none is needed. Repeated it finds the one that is on its way."""
+
+    async def prices_told(self, *, after: int | None) -> ToldPrices: ...
+
+    async def mark_books(self, *, prices: Sequence[Any]) -> int:
+        """How many books have changed."""
+
+    async def record_health(self, *, latencies: Mapping[str, float]) -> int:
+        """latencies: milliseconds by broker. How many brokers were told about."""
 
     async def worker_seen(self, *, worker: str, kind: str, details: dict[str, Any]) -> None: ...
 

@@ -40,6 +40,7 @@ from shared.store.rows import (
     Trace,
     Unsettled,
 )
+from shared.store.watching import WatchCalls
 
 _log = log.get("store")
 
@@ -47,13 +48,14 @@ WAKE_CHANNEL = "empire_work"
 BOOK_LINES = 2
 
 
-class PostgresStore(DrillCalls):
+class PostgresStore(DrillCalls, WatchCalls):
     """Implements `Store`. One connection per loop of the worker, so that no loop waits for another's call."""
 
     def __init__(
         self, dsn: str, statement_cache_size: int = 200, command_timeout_s: float = COMMAND_TIMEOUT_S
     ) -> None:
         DrillCalls.__init__(self, dsn, statement_cache_size)
+        WatchCalls.__init__(self, dsn, statement_cache_size)
         self._dsn = dsn
         self._cache = statement_cache_size
 
@@ -335,6 +337,7 @@ class PostgresStore(DrillCalls):
             self._logins,
             self._pacing,
             self._drilling,
+            *self._watch_lines(),
         ]
         while not self._books.empty():
             lines.append(self._books.get_nowait())

@@ -125,7 +125,7 @@ $$;
 comment on function engine.mark_positions(jsonb) is 'Value and protection of positions as a read told them.';
 alter function engine.mark_positions(jsonb) owner to empire_engine;
 
-create function engine.next_read(a public.broker_accounts, p_failures integer) returns timestamptz
+create function engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) returns timestamptz
 language plpgsql stable set search_path = '' as $$
 declare
   c_now constant timestamptz := clock_timestamp();
@@ -134,14 +134,17 @@ begin
     -- What cannot be read is asked again soon, and not so often that it adds to the trouble.
     return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
   end if;
-  return least(c_now + interval '30 seconds', greatest(c_now + interval '100 milliseconds', engine.day_began(
+  -- What is open there may be open by hand: we know of it from reads alone. Behind a lock somebody may try.
+  return least(c_now + case when p_flat is false then interval '1 second'
+    when a.locked_until > c_now then interval '5 seconds' else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
     a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
   )));
 end
 $$;
-comment on function engine.next_read(public.broker_accounts, integer) is
-'When an account with nothing open is read next: in 30 seconds, at its reset, or a while after reads that failed.';
-alter function engine.next_read(public.broker_accounts, integer) owner to empire_engine;
+comment on function engine.next_read(public.broker_accounts, integer, boolean) is
+'When an account is read next by itself: in a second where the read showed something open, in 5 while it is locked, else in 30 '
+'seconds; at its reset; a while after reads that failed.';
+alter function engine.next_read(public.broker_accounts, integer, boolean) owner to empire_engine;
 
 create function engine.fade(a public.broker_accounts, p_freshness public.freshness) returns void
 language plpgsql set search_path = '' as $$
@@ -166,7 +169,7 @@ begin
   if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
     perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
     update engine.account_marks
-    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1)
+    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null)
     where account_id = a.id;
     return;
   end if;
@@ -176,7 +179,7 @@ begin
   where id = a.id and (as_of is null or as_of <= m.at);
   perform engine.advance(a, m);
   update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0)
+  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0, m.is_flat)
   where account_id = a.id;
 end
 $$;

@@ -3476,6 +3476,50 @@ ALTER FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer
 COMMENT ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) IS 'From when on a window has room for one request more; null = now.';
 
 --
+-- Name: flatten_again(uuid, text, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a public.broker_accounts;
+  v_event bigint;
+begin
+  select x.* into a from public.broker_accounts x where x.id = p_account for no key update;
+  if (select true from engine.locks_of(p_account) l where l.rule = p_rule and l.event_id is not null limit 1) is null
+    or (
+      -- One is on its way, or the read is older than what the last one has closed.
+      select true from (
+        select x.* from public.deliveries x where x.account_id = p_account order by x.id desc limit 500
+      ) d
+      where d.action = 'flatten' and d.lane = 'urgent' and (d.finished_at is null or d.finished_at > p_seen_at) limit 1
+    )
+  then
+    return null;
+  end if;
+  v_event := nextval('public.webhook_events_id_seq');
+  perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent',
+    jsonb_build_object('action', 'flatten', 'comment', p_rule))::text, array[p_account]);
+  insert into public.logs (user_id, level, type, correlation_id, message, details)
+  values (a.user_id, 'error', 'risk_breached', v_event, format(
+    '%s is locked because its limit %s was reached, and something was opened there since: it is being closed.',
+    coalesce(a.label, a.account_id), replace(p_rule, '_', ' ')
+  ), jsonb_build_object('account_id', p_account, 'rule', p_rule, 'seen_at', p_seen_at));
+  return v_event;
+end
+$$;
+
+ALTER FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) IS 'An account that a breach has flattened and locked was seen to hold something again, and the limit is still touched: it is flattened once more, and its owner is told. Null = not so, or a flatten newer than the read did it. Returns its event.';
+
+--
 -- Name: flow_in(engine.account_marks, engine.mark, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5368,6 +5412,53 @@ ALTER FUNCTION engine.makes_room(a engine.arrival) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.makes_room(a engine.arrival) IS 'Whether it ends what waits in its scope.';
 
 --
+-- Name: mark_books(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.mark_books(p_prices jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_new jsonb;
+  v_marked integer := 0;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  for r in
+    select p.account_id, p.book, t.prices
+    from (
+      select x.user_id, jsonb_object_agg(x.symbol, x.price) as prices
+      from jsonb_to_recordset(p_prices) as x (user_id uuid, symbol text, price numeric) group by x.user_id
+    ) t
+    join public.broker_accounts a on a.user_id = t.user_id
+    join engine.paper_accounts p on p.account_id = a.id
+    where jsonb_array_length(coalesce(p.book -> 'positions', '[]')) > 0
+    order by p.account_id for update of p
+  loop
+    select jsonb_object_agg(k.key, k.value) into v_new from jsonb_each(r.prices) k
+    where (r.book #> array['prices', k.key]) is distinct from k.value
+      and k.key in (select h.value ->> 'symbol' from jsonb_array_elements(r.book -> 'positions') h);
+    if v_new is not null then
+      update engine.paper_accounts
+      set version = version + 1, book = book || jsonb_build_object('prices', coalesce(book -> 'prices', '{}') || v_new)
+      where account_id = r.account_id;
+      v_marked := v_marked + 1;
+    end if;
+  end loop;
+  return v_marked;
+end
+$$;
+
+ALTER FUNCTION engine.mark_books(p_prices jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION mark_books(p_prices jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.mark_books(p_prices jsonb) IS 'The paper books of these users see these prices ({user_id, symbol, price}, the broker''s own symbols): their open positions are worth that now. What waits in a book meets a price with the next command. Returns how many books changed.';
+
+--
 -- Name: mark_of(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5812,10 +5903,10 @@ ALTER FUNCTION engine.next_position(p public.positions, f public.fills, o public
 COMMENT ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) IS 'A position after one more fill: by the difference, because answers of two lanes may be recorded in either order.';
 
 --
--- Name: next_read(public.broker_accounts, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: next_read(public.broker_accounts, integer, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) RETURNS timestamp with time zone
+CREATE FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -5826,19 +5917,21 @@ begin
     -- What cannot be read is asked again soon, and not so often that it adds to the trouble.
     return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
   end if;
-  return least(c_now + interval '30 seconds', greatest(c_now + interval '100 milliseconds', engine.day_began(
+  -- What is open there may be open by hand: we know of it from reads alone. Behind a lock somebody may try.
+  return least(c_now + case when p_flat is false then interval '1 second'
+    when a.locked_until > c_now then interval '5 seconds' else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
     a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
   )));
 end
 $$;
 
-ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) IS 'When an account with nothing open is read next: in 30 seconds, at its reset, or a while after reads that failed.';
+COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) IS 'When an account is read next by itself: in a second where the read showed something open, in 5 while it is locked, else in 30 seconds; at its reset; a while after reads that failed.';
 
 --
 -- Name: note_money(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6266,6 +6359,42 @@ ALTER FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance num
 --
 
 COMMENT ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) IS 'Replaces a paper book if its version is still the one that was loaded, with the answers given and the executions made.';
+
+--
+-- Name: prices_told(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.prices_told(p_after bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_last bigint;
+  v_after bigint;
+begin
+  select max(e.id) into v_last from public.webhook_events e;
+  v_after := greatest(coalesce(p_after, 0), coalesce(v_last, 0) - 1000);
+  return jsonb_build_object(
+    'last', coalesce(v_last, 0),
+    'prices', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'user_id', e.user_id, 'symbol', e.payload #>> '{intent,symbol}', 'price', e.payload #>> '{intent,ref_price}'
+      ) order by e.id), '[]')
+      from public.webhook_events e
+      where e.id > v_after and e.id <= v_last and e.status = 'accepted'
+        and e.payload #>> '{intent,ref_price}' is not null and e.payload #>> '{intent,symbol}' is not null
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.prices_told(p_after bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION prices_told(p_after bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.prices_told(p_after bigint) IS 'The prices that accepted alerts after this one came with, oldest first ({user_id, symbol, price}), and the last alert''s id. At most those of the last 1,000 alerts. A price is its user''s own: nobody moves another one''s account.';
 
 --
 -- Name: profits_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6707,6 +6836,53 @@ ALTER FUNCTION engine.record_executions(p_results jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.record_executions(p_results jsonb) IS 'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready.';
+
+--
+-- Name: record_health(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_health(p_latencies jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_lately constant timestamptz := clock_timestamp() - interval '2 minutes';
+  v_told integer;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  update public.health h
+  set status = n.status, message = n.message, latency_ms = coalesce(round((p_latencies ->> h.broker::text)::numeric, 1), h.latency_ms)
+  from (
+    select s.broker, s.failed, s.read,
+      case when s.failed + s.read = 0 then 'unknown' when s.failed = 0 then 'operational' when s.read = 0 then 'down' else 'degraded' end as status,
+      case when s.failed > 0 then format('%s of %s accounts could not be read.', s.failed, s.failed + s.read) end as message
+    from (
+      select o.broker, count(m.account_id) filter (where m.failures > 0) as failed,
+        count(m.account_id) filter (where m.failures = 0) as read
+      from public.health o
+      left join (
+        public.broker_accounts a join public.broker_connections c on c.id = a.connection_id and c.status = 'connected'
+      ) on a.broker = o.broker
+      left join engine.account_marks m on m.account_id = a.id and (m.read_at > c_lately or m.failures > 0)
+      group by o.broker
+    ) s
+  ) n
+  -- Several workers tell the same; an unchanged row is written again now and then, so that its age says that they live.
+  where n.broker = h.broker and (
+    (h.status, h.message) is distinct from (n.status, n.message) or h.updated_at < clock_timestamp() - interval '15 seconds'
+  );
+  get diagnostics v_told = row_count;
+  return v_told;
+end
+$$;
+
+ALTER FUNCTION engine.record_health(p_latencies jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_health(p_latencies jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_health(p_latencies jsonb) IS 'public.health from what the watch has read in the last two minutes: operational, degraded (some accounts could not be read), down (none could), unknown (nobody looked). p_latencies: milliseconds of a read by broker. Returns how many rows were told.';
 
 --
 -- Name: record_held(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8018,7 +8194,7 @@ begin
   if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
     perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
     update engine.account_marks
-    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1)
+    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null)
     where account_id = a.id;
     return;
   end if;
@@ -8028,7 +8204,7 @@ begin
   where id = a.id and (as_of is null or as_of <= m.at);
   perform engine.advance(a, m);
   update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0)
+  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0, m.is_flat)
   where account_id = a.id;
 end
 $$;
@@ -18394,6 +18570,13 @@ GRANT ALL ON FUNCTION engine.finish_drill(p_run bigint, p_token bigint, p_error 
 REVOKE ALL ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed integer, p_window interval) FROM PUBLIC;
 
 --
+-- Name: FUNCTION flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) TO empire_worker;
+
+--
 -- Name: FUNCTION flow_in(k engine.account_marks, m engine.mark, p_new numeric); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18752,6 +18935,13 @@ REVOKE ALL ON FUNCTION engine.make_unknown(p_deliveries bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.makes_room(a engine.arrival) FROM PUBLIC;
 
 --
+-- Name: FUNCTION mark_books(p_prices jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.mark_books(p_prices jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.mark_books(p_prices jsonb) TO empire_worker;
+
+--
 -- Name: FUNCTION mark_of(x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18832,10 +19022,10 @@ GRANT SELECT ON TABLE public.orders TO authenticated;
 REVOKE ALL ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) FROM PUBLIC;
 
 --
--- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION note_money(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18923,6 +19113,13 @@ REVOKE ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_bal
 GRANT ALL ON FUNCTION engine.paper_save(p_account uuid, p_version bigint, p_balance numeric, p_book jsonb, p_orders jsonb, p_fills jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION prices_told(p_after bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.prices_told(p_after bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.prices_told(p_after bigint) TO empire_worker;
+
+--
 -- Name: FUNCTION profits_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18997,6 +19194,13 @@ GRANT ALL ON FUNCTION engine.record_drill(p_run bigint, p_token bigint, p_result
 
 REVOKE ALL ON FUNCTION engine.record_executions(p_results jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.record_executions(p_results jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION record_health(p_latencies jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_health(p_latencies jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_health(p_latencies jsonb) TO empire_worker;
 
 --
 -- Name: FUNCTION record_held(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import httpx
@@ -11,6 +12,11 @@ def fault(url: str, kind: str, times: int = 1, **more: Any) -> None:
     """Order a fault for the next commands (local/venues/faults.py)."""
     asked = {"kind": kind, "operation": "execute", "times": times, **more}
     httpx.post(f"{url}/faults", json=asked).raise_for_status()
+
+
+def no_faults(url: str) -> None:
+    """Everything works again; what waits already goes on waiting."""
+    httpx.delete(f"{url}/faults").raise_for_status()
 
 
 def written(url: str) -> list[dict[str, Any]]:
@@ -23,6 +29,12 @@ def book(url: str, account: str) -> dict[str, Any]:
     """An account as the venue has it, whatever we believe: positions, orders, prices as text."""
     state: dict[str, Any] = httpx.get(f"{url}/accounts/{account}").json()
     return state
+
+
+def by_hand(url: str, account: str, symbol: str, side: str, qty: float) -> None:
+    """The trader trades at the broker himself; we are not asked."""
+    asked = {"client_order_id": uuid.uuid4().hex, "kind": "place", "symbol": symbol, "side": side, "qty": qty}
+    httpx.post(f"{url}/accounts/{account}/commands", json=asked).raise_for_status()
 
 
 def price(url: str, symbol: str, at: float) -> None:

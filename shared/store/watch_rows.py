@@ -1,0 +1,43 @@
+"""What the functions of the watch give, as frozen dataclasses. Field names are those of the JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.models.context import Limits, RiskState
+from shared.models.trading import Position, WorkingOrder
+from shared.store.rows import AccountRow
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An account to be read now, ours until the lease of `token` ends. `positions` and `orders`: as last seen.
+
+    `limits` and `risk` are None where the user has set no limit at all.
+    """
+
+    token: int
+    account: AccountRow
+    now: datetime
+    positions: tuple[Position, ...] = ()
+    orders: tuple[WorkingOrder, ...] = ()
+    limits: Limits | None = None
+    risk: RiskState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToldPrice:
+    """A price that an alert came with, as text; `symbol` as the alert has it."""
+
+    user_id: str
+    symbol: str
+    price: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldPrices:
+    """Prices of alerts, oldest first; `last` is the id to ask after the next time."""
+
+    last: int
+    prices: tuple[ToldPrice, ...] = ()

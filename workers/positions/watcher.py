@@ -1,0 +1,135 @@
+"""Reads every account again and again: one reader per account in the fleet, each account by itself.
+
+    claim      engine.watched_accounts: what is due, leased under a token that fences what is written
+    read       through the account's adapter, within the broker's limits and behind its orders
+    enforce    a limit that is touched: engine.breach at once, before anything else is written
+    record     engine.record_marks: one call for all that were read in the meantime
+
+A read that fails says nothing about the account: its figures become stale, then unknown, never zero. A broker that
+hangs delays nobody but its own accounts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from shared import clock, log
+from shared.brokers.pacing import background
+from shared.brokers.port import Broker, ReadFailed
+from shared.brokers.registry import Registry
+from shared.store.port import Store, StoreUnavailable
+from shared.store.watch_rows import Watched
+from workers import metrics
+from workers.gather import Gather
+from workers.leases import Leases
+from workers.positions import mark
+from workers.positions.enforce import Enforcer, Seen, in_dollars
+
+_log = log.get("positions")
+BATCH, ROOM = 256, 2048
+"""Accounts of one claim; accounts that may be read at once."""
+LEASE_MS = 12_000
+READ_S = 4.0
+"""So long a read may take: with a second between two reads the figures are stale then. Well within the lease."""
+RATE_S = 60.0
+
+
+class Watcher:
+    """Claims accounts that are due and reads each in a task of its own."""
+
+    def __init__(
+        self, store: Store, brokers: Registry, leases: Leases, worker: str, enforcer: Enforcer
+    ) -> None:
+        self._store, self._brokers, self._leases, self._worker = store, brokers, leases, worker
+        self._enforcer = enforcer
+        self._open: dict[str, asyncio.Task[None]] = {}
+        self._rates: dict[str, tuple[float, Decimal | None]] = {}
+        self.latencies: dict[str, float] = {}
+        """Milliseconds that a read takes, by broker: of the last ones, the newest counting most."""
+        self._marking: Gather[dict[str, Any], None] = Gather(self._record, lambda _: 0, BATCH)
+
+    async def read_due(self) -> bool:
+        """Begin to read what is due. True: there may be more."""
+        for connection in self._brokers.refused():
+            await self._store.recheck_connection(connection=connection)
+        room = min(BATCH, ROOM - len(self._open))
+        if room <= 0:
+            return False
+        due = await self._store.watched_accounts(worker=self._worker, limit=room, lease_ms=LEASE_MS)
+        for each in due:
+            # A lease outlives a read. Where the database was away longer the older one is still to be handed in.
+            if each.account.id not in self._open:
+                task = self._open[each.account.id] = asyncio.create_task(self._watch(each))
+                task.add_done_callback(partial(self._ended, each.account.id))
+        return len(due) == room
+
+    async def drain(self) -> None:
+        """Let what is under way end: nothing of it is lost, the leases run out."""
+        if self._open:
+            await asyncio.wait(self._open.values(), timeout=READ_S)
+
+    def _ended(self, account: str, task: asyncio.Task[None]) -> None:
+        del self._open[account]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("an account's watch failed", account_id=account, exc_info=error)
+
+    async def _watch(self, watched: Watched) -> None:
+        background.set(True)
+        with self._leases.held([watched.token]):
+            seen = await self._read(watched)
+            try:
+                await self._enforcer.enforce(watched, seen)
+            finally:
+                await self._hand_in(watched, seen)
+
+    async def _hand_in(self, watched: Watched, seen: Seen) -> None:
+        read = seen.snapshot
+        told = mark.unread(watched, clock.now(), seen.why) if read is None else mark.read(watched, read)
+        try:
+            await self._marking.ask(told)
+        except StoreUnavailable as error:
+            _log.warning("a mark was not recorded, the account is read again", error=str(error))
+
+    async def _read(self, watched: Watched) -> Seen:
+        """The account as the broker has it now, or why it could not be read."""
+        began, account = clock.monotonic(), watched.account.account()
+        try:
+            async with asyncio.timeout(READ_S):
+                broker = await self._brokers.broker(account)
+                snapshot = await broker.snapshot()
+                seen = Seen(snapshot, per_usd=await self._per_usd(watched, broker))
+        except ReadFailed as error:
+            seen = Seen(None, str(error) or "the broker could not be read")
+        except TimeoutError:
+            seen = Seen(None, f"no answer within {READ_S:.0f} seconds")
+        except Exception as error:  # noqa: BLE001 - one broken adapter must not stop the others' watch
+            _log.error("snapshot failed", account_id=account.id, exc_info=error)
+            seen = Seen(None, "an error of ours, which was recorded")
+        self._took(account.broker.value, "failed" if seen.snapshot is None else "read", clock.ms_since(began))
+        return seen
+
+    def _took(self, broker: str, outcome: str, ms: float) -> None:
+        metrics.VENUE.labels(broker, "snapshot", outcome).observe(ms / 1000)
+        if outcome == "read":
+            self.latencies[broker] = 0.8 * self.latencies.get(broker, ms) + 0.2 * ms
+
+    async def _per_usd(self, watched: Watched, broker: Broker) -> Decimal | None:
+        """Account currency per US dollar, where a limit is in dollars and the account is not; asked once a minute."""
+        account = watched.account
+        if account.currency == "USD" or watched.limits is None or not in_dollars(watched.limits):
+            return None
+        at, rate = self._rates.get(account.id, (float("-inf"), None))
+        if rate is None or clock.monotonic() - at > RATE_S:
+            try:
+                rate = await broker.rate("USD", account.currency)
+            except ReadFailed:
+                rate = None  # the limits in dollars wait, the others do not
+            self._rates[account.id] = clock.monotonic(), rate
+        return rate
+
+    async def _record(self, marks: list[dict[str, Any]]) -> list[None]:
+        await self._store.record_marks(marks=marks)
+        return [None] * len(marks)
