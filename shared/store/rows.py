@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Raw
 
 from shared.models.command import Leg
-from shared.models.context import Counters, EndpointRules, Limits, SymbolWord
+from shared.models.context import Counters, EndpointRules, Limits, RiskState, SymbolWord
 from shared.models.enums import (
     Action,
     Broker,
@@ -150,10 +150,19 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Stakes:
+    """What had been put at stake when the delivery was claimed, by kind: on its account, and by its user."""
+
+    account: dict[str, Decimal] = field(default_factory=dict)
+    user: dict[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A delivery that is ours until the lease of `token` ends, with everything a decision needs.
 
-    `limits` and `counters` are None where the user has set no limit at all, `defaults` where he has none.
+    `limits` and `counters` are None where the user has set no limit at all, `defaults` where he has none, `risk`
+    where he has no rule that looks at an account's money, positions or past.
     """
 
     delivery: Delivery
@@ -173,15 +182,18 @@ class Claimed:
     commands: tuple[Command, ...] = ()
     word: SymbolWord | None = None
     tag_held: dict[str, Decimal] | None = None
+    risk: RiskState | None = None
+    stakes: Stakes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The legs of one delivery, to be written ahead."""
+    """The legs of one delivery, to be written ahead. `risk`: what rules with an amount left (shared/risk/stakes.py)."""
 
     delivery_id: int
     token: int
     legs: list[dict[str, Any]]
+    risk: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

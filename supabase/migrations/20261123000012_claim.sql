@@ -211,6 +211,7 @@ begin
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
       'risk', case when s.has_limits then engine.risk_json(a, d.id) end,
+      'stakes', case when s.has_limits then engine.stakes_json(a) end,
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
         then engine.defaults_json(a.id) end,
       'positions', (

@@ -279,6 +279,9 @@ begin
     order by s.delivery_id
   loop
     v := engine.decide(r.situation, r.plan -> 'legs', v_room -> r.account_id::text, v_taken);
+    if v.denial is null and jsonb_typeof(r.plan -> 'risk') = 'object' then
+      v.denial := engine.stake(r.situation, r.plan -> 'risk');
+    end if;
     if v.denial is not null then
       v_answers := v_answers || jsonb_build_object(
         r.delivery_id, jsonb_build_object('delivery_id', r.delivery_id, 'verdict', 'denied') || v.denial

@@ -11,6 +11,7 @@ begin
   -- Orders outlive their alert. All at once here, not one by one by the foreign key.
   update public.orders set delivery_id = null where delivery_id = any (v_ids);
   delete from engine.commands where delivery_id = any (v_ids);
+  delete from engine.reservations where delivery_id = any (v_ids);
   delete from engine.dead_letters where delivery_id = any (v_ids);
   delete from public.deliveries where id = any (v_ids);
   return cardinality(v_ids);

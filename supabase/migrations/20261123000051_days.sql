@@ -51,7 +51,7 @@ begin
     -- Flat before, flat at the reset, and fills explain every cent since: so the balance then is known.
     v_balance := k.balance + engine.net_between(a.id, k.at, p_began);
     return row(v_balance, v_balance, 'rebuilt', false)::engine.day_start;
-  elsif a.broker = 'paper' then
+  elsif a.broker = 'paper' and m.balance is not null then
     -- Its book is ours: nobody else trades there, so its fills are all there is.
     v_balance := m.balance - engine.net_between(a.id, p_began, m.at);
     return row(v_balance, v_balance + (

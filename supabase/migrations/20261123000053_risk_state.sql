@@ -38,15 +38,19 @@ declare
   c_began constant timestamptz := engine.day_began(a.timezone, a.reset_time, c_day);
   d engine.account_days;
   k engine.account_marks;
+  s engine.day_start;
 begin
   select x.* into d from engine.account_days x where x.account_id = a.id and x.trading_day = c_day;
   if d.began_at is distinct from c_began then
-    -- Nobody has read the account since the reset. What it was worth in the minute before is what it began with.
-    select x.* into k from engine.account_marks x
-    where x.account_id = a.id and x.at between c_began - interval '60 seconds' and c_began;
+    -- The watch has not read the account since the reset: what it would make of what is known now. Nobody but us trades a
+    -- paper book, so what is known of it is always of now.
+    select x.* into k from engine.account_marks x where x.account_id = a.id;
+    s := engine.find_start(a, k, row(
+      case when a.broker = 'paper' then p_now when a.as_of >= c_began then a.as_of end, a.balance, a.equity, null, null, null
+    )::engine.mark, c_began);
     d := row(
-      a.id, c_day, 0, 0, c_began, engine.day_began(a.timezone, a.reset_time, c_day + 1), k.balance, k.equity,
-      case when found then 'seen' end, 0, k.equity, k.equity, null, null, null
+      a.id, c_day, 0, 0, c_began, engine.day_began(a.timezone, a.reset_time, c_day + 1), s.balance, s.equity, s.source, 0,
+      s.equity, s.equity, null, null, null
     );
   end if;
   if d.source is null then

@@ -2278,6 +2278,7 @@ begin
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'counters', case when s.has_limits then engine.counters_json(a, d.id) end,
       'risk', case when s.has_limits then engine.risk_json(a, d.id) end,
+      'stakes', case when s.has_limits then engine.stakes_json(a) end,
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
         then engine.defaults_json(a.id) end,
       'positions', (
@@ -2493,15 +2494,19 @@ declare
   c_began constant timestamptz := engine.day_began(a.timezone, a.reset_time, c_day);
   d engine.account_days;
   k engine.account_marks;
+  s engine.day_start;
 begin
   select x.* into d from engine.account_days x where x.account_id = a.id and x.trading_day = c_day;
   if d.began_at is distinct from c_began then
-    -- Nobody has read the account since the reset. What it was worth in the minute before is what it began with.
-    select x.* into k from engine.account_marks x
-    where x.account_id = a.id and x.at between c_began - interval '60 seconds' and c_began;
+    -- The watch has not read the account since the reset: what it would make of what is known now. Nobody but us trades a
+    -- paper book, so what is known of it is always of now.
+    select x.* into k from engine.account_marks x where x.account_id = a.id;
+    s := engine.find_start(a, k, row(
+      case when a.broker = 'paper' then p_now when a.as_of >= c_began then a.as_of end, a.balance, a.equity, null, null, null
+    )::engine.mark, c_began);
     d := row(
-      a.id, c_day, 0, 0, c_began, engine.day_began(a.timezone, a.reset_time, c_day + 1), k.balance, k.equity,
-      case when found then 'seen' end, 0, k.equity, k.equity, null, null, null
+      a.id, c_day, 0, 0, c_began, engine.day_began(a.timezone, a.reset_time, c_day + 1), s.balance, s.equity, s.source, 0,
+      s.equity, s.equity, null, null, null
     );
   end if;
   if d.source is null then
@@ -2680,6 +2685,42 @@ ALTER FUNCTION engine.delivery_ids(p jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.delivery_ids(p jsonb) IS 'The delivery_id of each element.';
 
 --
+-- Name: denial_of_cool_down(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  l jsonb;
+  p jsonb;
+  v_until timestamptz;
+begin
+  for p in select r from jsonb_array_elements(p_rules) r loop
+    l := coalesce(l, engine.losses_json(s.account_id));
+    v_until := (l ->> 'last_loss_at')::timestamptz
+      + make_interval(secs => ((p ->> 'minutes')::numeric * 60)::double precision);
+    if (l ->> 'losses_in_a_row')::integer >= (p ->> 'after_losses')::integer and v_until > clock_timestamp() then
+      return jsonb_build_object('reason', 'cool_down', 'numbers', jsonb_build_object(
+        'value', l -> 'losses_in_a_row', 'limit', p -> 'after_losses', 'minutes', p -> 'minutes', 'scope', p -> 'scope',
+        'until', v_until
+      ));
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_cool_down(s engine.situation, p_rules jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) IS 'Whether a loss that was recorded since the worker looked makes the account cool down. Null = it does not.';
+
+--
 -- Name: denial_of_entry(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2800,6 +2841,38 @@ ALTER FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing
 --
 
 COMMENT ON FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer) IS 'Which limit of number one more trade would break; p_taken = counters of the trades admitted before it in this batch. Null = none.';
+
+--
+-- Name: denial_of_room_left(jsonb, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_left constant numeric := (p_room ->> 'left')::numeric - p_since;
+  c_value constant numeric := (p_room #>> '{numbers,value}')::numeric;
+begin
+  if p_since = 0 or c_left > 0 or (c_left = 0 and not (p_room ->> 'touch')::boolean) then
+    return null;
+  end if;
+  return jsonb_build_object('reason', p_room ->> 'reason', 'numbers', coalesce(p_room -> 'numbers', '{}') || jsonb_strip_nulls(
+    jsonb_build_object(
+      'value', c_value + case when (p_room ->> 'falls')::boolean then -p_since else p_since end, 'distance', c_left,
+      'since', p_since
+    )
+  ));
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_room_left(p_room jsonb, p_since numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) IS 'Whether what is gone since leaves an order too little room; the rule''s own numbers, brought up to date. Null = it fits.';
 
 --
 -- Name: commands; Type: TABLE; Schema: engine; Owner: postgres
@@ -3342,7 +3415,7 @@ begin
     -- Flat before, flat at the reset, and fills explain every cent since: so the balance then is known.
     v_balance := k.balance + engine.net_between(a.id, k.at, p_began);
     return row(v_balance, v_balance, 'rebuilt', false)::engine.day_start;
-  elsif a.broker = 'paper' then
+  elsif a.broker = 'paper' and m.balance is not null then
     -- Its book is ours: nobody else trades there, so its fills are all there is.
     v_balance := m.balance - engine.net_between(a.id, p_began, m.at);
     return row(v_balance, v_balance + (
@@ -3569,6 +3642,7 @@ begin
   -- Orders outlive their alert. All at once here, not one by one by the foreign key.
   update public.orders set delivery_id = null where delivery_id = any (v_ids);
   delete from engine.commands where delivery_id = any (v_ids);
+  delete from engine.reservations where delivery_id = any (v_ids);
   delete from engine.dead_letters where delivery_id = any (v_ids);
   delete from public.deliveries where id = any (v_ids);
   return cardinality(v_ids);
@@ -6095,6 +6169,9 @@ begin
     order by s.delivery_id
   loop
     v := engine.decide(r.situation, r.plan -> 'legs', v_room -> r.account_id::text, v_taken);
+    if v.denial is null and jsonb_typeof(r.plan -> 'risk') = 'object' then
+      v.denial := engine.stake(r.situation, r.plan -> 'risk');
+    end if;
     if v.denial is not null then
       v_answers := v_answers || jsonb_build_object(
         r.delivery_id, jsonb_build_object('delivery_id', r.delivery_id, 'verdict', 'denied') || v.denial
@@ -6568,6 +6645,30 @@ ALTER FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb
 --
 
 COMMENT ON FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) IS 'The accounts that a login was found to have; new ones do not trade before their owner says so.';
+
+--
+-- Name: put_at_stake(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.put_at_stake(s engine.situation, p_takes jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.stakes as t (owner, key, total)
+  select case o.key when 'user' then s.user_id else s.account_id end, engine.stake_key(s.broker, o.key, k.key), k.value::numeric
+  from jsonb_each(p_takes) o cross join lateral jsonb_each_text(o.value) k order by 1, 2
+  on conflict (owner, key) do update set total = t.total + excluded.total;
+end
+$$;
+
+ALTER FUNCTION engine.put_at_stake(s engine.situation, p_takes jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION put_at_stake(s engine.situation, p_takes jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.put_at_stake(s engine.situation, p_takes jsonb) IS 'Adds amounts by kind to what an account and its user have at stake.';
 
 --
 -- Name: put_day(public.broker_accounts, date, engine.day_start, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7745,6 +7846,40 @@ ALTER FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[])
 COMMENT ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) IS 'What a lookup told about one unknown command. The caller holds the accounts.';
 
 --
+-- Name: since_seen(engine.situation, jsonb, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.since_seen(s engine.situation, p_room jsonb, p_risk jsonb) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_owner constant uuid := case p_room ->> 'owner' when 'user' then s.user_id else s.account_id end;
+  v_since numeric := coalesce((
+    select greatest(t.total - coalesce((p_room ->> 'seen')::numeric, 0), 0) from engine.stakes t
+    where t.owner = c_owner and t.key = engine.stake_key(s.broker, p_room ->> 'owner', p_room ->> 'key')
+  ), 0);
+  v_moved numeric;
+begin
+  if p_room ->> 'drift' is not null then
+    -- The account was read again since the worker looked.
+    select a.equity - (p_risk ->> 'equity')::numeric into v_moved from public.broker_accounts a
+    where a.id = s.account_id and a.as_of > (p_risk ->> 'as_of')::timestamptz;
+    v_since := v_since + greatest(coalesce(case p_room ->> 'drift' when 'down' then -v_moved else v_moved end, 0), 0);
+  end if;
+  return v_since;
+end
+$$;
+
+ALTER FUNCTION engine.since_seen(s engine.situation, p_room jsonb, p_risk jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION since_seen(s engine.situation, p_room jsonb, p_risk jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.since_seen(s engine.situation, p_room jsonb, p_risk jsonb) IS 'How much of a rule''s room is gone since the worker looked: what others have put at stake, and what the equity has lost (drift down) or won (up).';
+
+--
 -- Name: situations(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7812,6 +7947,92 @@ ALTER FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) OW
 --
 
 COMMENT ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) IS 'How the start of today, or of this week, is known. Null = it is not.';
+
+--
+-- Name: stake(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stake(s engine.situation, p_risk jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  x jsonb;
+  v_denial jsonb;
+begin
+  for x in select r from jsonb_array_elements(p_risk -> 'rooms') r loop
+    v_denial := engine.denial_of_room_left(x, engine.since_seen(s, x, p_risk));
+    if v_denial is not null then
+      return v_denial;
+    end if;
+  end loop;
+  v_denial := engine.denial_of_cool_down(s, p_risk -> 'cool_down');
+  if v_denial is not null then
+    return v_denial;
+  end if;
+  perform engine.put_at_stake(s, p_risk -> 'takes');
+  insert into engine.reservations (delivery_id, account_id, loss, notional_usd)
+  values (s.delivery_id, s.account_id, coalesce(p_risk -> 'loss', '{}'), coalesce(p_risk -> 'notional_usd', '{}'))
+  on conflict (delivery_id) do nothing;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.stake(s engine.situation, p_risk jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stake(s engine.situation, p_risk jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stake(s engine.situation, p_risk jsonb) IS 'The rules with an amount, asked again with what others have put at stake since the worker looked, and this order''s own amounts put there. The caller holds user and account. Null = it fits.';
+
+--
+-- Name: stake_key(public.broker, text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stake_key(p_broker public.broker, p_owner text, p_key text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  -- Practice and real money of a trader have nothing to do with one another.
+  select case when p_owner = 'user' and p_broker = 'paper' then 'paper:' else '' end || p_key
+$$;
+
+ALTER FUNCTION engine.stake_key(p_broker public.broker, p_owner text, p_key text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stake_key(p_broker public.broker, p_owner text, p_key text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stake_key(p_broker public.broker, p_owner text, p_key text) IS 'The key under which an amount of an account or its user is kept.';
+
+--
+-- Name: stakes_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stakes_json(a public.broker_accounts) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select jsonb_build_object(
+      'account', coalesce(jsonb_object_agg(s.key, s.total) filter (where s.owner = a.id), '{}'),
+      'user', coalesce(jsonb_object_agg(replace(s.key, 'paper:', ''), s.total) filter (
+        where s.owner = a.user_id and s.key like 'paper:%' = (a.broker = 'paper')
+      ), '{}')
+    ) from engine.stakes s where s.owner in (a.id, a.user_id)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.stakes_json(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stakes_json(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stakes_json(a public.broker_accounts) IS 'What has been put at stake until now on an account, and by its user; seen in the same snapshot as everything else.';
 
 --
 -- Name: stand_in_line(engine.arrival[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -15355,6 +15576,26 @@ ALTER TABLE engine.sessions OWNER TO postgres;
 COMMENT ON TABLE engine.sessions IS 'Session tokens of brokers, sealed; replaced by compare-and-set on version.';
 
 --
+-- Name: stakes; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.stakes (
+    owner uuid NOT NULL,
+    key text NOT NULL,
+    total numeric NOT NULL,
+    CONSTRAINT stakes_key_check CHECK ((char_length(key) <= 100))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE engine.stakes OWNER TO postgres;
+
+--
+-- Name: TABLE stakes; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.stakes IS 'What has ever been put at stake, per account or per user (owner) and kind (loss, quantity, a symbol''s side, dollars). It only rises: the difference between two moments is what was admitted in between, whatever became of it.';
+
+--
 -- Name: workers; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -16284,6 +16525,13 @@ ALTER TABLE ONLY engine.session_turns
 
 ALTER TABLE ONLY engine.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (connection_id);
+
+--
+-- Name: stakes stakes_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.stakes
+    ADD CONSTRAINT stakes_pkey PRIMARY KEY (owner, key);
 
 --
 -- Name: workers workers_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -18435,6 +18683,12 @@ GRANT ALL ON FUNCTION engine.defer(p_deliveries jsonb) TO empire_worker;
 REVOKE ALL ON FUNCTION engine.delivery_ids(p jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION denial_of_cool_down(s engine.situation, p_rules jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION denial_of_entry(s engine.situation, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18451,6 +18705,12 @@ REVOKE ALL ON FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_plan
 --
 
 REVOKE ALL ON FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denial_of_room_left(p_room jsonb, p_since numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) FROM PUBLIC;
 
 --
 -- Name: TABLE commands; Type: ACL; Schema: engine; Owner: postgres
@@ -19150,6 +19410,12 @@ REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.put_accounts(c public.broker_connections, p_accounts jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION put_at_stake(s engine.situation, p_takes jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.put_at_stake(s engine.situation, p_takes jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -19349,6 +19615,12 @@ REVOKE ALL ON FUNCTION engine.settle_flows(a public.broker_accounts, k engine.ac
 REVOKE ALL ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION since_seen(s engine.situation, p_room jsonb, p_risk jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.since_seen(s engine.situation, p_room jsonb, p_risk jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION situations(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -19360,6 +19632,24 @@ REVOKE ALL ON FUNCTION engine.situations(p_deliveries bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) TO postgres;
+
+--
+-- Name: FUNCTION stake(s engine.situation, p_risk jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stake(s engine.situation, p_risk jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION stake_key(p_broker public.broker, p_owner text, p_key text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stake_key(p_broker public.broker, p_owner text, p_key text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION stakes_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stakes_json(a public.broker_accounts) FROM PUBLIC;
 
 --
 -- Name: FUNCTION stand_in_line(p engine.arrival[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -21089,6 +21379,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.session_turns TO empire_engine
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.sessions TO empire_engine;
+
+--
+-- Name: TABLE stakes; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.stakes TO empire_engine;
 
 --
 -- Name: TABLE workers; Type: ACL; Schema: engine; Owner: postgres

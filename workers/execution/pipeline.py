@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from shared import clock
 from shared.brokers.pacing import urgent
@@ -32,7 +33,8 @@ from shared.risk import fit as grid
 from shared.risk.decision import Denied, Plan, Skipped
 from shared.risk.fit import Fitted
 from shared.risk.policy import Approved
-from shared.store.rows import Claimed
+from shared.risk.stakes import at_stake
+from shared.store.rows import Claimed, Stakes
 from workers.execution import flatten, trace
 from workers.execution.desk import Desk
 from workers.execution.execute import send_all
@@ -42,6 +44,8 @@ from workers.execution.record import bury, record
 from workers.execution.resolve import context_for
 from workers.execution.write import Written, numbers_text, resumed, write_ahead
 from workers.leases import Lease
+
+NO_STAKES = Stakes()
 
 
 def run_batch(batch: Sequence[tuple[Claimed, Lease]], desk: Desk) -> list[asyncio.Task[None]]:
@@ -74,7 +78,9 @@ async def _road(job: Job, desk: Desk) -> Ending:
         return approved
     if isinstance(fitted := _fit(job, signal, approved, context), Ending):
         return fitted
-    if isinstance(written := await write_ahead(job, signal, fitted, desk), Ending):
+    if isinstance(
+        written := await write_ahead(job, signal, fitted, _at_stake(job, fitted, context), desk), Ending
+    ):
         return written
     return await _execute(job, written, broker, desk)
 
@@ -143,6 +149,11 @@ def _fit(job: Job, signal: Signal, approved: Approved, context: RiskContext) -> 
     if _is_dry(job, signal):
         return ended(DeliveryOutcome.SKIPPED, Reason.DRY_RUN, {"legs": str(len(decided.legs))})
     return decided
+
+
+def _at_stake(job: Job, fitted: Fitted, context: RiskContext) -> dict[str, Any] | None:
+    seen = job.claimed.stakes or NO_STAKES
+    return at_stake(fitted, context, seen.account, seen.user)
 
 
 async def _execute(job: Job, written: Written, broker: Broker, desk: Desk) -> Ending:

@@ -27,8 +27,11 @@ from shared.models.trading import Account, AccountSnapshot, Position, WorkingOrd
 from shared.store.rows import Claimed, Defaults, Event
 
 MONEY_MODES = frozenset({QtyMode.RISK_PCT, QtyMode.RISK_USD, QtyMode.EQUITY_PCT, QtyMode.NOTIONAL})
+MONEY_RULES = (
+    "daily_loss", "weekly_loss", "daily_profit", "trailing_drawdown", "static_floor", "consistency",
+)  # fmt: skip
 MONEY_AGE = timedelta(seconds=5)
-"""A size that is a share of the account needs money read within this time."""
+"""A size that is a share of the account, and a rule of what it may lose, need money read within this time."""
 NO_RULES, NO_LIMITS, NO_DEFAULTS, NOTHING_COUNTED = EndpointRules(), Limits(), Defaults(), Counters()
 T = TypeVar("T")
 
@@ -60,8 +63,10 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     instrument = found if isinstance(found, Instrument) else None
     if instrument is not None:
         quote = await _read(broker.quote(instrument, signal.ref_price), unread)
+    held = await _held_instruments(broker, claimed, signal, (*positions, *orders), unread)
     dollars = _needs_dollars(claimed, signal)
-    rates = await _read(_rates(broker, account, instrument, quote, dollars), unread) or {}
+    quoted = {each.quote_currency for each in (instrument, *held.values()) if each is not None}
+    rates = await _read(_rates(broker, account, instrument, quote, quoted, dollars), unread) or {}
     context = RiskContext(
         now=claimed.now,
         account=_with_money(account, snapshot),
@@ -76,6 +81,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         limits=claimed.limits or NO_LIMITS,
         defaults=_defaults(claimed.defaults or NO_DEFAULTS),
         counters=claimed.counters or NOTHING_COUNTED,
+        risk=claimed.risk,
         trading_halted=claimed.trading_halted,
         rates=rates,
         usd_rate=rates.get("USD"),
@@ -84,6 +90,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         tag_qty=_held_by_tag(claimed, instrument),
         ambiguous=found if isinstance(found, Ambiguous) else None,
         margin_used=snapshot.margin_used if snapshot is not None else None,
+        held={root: each for root, each in held.items() if instrument is None or root != instrument.root},
         fired_at=_fired_at(claimed.event),
     )
     return Resolved(context, snapshot, "; ".join(unread) or None)
@@ -143,7 +150,19 @@ def _must_read(claimed: Claimed, signal: Signal, account: Account) -> bool:
     """A flatten looks itself; else only when what we know is not fresh, or too old for the size asked."""
     if account.freshness is not Freshness.FRESH or signal.action is Action.FLATTEN:
         return True
-    return _money_mode(claimed, signal) and (account.as_of is None or claimed.now - account.as_of > MONEY_AGE)
+    if signal.is_exit:
+        return False
+    if any(each.rules.margin_use is not None for each in (claimed.limits or NO_LIMITS).rule_sets):
+        return True  # what is used of the margin only a read tells
+    wants_money = _money_mode(claimed, signal) or _money_rule(claimed.limits or NO_LIMITS)
+    return wants_money and (account.as_of is None or claimed.now - account.as_of > MONEY_AGE)
+
+
+def _money_rule(limits: Limits) -> bool:
+    """Whether a rule is set that asks what the account is worth now."""
+    if limits.max_daily_loss_usd is not None or limits.max_daily_loss_pct is not None:
+        return True
+    return any(getattr(each.rules, rule) is not None for each in limits.rule_sets for rule in MONEY_RULES)
 
 
 def _money_mode(claimed: Claimed, signal: Signal) -> bool:
@@ -152,18 +171,38 @@ def _money_mode(claimed: Claimed, signal: Signal) -> bool:
     return not signal.is_exit and mode in MONEY_MODES
 
 
+async def _held_instruments(
+    broker: Broker,
+    claimed: Claimed,
+    signal: Signal,
+    seen: Sequence[Position | WorkingOrder],
+    unread: list[str],
+) -> dict[str, Instrument]:
+    """What the broker states about the roots the account holds, where a rule values them."""
+    if claimed.risk is None or signal.is_exit:
+        return {}
+    symbols = {each.root: each.symbol for each in seen}
+    found = {root: await _read(broker.instrument(symbol), unread) for root, symbol in symbols.items()}
+    return {root: each for root, each in found.items() if isinstance(each, Instrument)}
+
+
 def _needs_dollars(claimed: Claimed, signal: Signal) -> bool:
+    if claimed.risk is not None and not signal.is_exit:
+        return True
     given = (signal.sl, *(signal.tp or ()))
     return _money_mode(claimed, signal) or any(each and each.mode is StopMode.USD for each in given)
 
 
 async def _rates(
-    broker: Broker, account: Account, instrument: Instrument | None, quote: Quote | None, dollars: bool
+    broker: Broker,
+    account: Account,
+    instrument: Instrument | None,
+    quote: Quote | None,
+    quoted: set[str],
+    dollars: bool,
 ) -> Mapping[str, Decimal]:
-    """Account currency per unit of the quote currency, and per dollar where money is in dollars."""
-    wanted = {instrument.quote_currency} if instrument is not None else set()
-    if dollars:
-        wanted.add("USD")
+    """Account currency per unit of each quote currency, and per dollar where money is in dollars."""
+    wanted = quoted | {"USD"} if dollars else quoted
     rates = {account.currency: Decimal(1)}
     for currency in sorted(wanted - rates.keys()):
         if (

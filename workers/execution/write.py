@@ -59,11 +59,16 @@ class Written:
     refused: tuple[Reason, Numbers] | None = None
 
 
-async def write_ahead(job: Job, signal: Signal, fitted: Fitted, desk: Desk) -> Written | Ended | Later | Lost:
-    """One engine.open_orders for all that is ready at this moment; also begins the leading legs."""
+async def write_ahead(
+    job: Job, signal: Signal, fitted: Fitted, risk: dict[str, Any] | None, desk: Desk
+) -> Written | Ended | Later | Lost:
+    """One engine.open_orders for all that is ready at this moment; also begins the leading legs.
+
+    `risk` is what the order puts at stake, where the user has rules (shared/risk/stakes.py).
+    """
     first = 1 + max((each.leg for each in job.claimed.commands), default=-1)
     legs = [_priced(changed(leg, leg=first + leg.leg), signal) for leg in fitted.legs]
-    plan = Plan(job.id, job.lease.token, [_as_json(leg) for leg in legs])
+    plan = Plan(job.id, job.lease.token, [_as_json(leg) for leg in legs], _behind(risk, first))
     opened = await _open(job, plan, desk)
     job.clocked("written_ms")
     if isinstance(opened, Lost) or opened.verdict == "lost":
@@ -132,6 +137,17 @@ def _denied(job: Job, signal: Signal, opened: Opened) -> Ended | Later:
         return Later(reason, numbers)  # an earlier exit is still in flight: what it leaves is read again
     outcome = DeliveryOutcome.SKIPPED if reason is Reason.SUPERSEDED else DeliveryOutcome.DENIED
     return ended(outcome, reason, numbers)
+
+
+def _behind(risk: dict[str, Any] | None, first: int) -> dict[str, Any] | None:
+    """The amounts by leg, numbered as the legs are written."""
+    if risk is None or first == 0:
+        return risk
+    moved = {
+        name: {str(first + int(leg)): amount for leg, amount in risk[name].items()}
+        for name in ("loss", "notional_usd")
+    }
+    return risk | moved
 
 
 def _priced(leg: Leg, signal: Signal) -> Leg:
