@@ -57,7 +57,7 @@ async def test_claim_does_not_see_the_backlog(road: Road) -> None:
 async def test_recording_does_not_see_history(road: Road) -> None:
     """Opening and recording a trade of a user with 200,000 old orders and commands costs what it cost before."""
     trader = await road.trader()
-    await road.limit(trader, max_open_trades=1_000_000, max_trades_per_day=1_000_000)
+    await road.limit(trader, max_open_trades=100_000, max_trades_per_day=100_000)
 
     async def trade() -> None:
         number = await road.value("select count(*) from public.fills")
