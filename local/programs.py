@@ -17,8 +17,8 @@ from local.postgres import SUPERUSER, Cluster
 from local.project_config import read_project_config
 from local.secrets import Secrets
 
-WORKERS = ("execution", "positions")
-"""Kinds of worker that `empire up` runs; each is `empire worker <kind>`."""
+WORKERS = ("execution", "positions", "maintenance+relay")
+"""Workers that `empire up` runs; each is `empire worker <kind> ...` (a + joins kinds of one process)."""
 VENUES = SIMULATED
 """Brokers that `empire up --venues` simulates; each is `empire venue <name>`."""
 
@@ -99,8 +99,11 @@ def functions(boot: Boot) -> Program:
 
 def worker(boot: Boot, kind: str, settings: Mapping[str, str]) -> Program:
     """A worker process. It holds leases: SIGTERM lets it finish what it claimed."""
+    kinds = kind.split("+")
+    # A process knows the passwords of its own roles only.
+    roles = {f"empire_{each}" if each in ("maintenance", "relay") else "empire_worker" for each in kinds}
     values = {
-        "EMPIRE_WORKER_DATABASE_URL": boot.url("empire_worker"),
+        **{f"{role.upper()}_DATABASE_URL": boot.url(role) for role in sorted(roles)},
         "EMPIRE_PAPER_VENUE_URL": f"http://127.0.0.1:{boot.ports.paper_venue}",
         "EMPIRE_FLEET_KEYS_FILE": str(KeyFiles.of(boot.paths).fleet),
         # On this machine brokers may be simulated: their addresses are the stack's own ports.
@@ -112,7 +115,7 @@ def worker(boot: Boot, kind: str, settings: Mapping[str, str]) -> Program:
     }
     return Program(
         name=f"worker-{kind}",
-        command=[sys.executable, "-m", "workers.cli", "worker", kind],
+        command=[sys.executable, "-m", "workers.cli", "worker", *kinds],
         environment={**base_environment(), **boot.marks(), **values},
         log=boot.paths.log(f"worker-{kind}"),
         healthy=lambda: True,  # its process is its health; its heartbeats in the database tell the rest

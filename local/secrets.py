@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shared.settings import KNOWN_DEFAULTS
@@ -22,6 +22,8 @@ LOGIN_ROLES = (
     "supabase_auth_admin",
     "empire_worker",
     "empire_edge",
+    "empire_relay",
+    "empire_maintenance",
 )
 """Roles that may log in; each has a password of its own."""
 
@@ -74,6 +76,11 @@ def load_or_create(path: Path) -> Secrets:
         raise UnsafeStart(f"{path} can be read by others; make it 0600.")
     loaded = Secrets(**json.loads(path.read_text()))
     refuse_known_defaults(loaded)
+    if missing := [role for role in LOGIN_ROLES if role not in loaded.passwords]:
+        # Made by a version that knew fewer roles.
+        fresh = {role: secrets.token_urlsafe(24) for role in missing}
+        loaded = replace(loaded, passwords={**loaded.passwords, **fresh})
+        write_private(path, json.dumps(asdict(loaded), indent=2) + "\n")
     return loaded
 
 

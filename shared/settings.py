@@ -31,6 +31,18 @@ class SettingsError(Exception):
     """The environment is incomplete or wrong; the message lists every fault, one a line."""
 
 
+def database_address(value: SecretStr) -> SecretStr:
+    """The address of a database. Raises ValueError for what is none, and for passwords that everybody knows."""
+    try:
+        hosts = PostgresDsn(value.get_secret_value()).hosts()
+    except ValidationError:
+        # The address holds a password: never repeat it in an error.
+        raise ValueError("must look like postgresql://role:password@host:port/database") from None
+    if any(unquote(host["password"] or "") in KNOWN_DEFAULTS for host in hosts):
+        raise ValueError("has a password that is a known default: set one with empire keys db")
+    return value
+
+
 class WorkerSettings(BaseSettings):
     """Settings of the worker processes: environment variables `EMPIRE_<NAME>`.
 
@@ -78,14 +90,7 @@ class WorkerSettings(BaseSettings):
     @field_validator("worker_database_url")
     @classmethod
     def _is_a_postgres_address(cls, value: SecretStr) -> SecretStr:
-        try:
-            hosts = PostgresDsn(value.get_secret_value()).hosts()
-        except ValidationError:
-            # The address holds a password: never repeat it in an error.
-            raise ValueError("must look like postgresql://role:password@host:port/database") from None
-        if any(unquote(host["password"] or "") in KNOWN_DEFAULTS for host in hosts):
-            raise ValueError("has a password that is a known default: set one with empire keys db")
-        return value
+        return database_address(value)
 
     @field_validator("venues")
     @classmethod
@@ -104,21 +109,39 @@ class WorkerSettings(BaseSettings):
         return self
 
 
-def read_worker_settings() -> WorkerSettings:
-    """Read and check the whole environment. Raises SettingsError naming every variable missing or wrong."""
+class _Roles(BaseSettings):
+    """Addresses of the narrower roles, for processes that do nothing else."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EMPIRE_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    maintenance_database_url: SecretStr | None = None
+    relay_database_url: SecretStr | None = None
+
+
+def read_worker_settings(role: Literal["worker", "maintenance", "relay"] = "worker") -> WorkerSettings:
+    """Read and check the whole environment. A role of its own address logs in there, else as the worker.
+
+    Raises SettingsError naming every variable missing or wrong.
+    """
+    own = getattr(_Roles(), f"{role}_database_url", None)
+    if role == "relay" and own is None:
+        raise SettingsError("EMPIRE_RELAY_DATABASE_URL: is missing: the relay logs in as empire_relay")
     try:
-        return WorkerSettings()  # pyright: ignore[reportCallIssue]
+        return WorkerSettings() if own is None else WorkerSettings(worker_database_url=own)  # pyright: ignore
     except ValidationError as error:
-        raise SettingsError("\n".join(_faults(error))) from None
+        raise SettingsError("\n".join(faults(error))) from None
 
 
-def _faults(error: ValidationError) -> list[str]:
-    faults = []
+def faults(error: ValidationError) -> list[str]:
+    """Every variable missing or wrong, one a line, never its value."""
+    found = []
     for fault in error.errors(include_input=False, include_url=False):
         name = (
             "EMPIRE_" + "_".join(str(part) for part in fault["loc"]).upper()
             if fault["loc"]
             else "environment"
         )
-        faults.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
-    return faults
+        found.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+    return found

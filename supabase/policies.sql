@@ -232,6 +232,20 @@ using (
   or (select private.is_admin())
 );
 
+create policy "Traders read their own targets, admins read all"
+on public.notification_targets for select to authenticated
+using (
+  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
+  or (select private.is_admin())
+);
+
+create policy "Traders read what was sent to them, admins read all"
+on public.notifications for select to authenticated
+using (
+  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
+  or (select private.is_admin())
+);
+
 create policy "Traders listen to their own topics and to broker health"
 on realtime.messages for select to authenticated
 using (

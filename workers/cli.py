@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import asyncpg
 import typer
@@ -19,8 +19,10 @@ from shared.brokers.blocks import Reserve
 from shared.brokers.registry import ADDRESSES, Registry, with_logins
 from shared.brokers.venues import Venues
 from shared.models.calls import CallsGranted, CallsWanted
+from shared.relay_settings import RelaySettings, read_relay_settings
 from shared.settings import SettingsError, WorkerSettings, read_worker_settings
 from shared.store.postgres import PostgresStore
+from shared.store.relay import RelayStore
 from workers import metrics
 from workers.connections.verify import Office, verify_due
 from workers.credentials import Credentials, KeyFile
@@ -30,6 +32,7 @@ from workers.execution.pipeline import run_batch
 from workers.execution.settler import Settler
 from workers.gather import Gather
 from workers.leases import Leases
+from workers.loops import common_loops, maintenance_loops, relay_loops, rescue_loops
 from workers.positions.enforce import Enforcer
 from workers.positions.watcher import Watcher
 from workers.runtime import Loop, Runtime
@@ -42,9 +45,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_show_locals=False,  # they hold passwords and alerts
 )
-RESCUE_LIMIT = 200
-ENTRIES_LIMIT = 200
-FORGET_LIMIT = 2000
 WATCH_EVERY_S, MARK_EVERY_S = 0.2, 0.5
 
 
@@ -53,7 +53,12 @@ class Kind(StrEnum):
 
     EXECUTION = "execution"
     POSITIONS = "positions"
+    MAINTENANCE = "maintenance"
+    RELAY = "relay"
     ALL = "all"
+
+
+Kinds = frozenset[Kind]
 
 
 @app.callback()
@@ -63,14 +68,18 @@ def empire() -> None:
 
 @app.command()
 def worker(
-    kind: Annotated[Kind, typer.Argument(help="Which work this process does.")] = Kind.ALL,
+    kinds: Annotated[
+        list[Kind] | None, typer.Argument(help="Which work this process does; default: all.")
+    ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve Prometheus metrics on this loopback port.")
     ] = None,
 ) -> None:
     """Run a worker until SIGTERM: it ends what is in flight, then leaves. A second one stops it at once."""
+    chosen = frozenset(Kind) if not kinds or Kind.ALL in kinds else frozenset(kinds)
+    role = _role(chosen)
     try:
-        settings = read_worker_settings()
+        settings, relaying = read_worker_settings(role), read_relay_settings()
     except SettingsError as error:
         typer.echo(f"The settings are not complete:\n{error}", err=True)
         raise typer.Exit(2) from None
@@ -78,29 +87,41 @@ def worker(
     if metrics_port is not None:
         metrics.serve(metrics_port)
     try:
-        uvloop.run(_serve(kind, settings))
+        uvloop.run(_serve(chosen, settings, relaying))
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         # Nothing to wait for: somebody has to correct the address, the password or the database.
-        typer.echo(f"The database refuses this worker (EMPIRE_WORKER_DATABASE_URL): {error}.", err=True)
+        variable = f"EMPIRE_{role.upper()}_DATABASE_URL"
+        typer.echo(f"The database refuses this worker ({variable}): {error}.", err=True)
         raise typer.Exit(2) from None
 
 
-async def _serve(kind: Kind, settings: WorkerSettings) -> None:
+def _role(kinds: Kinds) -> Literal["worker", "maintenance", "relay"]:
+    """The narrowest role that may do all of it; the relay always logs in as itself."""
+    if kinds == {Kind.RELAY}:
+        return "relay"
+    return "maintenance" if kinds <= {Kind.MAINTENANCE, Kind.RELAY} else "worker"
+
+
+async def _serve(kinds: Kinds, settings: WorkerSettings, relaying: RelaySettings) -> None:
     name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
     store = PostgresStore(settings.worker_database_url.get_secret_value(), settings.statement_cache_size)
     leases = Leases(settings.lease_ms, settings.send_margin_ms)
     brokers = _brokers(store, name, leases, settings)
     stopping = asyncio.Event()
     desk = desk_for(store, brokers, settings, stopping, leases)
-    drills = Drills(store, brokers, leases, name)
     watcher = Watcher(store, brokers, leases, name, Enforcer(store))
-    executes, watches = kind is not Kind.POSITIONS, kind is not Kind.EXECUTION
-    loops = [_seen_loop(store, name, kind), _health_loop(store, watcher)]
+    relay = _relay_store(kinds, relaying)
+    executes = Kind.EXECUTION in kinds
+    loops = _upkeep_loops(kinds, store, name)
     if executes:
-        loops += [*_execution_loops(desk, name), _logins_loop(Office(store, brokers, leases, name))]
-        loops.append(Loop("drills", 1.0, drills.run_due))
-    if watches:
+        loops += [_settle_loop(desk, name), _logins_loop(Office(store, brokers, leases, name))]
+        loops.append(Loop("drills", 1.0, Drills(store, brokers, leases, name).run_due))
+    if Kind.POSITIONS in kinds:
         loops += _watch_loops(watcher, brokers)
+    if executes or Kind.POSITIONS in kinds:
+        loops.append(_health_loop(store, watcher))
+    if relay is not None:
+        loops += relay_loops(relay, relaying, name, alone=kinds == {Kind.RELAY})
     runtime = Runtime(
         worker=name,
         store=store,
@@ -120,6 +141,25 @@ async def _serve(kind: Kind, settings: WorkerSettings) -> None:
     finally:
         await brokers.close()
         await store.close()
+        if relay is not None:
+            await relay.close()
+
+
+def _relay_store(kinds: Kinds, settings: RelaySettings) -> RelayStore | None:
+    """The relay logs in as a role of its own: without its address it does not run among others."""
+    if Kind.RELAY not in kinds or settings.relay_database_url is None:
+        return None
+    return RelayStore(settings.relay_database_url.get_secret_value(), settings.statement_cache_size)
+
+
+def _upkeep_loops(kinds: Kinds, store: PostgresStore, name: str) -> list[Loop]:
+    if kinds == {Kind.RELAY}:
+        return []
+    loops = common_loops(store, name, "all" if Kind.ALL in kinds else "+".join(sorted(kinds)))
+    if Kind.EXECUTION in kinds or Kind.MAINTENANCE in kinds:
+        # A fleet without a maintenance worker must not lose an alert.
+        loops += rescue_loops(store)
+    return [*loops, *maintenance_loops(store)] if Kind.MAINTENANCE in kinds else loops
 
 
 def _brokers(store: PostgresStore, worker: str, leases: Leases, settings: WorkerSettings) -> Registry:
@@ -147,15 +187,8 @@ def _logins_loop(office: Office) -> Loop:
     return Loop("logins", 1.0, verify)
 
 
-def _seen_loop(store: PostgresStore, name: str, kind: Kind) -> Loop:
-    async def seen() -> None:
-        await store.worker_seen(worker=name, kind=kind.value, details={"pid": os.getpid()})
-
-    return Loop("seen", 5.0, seen)
-
-
 def _health_loop(store: PostgresStore, watcher: Watcher) -> Loop:
-    """Told by every kind: where nobody watches any more, somebody has to say so."""
+    """Told by all that execute or watch: where nobody watches any more, somebody has to say so."""
 
     async def health() -> None:
         await store.record_health(latencies=watcher.latencies)
@@ -170,46 +203,13 @@ def _watch_loops(watcher: Watcher, brokers: Registry) -> list[Loop]:
     ]
 
 
-def _execution_loops(desk: Desk, name: str) -> list[Loop]:
-    store, settler = desk.store, Settler(desk, name)
-
-    async def rescue() -> bool:
-        rescued = await store.rescue(limit=RESCUE_LIMIT)
-        metrics.LEASES_LOST.inc(rescued.rearmed + rescued.unsettled)
-        return rescued.rearmed + rescued.unsettled == RESCUE_LIMIT
-
-    async def unreachable() -> bool:
-        return await store.end_unreachable(limit=RESCUE_LIMIT) > 0
+def _settle_loop(desk: Desk, name: str) -> Loop:
+    settler = Settler(desk, name)
 
     async def settle() -> bool:
         return await settler.settle_due() > 0
 
-    async def entries() -> bool:
-        return await store.end_entries(limit=ENTRIES_LIMIT) == ENTRIES_LIMIT
-
-    async def housekeeping() -> bool:
-        return await store.housekeeping(limit=FORGET_LIMIT)
-
-    async def stats() -> None:
-        told = await store.stats()
-        metrics.QUEUE_READY.set(float(told["queue_ready"]))
-        metrics.QUEUE_OLDEST.set(float(told["queue_oldest_seconds"]))
-        metrics.UNKNOWN_ORDERS.set(float(told["unknown_orders"]))
-        metrics.OLDEST_XMIN.set(float(told["oldest_xmin_seconds"]))
-
-    async def invariants() -> None:
-        for view, rows in (await store.invariant_rows()).items():
-            metrics.INVARIANT_ROWS.labels(view).set(rows)
-
-    return [
-        Loop("rescue", 1.0, rescue),
-        Loop("unreachable", 0.5, unreachable),
-        Loop("settle", 0.4, settle),
-        Loop("entries", 1.0, entries),
-        Loop("housekeeping", 60.0, housekeeping),
-        Loop("stats", 5.0, stats),
-        Loop("invariants", 60.0, invariants),
-    ]
+    return Loop("settle", 0.4, settle)
 
 
 def main() -> None:

@@ -19,6 +19,13 @@ QUEUE_OLDEST = Gauge("queue_oldest_seconds", "Age of the oldest delivery not yet
 UNKNOWN_ORDERS = Gauge("unknown_orders", "Commands whose outcome is not known")
 INVARIANT_ROWS = Gauge("invariant_rows", "Rows of an invariant view; every one must be 0", ["view"])
 OLDEST_XMIN = Gauge("oldest_xmin_seconds", "Age of the oldest snapshot held in the database")
+UPKEEP = Counter("upkeep_total", "What maintenance ended", ["what"])
+FORGOTTEN = Counter("forgotten_rows_total", "Rows that were over their time", ["kind"])
+ALARMS = Counter("alarms_total", "Traders alarmed of what did not happen", ["what"])
+OUTBOX_ROWS = Gauge("outbox_rows", "Events that the relay has not delivered yet")
+OUTBOX_OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest of them")
+NOTIFICATIONS_WAITING = Gauge("notifications_waiting", "Messages not sent yet, quiet hours included")
+NOTIFICATIONS = Counter("notifications_total", "Messages tried", ["kind", "outcome"])
 WORKER_UP = Gauge("worker_up", "1 while this worker serves and reaches the database")
 
 

@@ -9,7 +9,7 @@ from local.doctor.checks import check
 from local.postgres import PostgresError
 from local.status import Installation
 
-OURS = ("empire_worker", "empire_edge")
+OURS = ("empire_worker", "empire_edge", "empire_relay", "empire_maintenance")
 _NO_RIGHTS = """
 select rolname || ' is superuser' from pg_roles where rolsuper and rolname <> 'supabase_admin'
 union all

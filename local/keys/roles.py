@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-ROLES = ("empire_worker", "empire_edge")
-VARIABLES = {"empire_worker": "EMPIRE_WORKER_DATABASE_URL", "empire_edge": "EMPIRE_EDGE_DATABASE_URL"}
+ROLES = ("empire_worker", "empire_edge", "empire_relay", "empire_maintenance")
+VARIABLES = {role: f"{role.upper()}_DATABASE_URL" for role in ROLES}
 _ITERATIONS = 4096
 
 

@@ -153,6 +153,46 @@ class DeliveryOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class NotificationKind(StrEnum):
+    EMAIL = "email"
+    TELEGRAM = "telegram"
+    DISCORD = "discord"
+    SLACK = "slack"
+    WEBHOOK = "webhook"
+
+
+class NotificationClass(StrEnum):
+    """What a message is about. Quiet hours never hold back those from EXIT_FAILED to CREDENTIALS."""
+
+    EXECUTED = "executed"
+    DENIED = "denied"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+    EXIT_FAILED = "exit_failed"
+    UNKNOWN = "unknown"
+    NAKED = "naked"
+    BREACH = "breach"
+    OFFLINE = "offline"
+    CREDENTIALS = "credentials"
+    POSITION = "position"
+    SECURITY = "security"
+    TEST = "test"
+
+
+class NotificationStatus(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
 class Effect(StrEnum):
     OPEN = "open"
     CLOSE = "close"

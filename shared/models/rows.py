@@ -47,6 +47,12 @@ PublicLogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PublicMarginMode: TypeAlias = Literal["netting", "hedging"]
 
+PublicNotificationClass: TypeAlias = Literal["executed", "denied", "rejected", "skipped", "exit_failed", "unknown", "naked", "breach", "offline", "credentials", "position", "security", "test"]
+
+PublicNotificationKind: TypeAlias = Literal["email", "telegram", "discord", "slack", "webhook"]
+
+PublicNotificationStatus: TypeAlias = Literal["waiting", "sent", "dead", "dropped"]
+
 PublicOnOpposite: TypeAlias = Literal["refuse", "reverse", "close", "hedge"]
 
 PublicOnSame: TypeAlias = Literal["add", "ignore"]
@@ -691,6 +697,114 @@ class PublicLogsUpdate(TypedDict):
     message: NotRequired[Annotated[str, Field(alias="message")]]
     type: NotRequired[Annotated[str, Field(alias="type")]]
     user_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="user_id")]]
+
+class PublicNotificationTargets(BaseModel):
+    classes: List[PublicNotificationClass] = Field(alias="classes")
+    created_at: datetime.datetime = Field(alias="created_at")
+    enabled: bool = Field(alias="enabled")
+    hint: Optional[str] = Field(alias="hint")
+    id: uuid.UUID = Field(alias="id")
+    kind: PublicNotificationKind = Field(alias="kind")
+    last_error: Optional[str] = Field(alias="last_error")
+    last_sent_at: Optional[datetime.datetime] = Field(alias="last_sent_at")
+    name: str = Field(alias="name")
+    quiet_from: Optional[datetime.time] = Field(alias="quiet_from")
+    quiet_to: Optional[datetime.time] = Field(alias="quiet_to")
+    quiet_zone: Optional[str] = Field(alias="quiet_zone")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_id: uuid.UUID = Field(alias="user_id")
+    verified_at: Optional[datetime.datetime] = Field(alias="verified_at")
+    version: int = Field(alias="version")
+
+class PublicNotificationTargetsInsert(TypedDict):
+    classes: Annotated[List[PublicNotificationClass], Field(alias="classes")]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    enabled: NotRequired[Annotated[bool, Field(alias="enabled")]]
+    hint: NotRequired[Annotated[Optional[str], Field(alias="hint")]]
+    id: Annotated[uuid.UUID, Field(alias="id")]
+    kind: Annotated[PublicNotificationKind, Field(alias="kind")]
+    last_error: NotRequired[Annotated[Optional[str], Field(alias="last_error")]]
+    last_sent_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_sent_at")]]
+    name: Annotated[str, Field(alias="name")]
+    quiet_from: NotRequired[Annotated[Optional[datetime.time], Field(alias="quiet_from")]]
+    quiet_to: NotRequired[Annotated[Optional[datetime.time], Field(alias="quiet_to")]]
+    quiet_zone: NotRequired[Annotated[Optional[str], Field(alias="quiet_zone")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+    verified_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="verified_at")]]
+    version: NotRequired[Annotated[int, Field(alias="version")]]
+
+class PublicNotificationTargetsUpdate(TypedDict):
+    classes: NotRequired[Annotated[List[PublicNotificationClass], Field(alias="classes")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    enabled: NotRequired[Annotated[bool, Field(alias="enabled")]]
+    hint: NotRequired[Annotated[Optional[str], Field(alias="hint")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    kind: NotRequired[Annotated[PublicNotificationKind, Field(alias="kind")]]
+    last_error: NotRequired[Annotated[Optional[str], Field(alias="last_error")]]
+    last_sent_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_sent_at")]]
+    name: NotRequired[Annotated[str, Field(alias="name")]]
+    quiet_from: NotRequired[Annotated[Optional[datetime.time], Field(alias="quiet_from")]]
+    quiet_to: NotRequired[Annotated[Optional[datetime.time], Field(alias="quiet_to")]]
+    quiet_zone: NotRequired[Annotated[Optional[str], Field(alias="quiet_zone")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    verified_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="verified_at")]]
+    version: NotRequired[Annotated[int, Field(alias="version")]]
+
+class PublicNotifications(BaseModel):
+    attempts: int = Field(alias="attempts")
+    created_at: datetime.datetime = Field(alias="created_at")
+    due_at: datetime.datetime = Field(alias="due_at")
+    event_class: PublicNotificationClass = Field(alias="event_class")
+    event_id: Optional[int] = Field(alias="event_id")
+    event_key: str = Field(alias="event_key")
+    id: int = Field(alias="id")
+    in_digest: bool = Field(alias="in_digest")
+    kind: PublicNotificationKind = Field(alias="kind")
+    last_error: Optional[str] = Field(alias="last_error")
+    message: str = Field(alias="message")
+    sent_at: Optional[datetime.datetime] = Field(alias="sent_at")
+    status: PublicNotificationStatus = Field(alias="status")
+    target_id: Optional[uuid.UUID] = Field(alias="target_id")
+    target_name: str = Field(alias="target_name")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+class PublicNotificationsInsert(TypedDict):
+    attempts: NotRequired[Annotated[int, Field(alias="attempts")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    due_at: NotRequired[Annotated[datetime.datetime, Field(alias="due_at")]]
+    event_class: Annotated[PublicNotificationClass, Field(alias="event_class")]
+    event_id: NotRequired[Annotated[Optional[int], Field(alias="event_id")]]
+    event_key: Annotated[str, Field(alias="event_key")]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    in_digest: NotRequired[Annotated[bool, Field(alias="in_digest")]]
+    kind: Annotated[PublicNotificationKind, Field(alias="kind")]
+    last_error: NotRequired[Annotated[Optional[str], Field(alias="last_error")]]
+    message: Annotated[str, Field(alias="message")]
+    sent_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="sent_at")]]
+    status: NotRequired[Annotated[PublicNotificationStatus, Field(alias="status")]]
+    target_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="target_id")]]
+    target_name: Annotated[str, Field(alias="target_name")]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+class PublicNotificationsUpdate(TypedDict):
+    attempts: NotRequired[Annotated[int, Field(alias="attempts")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    due_at: NotRequired[Annotated[datetime.datetime, Field(alias="due_at")]]
+    event_class: NotRequired[Annotated[PublicNotificationClass, Field(alias="event_class")]]
+    event_id: NotRequired[Annotated[Optional[int], Field(alias="event_id")]]
+    event_key: NotRequired[Annotated[str, Field(alias="event_key")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    in_digest: NotRequired[Annotated[bool, Field(alias="in_digest")]]
+    kind: NotRequired[Annotated[PublicNotificationKind, Field(alias="kind")]]
+    last_error: NotRequired[Annotated[Optional[str], Field(alias="last_error")]]
+    message: NotRequired[Annotated[str, Field(alias="message")]]
+    sent_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="sent_at")]]
+    status: NotRequired[Annotated[PublicNotificationStatus, Field(alias="status")]]
+    target_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="target_id")]]
+    target_name: NotRequired[Annotated[str, Field(alias="target_name")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
 
 class PublicOrderTransitions(BaseModel):
     from_status: PublicOrderStatus = Field(alias="from_status")

@@ -32,6 +32,7 @@ from shared.store.rows import (
     Trace,
     Unsettled,
 )
+from shared.store.upkeep import Forgotten, Thinned
 from shared.store.watch_rows import ToldPrices, Watched
 
 
@@ -78,8 +79,13 @@ class Store(Protocol):
     async def end_entries(self, *, limit: int) -> int:
         """How many pending entries were asked to be canceled."""
 
-    async def housekeeping(self, *, limit: int) -> bool:
-        """Forget a batch of what is over its time. True: there is more."""
+    async def housekeeping(self, *, limit: int) -> Forgotten:
+        """Forget a batch of what is over its time."""
+
+    async def thin_equity(self, *, limit: int) -> Thinned: ...
+
+    async def raise_alarms(self, *, limit: int) -> dict[str, int]:
+        """How many of each kind were raised now."""
 
     async def paper_load(self, *, account: str) -> PaperBook | None: ...
 

@@ -40,6 +40,7 @@ from shared.store.rows import (
     Trace,
     Unsettled,
 )
+from shared.store.upkeep import Forgotten, Thinned
 from shared.store.watching import WatchCalls
 
 _log = log.get("store")
@@ -155,9 +156,18 @@ class PostgresStore(DrillCalls, WatchCalls):
         (answer,) = await self._upkeep.call("select engine.end_entries(p_limit => $1)", limit, repeat=True)
         return int(answer)
 
-    async def housekeeping(self, *, limit: int) -> bool:
+    async def housekeeping(self, *, limit: int) -> Forgotten:
         (answer,) = await self._upkeep.call("select engine.housekeeping(p_limit => $1)", limit, repeat=True)
-        return bool((codec.decode(answer) or {})["more"])
+        told = codec.decode(answer)
+        return Forgotten(bool(told.pop("more")), told)
+
+    async def thin_equity(self, *, limit: int) -> Thinned:
+        (answer,) = await self._upkeep.call("select engine.thin_equity(p_limit => $1)", limit, repeat=True)
+        return codec.decode_as(Thinned, answer)
+
+    async def raise_alarms(self, *, limit: int) -> dict[str, int]:
+        (answer,) = await self._upkeep.call("select engine.raise_alarms(p_limit => $1)", limit, repeat=True)
+        return codec.decode_as(dict[str, int], answer)
 
     async def paper_load(self, *, account: str) -> PaperBook | None:
         async with self._book() as line:

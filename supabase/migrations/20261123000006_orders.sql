@@ -258,9 +258,15 @@ create table engine.outbox (
   user_id uuid not null,
   subject text not null,
   body jsonb not null,
-  created_at timestamptz not null default clock_timestamp()
+  created_at timestamptz not null default clock_timestamp(),
+  told boolean not null default false,
+  token bigint,
+  worker text,
+  lease_until timestamptz
 );
 comment on table engine.outbox is 'Events for the outside, in order per account; the relay deletes what it delivered.';
+comment on column engine.outbox.told is 'The trader''s log and his targets have it; what is left are other sinks.';
+create index outbox_leased on engine.outbox (account_id) where token is not null;
 create sequence engine.outbox_id;
 comment on sequence engine.outbox_id is 'Ids of outbox rows, drawn under the account lock so that their order is the order of what happened.';
 

@@ -71,9 +71,10 @@ revoke all on function private.my_account(uuid) from public;
 
 create function private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb)
 returns void
-language sql security definer set search_path = '' as $$
-  insert into public.logs (user_id, level, type, message, details)
-  values (p_user_id, p_level, p_type, left(p_message, 1000), coalesce(p_details, '{}'))
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform engine.note(p_user_id, p_level, p_type, p_message, p_details);
+end
 $$;
 comment on function private.note(uuid, public.log_level, text, text, jsonb) is 'A line in the user''s own log.';
 revoke all on function private.note(uuid, public.log_level, text, text, jsonb) from public;

@@ -144,10 +144,11 @@ alter function engine.put_accounts(public.broker_connections, jsonb) owner to em
 
 create function engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text)
 returns void
-language sql set search_path = '' as $$
-  insert into public.logs (user_id, level, type, message, details)
-  values (c.user_id, p_level, p_type, left(p_message, 1000),
-    jsonb_build_object('connection_id', c.id, 'broker', c.broker, 'environment', c.environment))
+language plpgsql set search_path = '' as $$
+begin
+  perform engine.note(c.user_id, p_level, p_type, p_message,
+    jsonb_build_object('connection_id', c.id, 'broker', c.broker, 'environment', c.environment));
+end
 $$;
 comment on function engine.tell_connection(public.broker_connections, public.log_level, text, text) is
 'A line about a login in its owner''s log.';

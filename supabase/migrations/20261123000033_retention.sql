@@ -1,4 +1,4 @@
--- What is forgotten, and when: events, deliveries and logs after 90 days; orders, fills and the audit never.
+-- What is forgotten, and when: events, deliveries, logs and messages after 90 days; orders, fills and the audit never.
 create function engine.forget_deliveries(p_before timestamptz, p_limit integer) returns integer
 language plpgsql set search_path = '' as $$
 declare
@@ -48,6 +48,8 @@ declare
   v_deliveries integer;
   v_events integer;
   v_logs integer;
+  v_notifications integer;
+  v_outbox integer;
 begin
   -- Every worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.housekeeping', 0)) then
@@ -60,13 +62,25 @@ begin
   v_events := engine.forget_events(c_keep, p_limit);
   delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < c_keep limit p_limit));
   get diagnostics v_logs = row_count;
+  delete from public.notifications where id = any (array(
+    select n.id from public.notifications n where n.created_at < c_keep limit p_limit
+  ));
+  get diagnostics v_notifications = row_count;
+  -- Nothing is left here for so long unless no relay runs: then nobody wants it.
+  delete from engine.outbox where id = any (array(
+    select o.id from engine.outbox o where o.created_at < c_keep order by o.id limit p_limit
+  ));
+  get diagnostics v_outbox = row_count;
+  delete from engine.alarms where at < c_keep;
+  delete from engine.notification_codes where expires_at < now() - interval '1 day';
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
   delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(
     'dedupe', v_dedupe, 'deliveries', v_deliveries, 'events', v_events, 'logs', v_logs,
-    'more', greatest(v_dedupe, v_deliveries, v_events, v_logs) >= p_limit
+    'notifications', v_notifications, 'outbox', v_outbox,
+    'more', greatest(v_dedupe, v_deliveries, v_events, v_logs, v_notifications, v_outbox) >= p_limit
   );
 end
 $$;

@@ -82,14 +82,16 @@ comment on function engine.end_unreachable(integer) is
 'Ends what waits for accounts that nobody can reach: entries are not kept for later, exits say where to close by hand.';
 
 create function engine.tell_unreachable(p_deliveries bigint []) returns void
-language sql set search_path = '' as $$
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  select d.user_id, 'error', d.reason::text, d.event_id, format('%s of %s was not sent: %s', d.action, coalesce(a.label, a.account_id),
-    case d.reason when 'executor_offline' then format('cannot reach your device: close in %s now.', d.numbers ->> 'close_in')
+language plpgsql set search_path = '' as $$
+begin
+  perform engine.note(d.user_id, 'error', d.reason::text,
+    format('%s of %s was not sent: %s', d.action, coalesce(a.label, a.account_id), case d.reason
+      when 'executor_offline' then format('cannot reach your device: close in %s now.', d.numbers ->> 'close_in')
       else format('the login is disconnected: close in %s now.', d.numbers ->> 'close_in') end),
-    jsonb_build_object('account_id', d.account_id, 'delivery_id', d.id)
+    jsonb_build_object('account_id', d.account_id, 'delivery_id', d.id), d.event_id)
   from public.deliveries d join public.broker_accounts a on a.id = d.account_id
-  where d.id = any (p_deliveries) and d.numbers ? 'close_in'
+  where d.id = any (p_deliveries) and d.numbers ? 'close_in' order by d.id;
+end
 $$;
 comment on function engine.tell_unreachable(bigint []) is 'An exit that cannot be sent is an alarm in the trader''s log.';
 alter function engine.tell_unreachable(bigint []) owner to empire_engine;

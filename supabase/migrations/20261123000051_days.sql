@@ -159,11 +159,13 @@ comment on function engine.settle_flows(public.broker_accounts, engine.account_m
 alter function engine.settle_flows(public.broker_accounts, engine.account_marks, engine.mark, date) owner to empire_engine;
 
 create function engine.tell_flow(a public.broker_accounts, p_flow numeric) returns void
-language sql set search_path = '' as $$
-  insert into public.logs (user_id, level, type, message, details) values (a.user_id, 'info', 'money_moved', format(
+language plpgsql set search_path = '' as $$
+begin
+  perform engine.note(a.user_id, 'info', 'money_moved', format(
     '%s %s were %s %s: neither a profit nor a loss of the day.', round(abs(p_flow), 2), a.currency,
     case when p_flow > 0 then 'paid in to' else 'paid out of' end, coalesce(a.label, a.account_id)
-  ), jsonb_build_object('account_id', a.id, 'amount', p_flow))
+  ), jsonb_build_object('account_id', a.id, 'amount', p_flow));
+end
 $$;
 comment on function engine.tell_flow(public.broker_accounts, numeric) is 'The trader sees what was taken for a deposit or a withdrawal.';
 alter function engine.tell_flow(public.broker_accounts, numeric) owner to empire_engine;

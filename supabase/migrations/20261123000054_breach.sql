@@ -54,19 +54,22 @@ language plpgsql set search_path = '' as $$
 declare
   v_until constant text := case when b.until = engine.until_lifted() then 'until you lift the lock'
     else 'until ' || to_char(b.until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' end;
+  v_message text;
   a public.broker_accounts;
 begin
   select x.* into a from public.broker_accounts x where x.id = b.account_id;
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  values (b.user_id, 'error', 'risk_breached', b.event_id, left(format(
+  v_message := left(format(
     '%s: the limit %s (%s) is reached: %s. %sNo entries %s; exits go on.', coalesce(a.label, a.account_id),
     replace(b.rule, '_', ' '), b.scope, engine.in_words(b.numbers), case when p_flatten then 'Everything is being closed. ' else '' end,
     v_until
-  ), 1000), jsonb_build_object('account_id', b.account_id, 'rule', b.rule, 'numbers', b.numbers, 'until', b.until));
+  ), 1000);
+  perform engine.note(b.user_id, 'error', 'risk_breached', v_message,
+    jsonb_build_object('account_id', b.account_id, 'rule', b.rule, 'numbers', b.numbers, 'until', b.until), b.event_id);
   insert into engine.outbox (id, account_id, user_id, subject, body)
   values (nextval('engine.outbox_id'), b.account_id, b.user_id, 'empire.risk.breached.' || b.user_id, jsonb_build_object(
     'schema', 1, 'breach_id', b.id, 'account_id', b.account_id, 'rule', b.rule, 'scope', b.scope, 'numbers', b.numbers,
-    'until', nullif(b.until, engine.until_lifted()), 'at', b.at, 'flatten', p_flatten, 'event_id', b.event_id
+    'until', nullif(b.until, engine.until_lifted()), 'at', b.at, 'flatten', p_flatten, 'event_id', b.event_id,
+    'message', v_message
   ));
 end
 $$;

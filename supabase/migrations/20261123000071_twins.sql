@@ -303,11 +303,10 @@ begin
   set status = case when p_error is null then 'done' else 'failed' end, error = left(p_error, 500), finished_at = clock_timestamp(),
     token = null, lease_until = null
   where r.id = p_run;
-  insert into public.logs (user_id, level, type, message, details)
-  select r.user_id, case when p_error is null and s.failed = 0 then 'info' else 'warning' end::public.log_level, 'drill',
+  perform engine.note(r.user_id, case when p_error is null and s.failed = 0 then 'info' else 'warning' end::public.log_level, 'drill',
     case when p_error is not null then format('The drill could not be finished: %s', left(p_error, 500))
       else format('%s of %s limits fired in the drill.', s.n - s.failed, s.n) end,
-    jsonb_build_object('run_id', r.id, 'account_id', r.account_id, 'limits', s.n, 'failed', s.failed)
+    jsonb_build_object('run_id', r.id, 'account_id', r.account_id, 'limits', s.n, 'failed', s.failed))
   from public.drill_runs r cross join lateral (
     select count(*) as n, count(*) filter (where not d.passed) as failed from public.drills d where d.run_id = r.id
   ) s where r.id = p_run;

@@ -11,7 +11,15 @@ from local import database as local_database
 from local.scratch import ScratchCluster
 from tests.support.clusters import Database, clone, wait_until
 
-LOGIN_ROLES = ["postgres", "authenticator", "empire_worker", "empire_edge", "supabase_admin"]
+LOGIN_ROLES = [
+    "postgres",
+    "authenticator",
+    "empire_worker",
+    "empire_edge",
+    "empire_relay",
+    "empire_maintenance",
+    "supabase_admin",
+]
 
 
 async def test_a_clone_has_every_migration(database: Database) -> None:

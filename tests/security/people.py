@@ -91,6 +91,11 @@ def device(user: str) -> str:
     return user.replace("00000000-", "0000000e-", 1)
 
 
+def target(user: str) -> str:
+    """The id of a seeded, confirmed target of the user's messages."""
+    return user.replace("00000000-", "0000000f-", 1)
+
+
 def seed(database: Database) -> None:
     """Four users with a row in every table. GUARDED and ADMIN have a verified factor."""
     database.sql("".join(_rows_of(user) for user in PEOPLE))
@@ -164,6 +169,12 @@ def _rows_of(user: str) -> str:
     insert into equity_history (user_id, broker, account_id, equity, balance)
       values ('{user}', 'paper', '{paper}', 1, 1);
     insert into logs (user_id, level, type, message) values ('{user}', 'info', 'test', 'hello');
+    insert into notification_targets (id, user_id, kind, name, classes, verified_at)
+      values ('{target(user)}', '{user}', 'email', 'mail', '{{breach}}', now());
+    insert into engine.notification_doors (target_id, key_id, sealed)
+      values ('{target(user)}', '{FLEET_KEY}', decode(repeat('00', 64), 'hex'));
+    insert into notifications (user_id, target_id, kind, target_name, event_class, event_key, message, status)
+      values ('{user}', '{target(user)}', 'email', 'mail', 'breach', 'l1', 'hello', 'sent');
     """
 
 

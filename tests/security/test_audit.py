@@ -45,6 +45,7 @@ STUDIO_WRITES = {
     "symbol_map": f"delete from public.symbol_map where user_id = '{OWNER}'",
     "risk_settings": f"update public.risk_settings set max_trades_per_day = null where user_id = '{OWNER}'",
     "trading_config": f"update public.trading_config set fixed_lot_size = 9 where user_id = '{OWNER}'",
+    "notification_targets": f"update public.notification_targets set enabled = false where user_id = '{OWNER}'",
     "admins": f"insert into private.admins (user_id) values ('{OTHER}')",
 }
 """One write per audited table, as somebody in Studio would make it."""

@@ -30,6 +30,7 @@ from tests.security.people import (
     device,
     endpoint,
     refused,
+    target,
 )
 from tests.support.clusters import Database
 
@@ -37,6 +38,7 @@ SEALED = "A" * 100
 DEVICE_KEY = "d66687aadf862bd77"
 """The id of the key that every user's device has here: 32 zero bytes."""
 VERBS = {
+    "add_notification_target(uuid,text,text,text,text,text,text[],jsonb)",
     "admin_disable_account(uuid,text)",
     "admin_flatten(uuid,text)",
     "admin_kill_switch(boolean,text,boolean)",
@@ -59,6 +61,7 @@ VERBS = {
     "lift_lock(uuid,text)",
     "lock_account(uuid,timestamp with time zone,text)",
     "register_device(text,text)",
+    "remove_notification_target(uuid)",
     "replay_event(bigint)",
     "request_drill(uuid,text)",
     "reseal_connection(uuid,integer,text,text,text)",
@@ -71,8 +74,11 @@ VERBS = {
     "set_loosen_delay(integer)",
     "set_risk(jsonb,jsonb)",
     "submit_intent(jsonb,text,text)",
+    "test_notification_target(uuid)",
     "unlock_account(uuid)",
     "update_endpoint(uuid,jsonb)",
+    "update_notification_target(uuid,jsonb)",
+    "verify_notification_target(uuid,text)",
 }
 _CHECKED = {f"private.{verb}" for verb in VERBS - {"disable_endpoint(uuid)", "enable_endpoint(uuid)"}}
 RIGHTS = {
@@ -120,6 +126,7 @@ RIGHTS = {
         "engine.record_executions(jsonb)",
         "engine.record_health(jsonb)",
         "engine.record_marks(jsonb)",
+        "engine.raise_alarms(integer)",
         "engine.release(jsonb)",
         "engine.rescue(integer)",
         "engine.save_session(uuid,text,bigint,text,bytea,timestamp with time zone)",
@@ -132,6 +139,27 @@ RIGHTS = {
         "engine.twin_intent(bigint,bigint,uuid,jsonb,timestamp with time zone)",
         "engine.twin_price(bigint,bigint,uuid,text,numeric)",
         "engine.twin_seen(bigint,bigint,uuid,bigint)",
+        "engine.thin_equity(integer)",
+        "engine.worker_seen(text,text,jsonb)",
+    },
+    "empire_maintenance": {
+        "engine.end_entries(integer)",
+        "engine.end_unreachable(integer)",
+        "engine.housekeeping(integer)",
+        "engine.invariant_rows()",
+        "engine.raise_alarms(integer)",
+        "engine.rescue(integer)",
+        "engine.stats()",
+        "engine.thin_equity(integer)",
+        "engine.worker_seen(text,text,jsonb)",
+    },
+    "empire_relay": {
+        "engine.claim_notifications(text,integer,integer,integer,integer)",
+        "engine.claim_outbox(text,integer,integer)",
+        "engine.outbox_delivered(bigint,bigint[])",
+        "engine.record_notifications(uuid,bigint,jsonb,boolean,integer)",
+        "engine.relay_stats()",
+        "engine.tell_outbox(bigint,jsonb)",
         "engine.worker_seen(text,text,jsonb)",
     },
 }
@@ -175,8 +203,9 @@ def test_every_function_pins_its_search_path_and_says_what_it_does(peopled: Data
 
 
 def test_login_roles_of_ours_are_members_of_nothing(peopled: Database) -> None:
-    """empire_worker and empire_edge have no role to climb to and may not bypass RLS."""
-    ours = "in ('empire_worker'::regrole, 'empire_edge'::regrole)"
+    """None of our login roles has a role to climb to, and none may bypass RLS."""
+    names = ("empire_worker", "empire_edge", "empire_relay", "empire_maintenance")
+    ours = "in (" + ", ".join(f"'{name}'::regrole" for name in names) + ")"
     assert peopled.sql(f"select * from pg_auth_members where member {ours}") == ""
     strong = f"select 1 from pg_roles where oid {ours} and (rolsuper or rolbypassrls or rolcreaterole)"
     assert peopled.sql(strong) == ""
@@ -209,6 +238,10 @@ def calls(victim: str) -> dict[str, str]:
         "cancel_order": f"cancel_order({row.format('orders')})",
         "replay_event": f"replay_event({row.format('webhook_events')})",
         "request_drill": f"request_drill('{paper}')",
+        "test_notification_target": f"test_notification_target('{target(victim)}')",
+        "update_notification_target": f"update_notification_target('{target(victim)}', '{{}}')",
+        "verify_notification_target": f"verify_notification_target('{target(victim)}', '123456')",
+        "remove_notification_target": f"remove_notification_target('{target(victim)}')",
         "check_connection": f"check_connection('{account(victim, 'live')}')",
         "disconnect_broker": f"disconnect_broker('{account(victim, 'live')}')",
         "reseal_connection": f"reseal_connection('{account(victim, 'live')}', 2, '{FLEET_KEY}', '{SEALED}')",
@@ -242,9 +275,17 @@ async def test_a_foreign_id_does_not_exist(peopled: Database, verb: str) -> None
         await call(connection, statement)
 
 
-@pytest.mark.parametrize(
-    "verb", sorted(set(calls(OWNER)) - {"replay_event", "reseal_connection", "seal_to_device"})
-)
+ELSEWHERE = {
+    "replay_event",
+    "reseal_connection",
+    "seal_to_device",
+    "update_notification_target",
+    "remove_notification_target",
+}
+"""Verbs that ask for more, or for something to stand there, whatever the account is."""
+
+
+@pytest.mark.parametrize("verb", sorted(set(calls(OWNER)) - ELSEWHERE))
 async def test_ones_own_paper_things_ask_for_nothing(peopled: Database, verb: str) -> None:
     """On paper accounts every verb works at aal1; only tokens are not shown below an enrolled factor."""
     for actor in (OWNER_WITHOUT_FACTOR, OWNER_AT_AAL1):
@@ -275,6 +316,10 @@ def live(victim: str) -> dict[str, str]:
         "set_risk no limit": """set_risk('{}', '{"max_trades_per_day": null}')""",
         "set_loosen_delay shorter": "set_loosen_delay(60)",
         "kill_switch off": "kill_switch(false)",
+        "add_notification_target": "add_notification_target(gen_random_uuid(), 'email', 'x', null, "
+        f"'{FLEET_KEY}', '{SEALED}', array['breach'])",
+        "update_notification_target": f"""update_notification_target('{target(victim)}', '{{"enabled": false}}')""",
+        "remove_notification_target": f"remove_notification_target('{target(victim)}')",
         "reseal_connection": f"reseal_connection('{real}', 2, '{FLEET_KEY}', '{SEALED}')",
         "register_device": f"register_device('laptop', '{'B' * 43}')",
         "connect_broker": f"connect_broker(gen_random_uuid(), 'tradelocker', 'live', 'x', '{FLEET_KEY}', '{SEALED}')",

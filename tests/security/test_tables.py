@@ -55,6 +55,8 @@ OWNER_COLUMN = {
     "positions": "user_id",
     "equity_history": "user_id",
     "logs": "user_id",
+    "notification_targets": "user_id",
+    "notifications": "user_id",
 }
 """Tables with personal rows, and the column that says whose they are."""
 SHARED = {"brands", "plan_limits", "order_transitions", "health", "fx_rates", "fleet_keys"}
@@ -152,6 +154,8 @@ def test_grants_are_exactly_these(peopled: Database, columns: dict[str, list[str
         "service_role": (set(), set(), set(), set()),
         "empire_worker": (set(), set(), set(), set()),
         "empire_edge": (set(), set(), set(), set()),
+        "empire_relay": (set(), set(), set(), set()),
+        "empire_maintenance": (set(), set(), set(), set()),
     }
     for role, rights in expected.items():
         for verb, allowed in zip(("select", "insert", "update", "references"), rights, strict=True):
@@ -286,7 +290,7 @@ async def test_other_schemas_have_no_tables_for_clients(peopled: Database, schem
     held = peopled.sql(
         f"""
         select r, c.oid::regclass from pg_class c, unnest(array['anon', 'authenticated', 'service_role',
-          'empire_worker', 'empire_edge']) r
+          'empire_worker', 'empire_edge', 'empire_relay', 'empire_maintenance']) r
         where c.relnamespace = '{schema}'::regnamespace and c.relkind in ('r', 'p', 'v')
           and (has_any_column_privilege(r, c.oid, 'select') or has_any_column_privilege(r, c.oid, 'insert')
             or has_any_column_privilege(r, c.oid, 'update') or has_table_privilege(r, c.oid, 'delete'))

@@ -151,11 +151,13 @@ async def _open_account(trader: Trader, mode: str, server: str | None, balance: 
 
 
 @contextmanager
-def worker(database: Database, kind: str = "execution", **settings: object) -> Iterator[Running]:
-    """A real worker on this database, ready: an execution worker, or one of another kind."""
+def worker(database: Database, *kinds: str, **settings: object) -> Iterator[Running]:
+    """A real worker on this database, ready: one that executes and does the upkeep, or one of other kinds."""
     env = {"EMPIRE_WORKER_DATABASE_URL": database.url("empire_worker")}
     env |= {f"EMPIRE_{name.upper()}": str(value) for name, value in settings.items()}
-    with run(sys.executable, "-m", "workers.cli", "worker", kind, env=env) as running:
+    with run(
+        sys.executable, "-m", "workers.cli", "worker", *(kinds or ("execution", "maintenance")), env=env
+    ) as running:
         yield running
 
 

@@ -875,6 +875,145 @@ export type Database = {
           },
         ];
       };
+      "notification_targets": {
+        Row: {
+          "classes": (Database["public"]["Enums"]["notification_class"])[];
+          "created_at": string;
+          "enabled": boolean;
+          "hint": string | null;
+          "id": string;
+          "kind": Database["public"]["Enums"]["notification_kind"];
+          "last_error": string | null;
+          "last_sent_at": string | null;
+          "name": string;
+          "quiet_from": string | null;
+          "quiet_to": string | null;
+          "quiet_zone": string | null;
+          "updated_at": string;
+          "user_id": string;
+          "verified_at": string | null;
+          "version": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "classes": (Database["public"]["Enums"]["notification_class"])[];
+          "created_at"?: string;
+          "enabled"?: boolean;
+          "hint"?: string | null;
+          "id": string;
+          "kind": Database["public"]["Enums"]["notification_kind"];
+          "last_error"?: string | null;
+          "last_sent_at"?: string | null;
+          "name": string;
+          "quiet_from"?: string | null;
+          "quiet_to"?: string | null;
+          "quiet_zone"?: string | null;
+          "updated_at"?: string;
+          "user_id": string;
+          "verified_at"?: string | null;
+          "version"?: number;
+        };
+        Update: {
+          "classes"?: (Database["public"]["Enums"]["notification_class"])[];
+          "created_at"?: string;
+          "enabled"?: boolean;
+          "hint"?: string | null;
+          "id"?: string;
+          "kind"?: Database["public"]["Enums"]["notification_kind"];
+          "last_error"?: string | null;
+          "last_sent_at"?: string | null;
+          "name"?: string;
+          "quiet_from"?: string | null;
+          "quiet_to"?: string | null;
+          "quiet_zone"?: string | null;
+          "updated_at"?: string;
+          "user_id"?: string;
+          "verified_at"?: string | null;
+          "version"?: number;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "notification_targets_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "notifications": {
+        Row: {
+          "attempts": number;
+          "created_at": string;
+          "due_at": string;
+          "event_class": Database["public"]["Enums"]["notification_class"];
+          "event_id": number | null;
+          "event_key": string;
+          "id": number;
+          "in_digest": boolean;
+          "kind": Database["public"]["Enums"]["notification_kind"];
+          "last_error": string | null;
+          "message": string;
+          "sent_at": string | null;
+          "status": Database["public"]["Enums"]["notification_status"];
+          "target_id": string | null;
+          "target_name": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "attempts"?: number;
+          "created_at"?: string;
+          "due_at"?: string;
+          "event_class": Database["public"]["Enums"]["notification_class"];
+          "event_id"?: number | null;
+          "event_key": string;
+          "id"?: never;
+          "in_digest"?: boolean;
+          "kind": Database["public"]["Enums"]["notification_kind"];
+          "last_error"?: string | null;
+          "message": string;
+          "sent_at"?: string | null;
+          "status"?: Database["public"]["Enums"]["notification_status"];
+          "target_id"?: string | null;
+          "target_name": string;
+          "user_id": string;
+        };
+        Update: {
+          "attempts"?: number;
+          "created_at"?: string;
+          "due_at"?: string;
+          "event_class"?: Database["public"]["Enums"]["notification_class"];
+          "event_id"?: number | null;
+          "event_key"?: string;
+          "id"?: never;
+          "in_digest"?: boolean;
+          "kind"?: Database["public"]["Enums"]["notification_kind"];
+          "last_error"?: string | null;
+          "message"?: string;
+          "sent_at"?: string | null;
+          "status"?: Database["public"]["Enums"]["notification_status"];
+          "target_id"?: string | null;
+          "target_name"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "notifications_target_id_fkey";
+            columns: ["target_id"];
+            isOneToOne: false;
+            referencedRelation: "notification_targets";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "notifications_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "order_transitions": {
         Row: {
           "from_status": Database["public"]["Enums"]["order_status"];
@@ -1780,6 +1919,19 @@ export type Database = {
       };
     };
     Functions: {
+      "add_notification_target": {
+        Args: {
+          "p_classes": (string)[];
+          "p_hint": string;
+          "p_id": string;
+          "p_key_id": string;
+          "p_kind": string;
+          "p_name": string;
+          "p_quiet"?: Json;
+          "p_sealed": string;
+        };
+        Returns: string;
+      };
       "admin_disable_account": { Args: { "p_account_id": string; "p_reason": string }; Returns: undefined };
       "admin_flatten": { Args: { "p_account_id": string; "p_reason": string }; Returns: Json };
       "admin_kill_switch": {
@@ -1843,6 +1995,7 @@ export type Database = {
         Returns: undefined;
       };
       "register_device": { Args: { "p_name": string; "p_public_key": string }; Returns: string };
+      "remove_notification_target": { Args: { "p_target_id": string }; Returns: undefined };
       "replay_event": { Args: { "p_event_id": number }; Returns: Json };
       "request_drill": { Args: { "p_account_id": string; "p_rule"?: string }; Returns: number };
       "reseal_connection": {
@@ -1873,8 +2026,14 @@ export type Database = {
         Args: { "idempotency_key"?: string; "intent": Json; "p_source"?: string };
         Returns: Json;
       };
+      "test_notification_target": { Args: { "p_target_id": string }; Returns: number };
       "unlock_account": { Args: { "p_account_id": string }; Returns: undefined };
       "update_endpoint": { Args: { "p_endpoint_id": string; "p_settings": Json }; Returns: undefined };
+      "update_notification_target": {
+        Args: { "p_settings": Json; "p_target_id": string };
+        Returns: undefined;
+      };
+      "verify_notification_target": { Args: { "p_code": string; "p_target_id": string }; Returns: boolean };
     };
     Enums: {
       "action": "open" | "add" | "close" | "reduce" | "reverse" | "target" | "cancel" | "modify" | "flatten";
@@ -1899,6 +2058,22 @@ export type Database = {
       "lane": "normal" | "urgent";
       "log_level": "debug" | "info" | "warning" | "error";
       "margin_mode": "netting" | "hedging";
+      "notification_class":
+        | "executed"
+        | "denied"
+        | "rejected"
+        | "skipped"
+        | "exit_failed"
+        | "unknown"
+        | "naked"
+        | "breach"
+        | "offline"
+        | "credentials"
+        | "position"
+        | "security"
+        | "test";
+      "notification_kind": "email" | "telegram" | "discord" | "slack" | "webhook";
+      "notification_status": "waiting" | "sent" | "dead" | "dropped";
       "on_opposite": "refuse" | "reverse" | "close" | "hedge";
       "on_same": "add" | "ignore";
       "order_origin": "alert" | "api" | "dashboard" | "broker" | "protection" | "flatten";
@@ -2153,6 +2328,23 @@ export const Constants = {
       "lane": ["normal", "urgent"],
       "log_level": ["debug", "info", "warning", "error"],
       "margin_mode": ["netting", "hedging"],
+      "notification_class": [
+        "executed",
+        "denied",
+        "rejected",
+        "skipped",
+        "exit_failed",
+        "unknown",
+        "naked",
+        "breach",
+        "offline",
+        "credentials",
+        "position",
+        "security",
+        "test",
+      ],
+      "notification_kind": ["email", "telegram", "discord", "slack", "webhook"],
+      "notification_status": ["waiting", "sent", "dead", "dropped"],
       "on_opposite": ["refuse", "reverse", "close", "hedge"],
       "on_same": ["add", "ignore"],
       "order_origin": ["alert", "api", "dashboard", "broker", "protection", "flatten"],

@@ -53,7 +53,15 @@ async def test_old_alerts_go_and_their_orders_stay(road: Road) -> None:
     assert await counts(road) == before == [2, 1, 1, 1, 1, 1]
     told = await road.value("select count(*) from realtime.messages where event = 'order.updated'")
     await age(road, 91)
-    assert await forget(road) == {"dedupe": 0, "deliveries": 1, "events": 2, "logs": 1, "more": False}
+    assert await forget(road) == {
+        "dedupe": 0,
+        "deliveries": 1,
+        "events": 2,
+        "logs": 1,
+        "notifications": 0,
+        "outbox": 0,
+        "more": False,
+    }
     assert await counts(road) == [0, 0, 0, 1, 1, 0]
     assert await road.column("select delivery_id from public.orders") == [None]
     # Nobody is woken for it.
