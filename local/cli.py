@@ -17,7 +17,7 @@ from rich.table import Table
 from local import doctor as doctor_checks
 from local.account import AccountError
 from local.binaries import VERSIONS
-from local.console import commands, connect, keys
+from local.console import commands, connect, keys, logs, notify
 from local.console.session import Login
 from local.control import StackError, UpOptions, remove_state, start, stop
 from local.demo.people import keep_demo_login
@@ -151,7 +151,9 @@ def demo(
 
 app.command("venue")(venue)
 app.command("connect")(connect.connect)
+app.command("logs")(logs.logs)
 app.add_typer(keys.app)
+app.add_typer(notify.app)
 
 
 def main() -> None:

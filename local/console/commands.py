@@ -18,8 +18,12 @@ from local.console import events, halting, session
 from local.console.flatten import flatten_accounts
 from local.console.render import plain, road_lines
 from local.paths import Paths
+from shared.crypto.fleet_keys import FleetKeyError
+from shared.crypto.sealing import SealError
+from shared.crypto.targets import TargetError
 
 FOLLOW_S = 30.0
+_OURS = (events.EventUnknown, session.NotSignedIn, FleetKeyError, SealError, TargetError)
 _EXIT = {"executed": 0, "skipped": 0, "denied": 2, "rejected": 2, "invalid": 2, "unknown": 3}
 
 Value = TypeVar("Value")
@@ -58,7 +62,7 @@ def flatten(
     """Close every position and cancel every order, before anything else; waits until the account is flat."""
     if (account is None) == (not everything):
         raise typer.BadParameter("name an account, or --all")
-    lines, flat = _run(_flatten(account, wait_s, code))
+    lines, flat = run(_flatten(account, wait_s, code))
     for line in lines:
         print(line)
     raise typer.Exit(0 if flat else 3)
@@ -122,7 +126,7 @@ def _refused(answer: httpx.Response) -> int:
 
 
 def _finish(work: Coroutine[Any, Any, events.Road], as_json: bool, judge: bool = True) -> None:
-    road = _run(work)
+    road = run(work)
     if as_json:
         print(json.dumps({"event": road.event, "deliveries": road.deliveries, "orders": road.orders}))
     else:
@@ -135,10 +139,11 @@ def exit_code(road: events.Road) -> int:
     return max((_EXIT.get(delivery["outcome"] or "unknown", 3) for delivery in road.deliveries), default=3)
 
 
-def _run(work: Coroutine[Any, Any, Value]) -> Value:
+def run(work: Coroutine[Any, Any, Value]) -> Value:
+    """What a command does at the API; ends with one sentence where it cannot."""
     try:
         return asyncio.run(work)
-    except (events.EventUnknown, session.NotSignedIn, httpx.TransportError, APIError, AuthError) as error:
+    except (*_OURS, httpx.TransportError, APIError, AuthError) as error:
         message = error.message if isinstance(error, APIError | AuthError) else str(error)
         print(plain(message or type(error).__name__), file=sys.stderr)
         raise typer.Exit(1) from None

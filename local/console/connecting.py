@@ -37,7 +37,7 @@ async def connect(client: AsyncClient, root: str, place: Place, credential: Cred
     if user is None:
         raise session.NotSignedIn("The session ended.")
     key_id, public_key = fleet_keys.newest_valid(
-        await _served_keys(client), fleet_keys.read_root(root), datetime.now(UTC).date()
+        await served_keys(client), fleet_keys.read_root(root), datetime.now(UTC).date()
     )
     known = await _known(client, place, credential.login)
     binding = Binding(
@@ -82,7 +82,8 @@ async def accounts(client: AsyncClient, connection_id: str) -> list[Row]:
     return await session.rows(query.order("account_id"))
 
 
-async def _served_keys(client: AsyncClient) -> list[Row]:
+async def served_keys(client: AsyncClient) -> list[Row]:
+    """The fleet's keys as they are served, newest first: nothing is sealed to them before they are checked."""
     columns = "key_id,public_key,expires_on,signature"
     query = client.table("fleet_keys").select(columns).is_("retired_at", "null")
     return await session.rows(query.order("created_at", desc=True))

@@ -40,7 +40,7 @@ def set_database_passwords(
     database: Database = None,
     out: Annotated[Path | None, typer.Option(help="Write the variables to this file, 0600.")] = None,
 ) -> None:
-    """Give empire_worker and empire_edge new passwords; prints (or writes) the addresses they log in with."""
+    """Give our login roles new passwords; prints (or writes) the addresses they log in with."""
     if database is None:
         _fail("The embedded stack sets its own passwords; name another database with --database.")
     passwords = _with(database, roles.set_passwords)

@@ -28,9 +28,13 @@ _PUBLISH = """
     on conflict (key_id) do update
     set expires_on = excluded.expires_on, signature = excluded.signature, retired_at = null"""
 _IN_FORCE = """
-    select s.key_id, count(*) as n from public.credential_seals s
-    join public.broker_connections c on c.id = s.connection_id and c.seal_version = s.version
-    group by s.key_id"""
+    select k.key_id, count(*) as n from (
+      select s.key_id from public.credential_seals s
+      join public.broker_connections c on c.id = s.connection_id and c.seal_version = s.version
+      union all
+      select d.key_id from engine.notification_doors d
+    ) k group by k.key_id"""
+"""Credentials of logins, and addresses that messages go to."""
 
 
 @dataclass(frozen=True, slots=True)
