@@ -11,11 +11,12 @@ import pytest
 
 from local.console import logs, notify, session
 from local.keys.fleet import KeyFiles
+from tests.support.clusters import Database
 from tests.support.connections import customer, key_folder, publish
 from tests.support.notices import SECRET, server
 from tests.support.processes import run
 from tests.support.stacks import RunningStack
-from tests.support.trading import until
+from tests.support.trading import new_trader, until, worker
 
 
 @pytest.fixture
@@ -69,6 +70,45 @@ async def test_a_target_from_its_code_to_an_alarm(stack: RunningStack, files: Ke
             assert await session.rows(trader.client.table("notification_targets").select("id")) == []
             assert SECRET not in relay.output
             assert relay.stop() == 0
+
+
+async def test_the_log_says_what_became_of_every_alert(database: Database) -> None:
+    """A fill with its price, a denial with its numbers, each under the id of its alert; the outbox is empty then."""
+    admin = await database.connect("supabase_admin")
+    trader = await new_trader(database, admin)
+    buy = {
+        "action": "open",
+        "side": "buy",
+        "symbol": "EURUSD",
+        "qty": 0.1,
+        "qty_mode": "lots",
+        "ref_price": 1.085,
+    }
+    with worker(database, relay_database_url=database.url("empire_relay")):
+        filled = await trader.alert(**buy)
+        await trader.delivery(filled)
+        await admin.execute(
+            "insert into public.risk_settings (user_id, max_trades_per_day) values ($1, 1)", trader.user
+        )
+        denied = await trader.alert(**buy)
+        await trader.delivery(denied)
+
+        async def told() -> bool:
+            return len(await trader.rows("logs")) == 2 and not await admin.fetchval(
+                "select count(*) from engine.outbox"
+            )
+
+        await until(told)
+    first, second = await trader.rows("logs")
+    assert (first["correlation_id"], first["type"], second["correlation_id"]) == (
+        filled,
+        "delivery_executed",
+        denied,
+    )
+    assert re.fullmatch(r"Bought 0\.10* EURUSD at 1\.08500* on P\w+\.", first["message"]), first["message"]
+    assert "was not sent. " in second["message"]
+    assert "(1 of 1)" in second["message"] or " 1 " in second["message"], second["message"]
+    await admin.close()
 
 
 async def _arrived(received: list[object], wanted: int) -> bool:

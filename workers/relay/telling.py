@@ -103,7 +103,7 @@ def _executed(context: Mapping[str, Any], action: Action, where: str) -> str:
 
 def _order(order: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
     """`Bought 0.10 EURUSD at 1.08500, stop 1.083`; None where nothing of it stands."""
-    filled, kind = Decimal(order["filled_qty"]), str(order["kind"])
+    filled, wanted, kind = Decimal(order["filled_qty"]), Decimal(order["qty"]), str(order["kind"])
     words = _DONE.get(kind)
     if words is None:
         return None
@@ -114,11 +114,11 @@ def _order(order: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
     )
     if filled > 0:
         price = "" if order["avg_price"] is None else f" at {_number(order['avg_price'])}"
-        part = "" if filled == Decimal(order["qty"]) else f" of {_number(order['qty'])}"
+        part = "" if filled == wanted else f" of {_number(wanted)}"
         return f"{words[order['side'] == 'sell']} {_number(filled)}{part} {order['symbol']}{price}{guard}"
     if order["status"] in ("working", "pending", "submitting"):
         price = "" if order["price"] is None else f" {_number(order['price'])}"
-        waits = f"{order['side']} {_number(order['qty'])} {order['symbol']} {order['type']}{price}"
+        waits = f"{order['side']} {_number(wanted)} {order['symbol']} {order['type']}{price}"
         return f"Order placed: {waits}{guard}"
     return None
 
