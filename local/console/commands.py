@@ -84,7 +84,7 @@ def halt(
     if release and close:
         raise typer.BadParameter("--flatten goes with throwing the switch, not with --release")
     switch = halting.Switch(not release, account, broker, system, close, reason)
-    lines, flat = _run(_halt(switch, wait_s, code))
+    lines, flat = run(_halt(switch, wait_s, code))
     for line in lines:
         print(line)
     raise typer.Exit(0 if flat else 3)
