@@ -84,7 +84,9 @@ async def test_the_log_says_what_became_of_every_alert(database: Database) -> No
         "qty_mode": "lots",
         "ref_price": 1.085,
     }
-    with worker(database, relay_database_url=database.url("empire_relay")):
+    with worker(
+        database, "execution", "maintenance", "relay", relay_database_url=database.url("empire_relay")
+    ):
         filled = await trader.alert(**buy)
         await trader.delivery(filled)
         await admin.execute(
