@@ -610,6 +610,67 @@ CREATE TYPE public.margin_mode AS ENUM (
 ALTER TYPE public.margin_mode OWNER TO postgres;
 
 --
+-- Name: notification_class; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.notification_class AS ENUM (
+    'executed',
+    'denied',
+    'rejected',
+    'skipped',
+    'exit_failed',
+    'unknown',
+    'naked',
+    'breach',
+    'offline',
+    'credentials',
+    'position',
+    'security',
+    'test'
+);
+
+ALTER TYPE public.notification_class OWNER TO postgres;
+
+--
+-- Name: TYPE notification_class; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TYPE public.notification_class IS 'What a message is about. Quiet hours never hold back exit_failed, unknown, naked, breach, offline and credentials.';
+
+--
+-- Name: notification_kind; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.notification_kind AS ENUM (
+    'email',
+    'telegram',
+    'discord',
+    'slack',
+    'webhook'
+);
+
+ALTER TYPE public.notification_kind OWNER TO postgres;
+
+--
+-- Name: notification_status; Type: TYPE; Schema: public; Owner: postgres
+--
+
+CREATE TYPE public.notification_status AS ENUM (
+    'waiting',
+    'sent',
+    'dead',
+    'dropped'
+);
+
+ALTER TYPE public.notification_status OWNER TO postgres;
+
+--
+-- Name: TYPE notification_status; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TYPE public.notification_status IS 'waiting (to be sent, or sent again) | sent | dead (given up, the log says why) | dropped (its target was removed or switched off)';
+
+--
 -- Name: order_status; Type: TYPE; Schema: public; Owner: postgres
 --
 
@@ -1267,6 +1328,233 @@ ALTER FUNCTION engine.advance(a public.broker_accounts, m engine.mark) OWNER TO 
 COMMENT ON FUNCTION engine.advance(a public.broker_accounts, m engine.mark) IS 'What a mark means for the account''s day: opened at the reset, money paid in or out, extremes. The caller holds the account.';
 
 --
+-- Name: notification_targets; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.notification_targets (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind public.notification_kind NOT NULL,
+    name text NOT NULL,
+    hint text,
+    classes public.notification_class[] NOT NULL,
+    quiet_from time without time zone,
+    quiet_to time without time zone,
+    quiet_zone text,
+    enabled boolean DEFAULT true NOT NULL,
+    verified_at timestamp with time zone,
+    last_sent_at timestamp with time zone,
+    last_error text,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT notification_targets_classes_check CHECK (((cardinality(classes) >= 1) AND (cardinality(classes) <= 20))),
+    CONSTRAINT notification_targets_hint_check CHECK ((char_length(hint) <= 80)),
+    CONSTRAINT notification_targets_last_error_check CHECK ((char_length(last_error) <= 300)),
+    CONSTRAINT notification_targets_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT quiet_hours_have_beginning_end_and_zone CHECK (((num_nonnulls(quiet_from, quiet_to, quiet_zone) = ANY (ARRAY[0, 3])) AND (quiet_from IS DISTINCT FROM COALESCE(quiet_to, '24:00:00'::time without time zone))))
+);
+
+ALTER TABLE public.notification_targets OWNER TO postgres;
+
+--
+-- Name: TABLE notification_targets; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.notification_targets IS 'Where a trader wants to be told of what. Nothing is sent before he has confirmed the code that was sent there.';
+
+--
+-- Name: COLUMN notification_targets.hint; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.notification_targets.hint IS 'The address for the eye (m***@example.com, the host of a webhook). The address itself is sealed.';
+
+--
+-- Name: COLUMN notification_targets.classes; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.notification_targets.classes IS 'What is sent there.';
+
+--
+-- Name: after_quiet(public.notification_targets, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := p_at at time zone n.quiet_zone;
+  v_end timestamp;
+begin
+  if n.quiet_from is null or not (
+    case when n.quiet_from < n.quiet_to
+      then v_local::time >= n.quiet_from and v_local::time < n.quiet_to
+      else v_local::time >= n.quiet_from or v_local::time < n.quiet_to
+    end
+  ) then
+    return p_at;
+  end if;
+  v_end := v_local::date + n.quiet_to;
+  if v_end <= v_local then
+    v_end := v_end + interval '1 day';
+  end if;
+  return v_end at time zone n.quiet_zone;
+end
+$$;
+
+ALTER FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION after_quiet(n public.notification_targets, p_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp with time zone) IS 'When something of that moment may be sent to a target: then, or when its quiet hours end, by the clock of their zone.';
+
+--
+-- Name: alarm(text, uuid, text, text, jsonb, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.alarms (key) values (p_key) on conflict (key) do nothing;
+  if not found then
+    return false;
+  end if;
+  perform engine.note(p_user, 'error', p_class, p_message, p_details, p_event);
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint) IS 'Alarms the trader, once for each key: a line in the log that also goes to his targets. False = he knows.';
+
+--
+-- Name: alarm_late_exits(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.alarm_late_exits(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  for r in
+    select d.id, d.user_id, d.account_id, d.event_id, d.action, d.symbol, d.numbers, coalesce(a.label, a.account_id) as account, a.broker,
+      round(extract(epoch from clock_timestamp() - d.created_at)) as age
+    from engine.queue q
+    join public.deliveries d on d.id = q.id join public.broker_accounts a on a.id = q.account_id
+    where q.is_exit and q.state <> 'unsettled' and d.created_at < clock_timestamp() - interval '30 seconds' and not d.dry_run
+      and d.action <> 'cancel' and (select true from engine.alarms k where k.key = 'exit:' || d.id limit 1) is null
+    order by d.id limit p_limit
+  loop
+    v_n := v_n + engine.alarm('exit:' || r.id, r.user_id, 'exit_late', format(
+      '%s on %s has not been carried out for %s s. We go on trying; if you cannot wait, close it in %s.',
+      concat_ws(' ', initcap(r.action::text), r.symbol), r.account, r.age, engine.name_of(r.broker)),
+      jsonb_build_object('account_id', r.account_id, 'delivery_id', r.id, 'seconds', r.age), r.event_id)::integer;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.alarm_late_exits(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION alarm_late_exits(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.alarm_late_exits(p_limit integer) IS 'Exits that have waited for 30 seconds.';
+
+--
+-- Name: alarm_offline(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.alarm_offline(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  for r in
+    select f.*, a.user_id, a.broker, coalesce(a.label, a.account_id) as account
+    from engine.offline_accounts() f join public.broker_accounts a on a.id = f.account_id
+    where (select true from engine.alarms k where k.key = 'offline:' || f.account_id limit 1) is null
+    order by a.id limit p_limit
+  loop
+    v_n := v_n + engine.alarm('offline:' || r.account_id, r.user_id, 'offline', format(
+      '%s cannot be reached while %s position%s open on %s: %s. Nothing can be closed from here now; watch it in %s.',
+      case when r.device then 'Your device' else engine.name_of(r.broker) end, r.positions,
+      case r.positions when 1 then ' is' else 's are' end, r.account, r.what, engine.name_of(r.broker)),
+      jsonb_build_object('account_id', r.account_id, 'positions', r.positions))::integer;
+  end loop;
+  -- It may alarm again once it was there again; what comes and goes all the time does so every ten minutes.
+  delete from engine.alarms k where k.key like 'offline:%' and k.at < clock_timestamp() - interval '10 minutes'
+    and k.key not in (select 'offline:' || f.account_id from engine.offline_accounts() f);
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.alarm_offline(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION alarm_offline(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.alarm_offline(p_limit integer) IS 'Tells of open positions that nothing can be done about from here: once for each time the broker or the device is away.';
+
+--
+-- Name: alarm_unknown(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.alarm_unknown(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  for r in
+    select c.id, c.kind, c.user_id, c.account_id, c.root, c.is_entry, c.lookups, d.event_id, coalesce(a.label, a.account_id) as account,
+      a.broker, round(extract(epoch from clock_timestamp() - c.submitted_at)) as age, o.side, o.qty, o.symbol
+    from engine.commands c
+    join public.deliveries d on d.id = c.delivery_id join public.broker_accounts a on a.id = c.account_id
+    left join public.orders o on o.id = c.order_id
+    where c.state = 'unknown' and c.submitted_at < clock_timestamp() - interval '30 seconds'
+      and (select true from engine.alarms k where k.key = 'unknown:' || c.id limit 1) is null
+    order by c.submitted_at limit p_limit
+  loop
+    v_n := v_n + engine.alarm('unknown:' || r.id, r.user_id, 'unknown', format(
+      'We have not known for %s s whether %s has carried out "%s" on %s (asked %s times). It counts as open risk%s. Look in %s.',
+      r.age, engine.name_of(r.broker), concat_ws(' ', r.kind, r.side, r.qty, coalesce(r.symbol, r.root)), r.account, r.lookups,
+      case when r.is_entry then ' and is not sent again on a guess' else '' end, engine.name_of(r.broker)),
+      jsonb_build_object('account_id', r.account_id, 'command_id', r.id, 'seconds', r.age), r.event_id)::integer;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.alarm_unknown(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION alarm_unknown(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.alarm_unknown(p_limit integer) IS 'Commands whose outcome has not been known for 30 seconds.';
+
+--
 -- Name: answer_if_seen(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1875,6 +2163,100 @@ ALTER FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) OWNER TO em
 COMMENT ON FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) IS 'The next drill that was asked for, leased to one worker: the account''s broker and its limits in force. Null = there is none.';
 
 --
+-- Name: claim_notifications(text, integer, integer, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_token constant bigint := engine.new_token();
+begin
+  with due as (
+    select h.target_id
+    from (
+      select t.target_id, bool_or(t.event_class = 'test' or engine.is_urgent(t.event_class)) as at_once
+      from public.notifications t where t.status = 'waiting' and t.due_at <= clock_timestamp() group by t.target_id
+    ) w
+    join engine.notification_doors h on h.target_id = w.target_id
+    where (h.lease_until is null or h.lease_until < clock_timestamp())
+      and (h.rest_until is null or h.rest_until <= clock_timestamp())
+      and (w.at_once or engine.sent_lately(h.target_id) < p_per_minute)
+    order by h.target_id limit p_limit for update of h skip locked
+  )
+  update engine.notification_doors h
+  set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+  from due where h.target_id = due.target_id;
+  return query
+    select jsonb_build_object(
+      'target_id', n.id, 'user_id', n.user_id, 'kind', n.kind, 'name', n.name, 'key_id', h.key_id,
+      'sealed', encode(h.sealed, 'hex'), 'token', h.token, 'failures', h.failures,
+      'code', case when n.verified_at is null then (
+        select c.code from engine.notification_codes c where c.target_id = n.id and c.expires_at > clock_timestamp()
+      ) end,
+      'lately', engine.sent_lately(n.id), 'messages', engine.notification_batch(n.id, p_batch)
+    )
+    from engine.notification_doors h join public.notification_targets n on n.id = h.target_id
+    where h.token = v_token order by n.id;
+end
+$$;
+
+ALTER FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer) IS 'Targets with messages that are due, each with its sealed address for one relay at a time, and how many messages it got in the last minute.';
+
+--
+-- Name: claim_outbox(text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_token constant bigint := engine.new_token();
+begin
+  -- Two at the same moment could take an account's rows out of order: one after the other, each sees the other's leases.
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.claim_outbox', 0)) then
+    return;
+  end if;
+  perform set_config('synchronous_commit', 'off', true);
+  with due as (
+    select o.id from engine.outbox o
+    where (o.lease_until is null or o.lease_until < clock_timestamp()) and (
+      select true from engine.outbox h
+      where h.token is not null and h.account_id = o.account_id and h.lease_until >= clock_timestamp() limit 1
+    ) is null
+    order by o.id limit p_limit
+  )
+  update engine.outbox o
+  set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+  from due where o.id = due.id;
+  return query
+    select jsonb_build_object(
+      'id', o.id, 'token', o.token, 'account_id', o.account_id, 'user_id', o.user_id, 'subject', o.subject, 'body', o.body,
+      'created_at', o.created_at, 'told', o.told,
+      'context', case when o.subject like 'empire.delivery.%' and not o.told
+        then engine.delivery_context((o.body ->> 'delivery_id')::bigint) end
+    )
+    from engine.outbox o where o.token = v_token order by o.id;
+end
+$$;
+
+ALTER FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION claim_outbox(p_worker text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) IS 'The oldest rows for the outside, for one relay at a time; of an account a batch is under way it hands out nothing.';
+
+--
 -- Name: claim_unsettled(text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2163,6 +2545,34 @@ ALTER FUNCTION engine.commands_json(d public.deliveries) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.commands_json(d public.deliveries) IS 'What was written ahead for a delivery by an earlier holder.';
+
+--
+-- Name: complain(public.notification_targets, integer, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.complain(n public.notification_targets, p_n integer, p_error text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- One line an hour: a target that is gone must not fill the log.
+  update engine.notification_doors set complained_at = clock_timestamp()
+  where target_id = n.id and (complained_at is null or complained_at < clock_timestamp() - interval '1 hour');
+  if found then
+    perform engine.note(n.user_id, 'error', 'notification_dead', format(
+      '%s message%s could not be delivered to %s (%s) and will not be tried again: %s', p_n, case p_n when 1 then '' else 's' end,
+      n.name, n.kind, p_error), jsonb_build_object('target_id', n.id));
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.complain(n public.notification_targets, p_n integer, p_error text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION complain(n public.notification_targets, p_n integer, p_error text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.complain(n public.notification_targets, p_n integer, p_error text) IS 'Says in the trader''s log that messages were given up; once an hour and target.';
 
 --
 -- Name: conclude(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2664,6 +3074,40 @@ ALTER FUNCTION engine.defer(p_deliveries jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.defer(p_deliveries jsonb) IS 'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order to be settled.';
 
 --
+-- Name: delivery_context(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.delivery_context(p_delivery bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select jsonb_build_object(
+      'account', coalesce(a.label, a.account_id), 'broker', engine.name_of(a.broker), 'currency', a.currency,
+      'dry_run', d.dry_run, 'side', d.side, 'orders', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'kind', o.kind, 'reduce_only', o.reduce_only, 'side', o.side, 'symbol', o.symbol, 'type', o.type, 'status', o.status,
+          'qty', o.qty::text, 'filled_qty', o.filled_qty::text, 'price', coalesce(o.price, o.stop_price)::text,
+          'avg_price', o.avg_price::text, 'stop_loss', o.stop_loss::text, 'take_profit', o.take_profit::text,
+          'reason_text', o.reason_text
+        ) order by o.leg), '[]') from public.orders o where o.delivery_id = d.id
+      )
+    )
+    from public.deliveries d join public.broker_accounts a on a.id = d.account_id where d.id = p_delivery
+  );
+end
+$$;
+
+ALTER FUNCTION engine.delivery_context(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION delivery_context(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.delivery_context(p_delivery bigint) IS 'What a sentence about a delivery needs beside its outbox row: the account as its owner calls it, and the orders.';
+
+--
 -- Name: delivery_ids(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3030,6 +3474,27 @@ ALTER FUNCTION engine.device_seen(p_user_id uuid) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.device_seen(p_user_id uuid) IS 'Whether a device of the user has been heard of in the last minute.';
+
+--
+-- Name: drop_waiting(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.drop_waiting(p_target uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.notifications set status = 'dropped' where target_id = p_target and status = 'waiting';
+end
+$$;
+
+ALTER FUNCTION engine.drop_waiting(p_target uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION drop_waiting(p_target uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.drop_waiting(p_target uuid) IS 'What still waits for a target is not sent any more.';
 
 --
 -- Name: end_deliveries(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3506,11 +3971,10 @@ begin
   set status = case when p_error is null then 'done' else 'failed' end, error = left(p_error, 500), finished_at = clock_timestamp(),
     token = null, lease_until = null
   where r.id = p_run;
-  insert into public.logs (user_id, level, type, message, details)
-  select r.user_id, case when p_error is null and s.failed = 0 then 'info' else 'warning' end::public.log_level, 'drill',
+  perform engine.note(r.user_id, case when p_error is null and s.failed = 0 then 'info' else 'warning' end::public.log_level, 'drill',
     case when p_error is not null then format('The drill could not be finished: %s', left(p_error, 500))
       else format('%s of %s limits fired in the drill.', s.n - s.failed, s.n) end,
-    jsonb_build_object('run_id', r.id, 'account_id', r.account_id, 'limits', s.n, 'failed', s.failed)
+    jsonb_build_object('run_id', r.id, 'account_id', r.account_id, 'limits', s.n, 'failed', s.failed))
   from public.drill_runs r cross join lateral (
     select count(*) as n, count(*) filter (where not d.passed) as failed from public.drills d where d.run_id = r.id
   ) s where r.id = p_run;
@@ -4033,6 +4497,8 @@ declare
   v_deliveries integer;
   v_events integer;
   v_logs integer;
+  v_notifications integer;
+  v_outbox integer;
 begin
   -- Every worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.housekeeping', 0)) then
@@ -4045,13 +4511,25 @@ begin
   v_events := engine.forget_events(c_keep, p_limit);
   delete from public.logs where id = any (array(select l.id from public.logs l where l.created_at < c_keep limit p_limit));
   get diagnostics v_logs = row_count;
+  delete from public.notifications where id = any (array(
+    select n.id from public.notifications n where n.created_at < c_keep limit p_limit
+  ));
+  get diagnostics v_notifications = row_count;
+  -- Nothing is left here for so long unless no relay runs: then nobody wants it.
+  delete from engine.outbox where id = any (array(
+    select o.id from engine.outbox o where o.created_at < c_keep order by o.id limit p_limit
+  ));
+  get diagnostics v_outbox = row_count;
+  delete from engine.alarms where at < c_keep;
+  delete from engine.notification_codes where expires_at < now() - interval '1 day';
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
   delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(
     'dedupe', v_dedupe, 'deliveries', v_deliveries, 'events', v_events, 'logs', v_logs,
-    'more', greatest(v_dedupe, v_deliveries, v_events, v_logs) >= p_limit
+    'notifications', v_notifications, 'outbox', v_outbox,
+    'more', greatest(v_dedupe, v_deliveries, v_events, v_logs, v_notifications, v_outbox) >= p_limit
   );
 end
 $$;
@@ -4579,6 +5057,27 @@ ALTER FUNCTION engine.is_unanchored(p_delivery bigint) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.is_unanchored(p_delivery bigint) IS 'Whether a delivery has a filled entry whose stop or target is a distance, and nothing has measured it from the fill yet.';
+
+--
+-- Name: is_urgent(public.notification_class); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_urgent(p_class public.notification_class) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_class in ('exit_failed', 'unknown', 'naked', 'breach', 'offline', 'credentials');
+end
+$$;
+
+ALTER FUNCTION engine.is_urgent(p_class public.notification_class) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_urgent(p_class public.notification_class); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_urgent(p_class public.notification_class) IS 'Whether money may be at stake this minute: such messages are sent in quiet hours too, one by one, before all others.';
 
 --
 -- Name: judge(engine.commands, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6008,6 +6507,40 @@ ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_
 COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) IS 'When an account is read next by itself: in a second where the read showed something open, in 5 while it is locked, else in 30 seconds; at its reset; a while after reads that failed.';
 
 --
+-- Name: note(uuid, public.log_level, text, text, jsonb, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb DEFAULT '{}'::jsonb, p_event bigint DEFAULT NULL::bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_class constant public.notification_class := (select c.class from engine.log_classes c where c.type = p_type);
+  v_log bigint;
+begin
+  insert into public.logs (user_id, level, type, message, details, correlation_id)
+  values (p_user, p_level, p_type, left(p_message, 1000), coalesce(p_details, '{}'), p_event) returning id into v_log;
+  if v_class is not null and p_user is not null then
+    insert into engine.outbox (id, account_id, user_id, subject, body)
+    values (nextval('engine.outbox_id'), (p_details ->> 'account_id')::uuid, p_user, 'empire.log.' || p_type || '.' || p_user,
+      jsonb_build_object(
+        'schema', 1, 'log_id', v_log, 'event_id', p_event, 'account_id', p_details ->> 'account_id', 'type', p_type,
+        'class', v_class, 'level', p_level, 'message', left(p_message, 1000)
+      ));
+  end if;
+  return v_log;
+end
+$$;
+
+ALTER FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint) IS 'A line in a user''s log, about an alert where there is one (its id is the correlation id); of some types it is told to the outside, too. The only writer of logs.';
+
+--
 -- Name: note_money(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6033,6 +6566,67 @@ ALTER FUNCTION engine.note_money(p_accounts uuid[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.note_money(p_accounts uuid[]) IS 'What an order''s road has read of an account''s money counts for its day, too. The caller holds the accounts.';
+
+--
+-- Name: notification_batch(uuid, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.notification_batch(p_target uuid, p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select jsonb_agg(jsonb_build_object(
+      'id', x.id, 'class', x.event_class, 'urgent', x.urgent, 'message', x.message, 'event_id', x.event_id, 'attempts', x.attempts,
+      'created_at', x.created_at
+    ) order by x.urgent desc, x.id)
+    from (
+      select t.*, engine.is_urgent(t.event_class) as urgent from public.notifications t
+      where t.target_id = p_target and t.status = 'waiting' and t.due_at <= clock_timestamp()
+      order by engine.is_urgent(t.event_class) desc, t.id limit p_limit
+    ) x
+  );
+end
+$$;
+
+ALTER FUNCTION engine.notification_batch(p_target uuid, p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION notification_batch(p_target uuid, p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.notification_batch(p_target uuid, p_limit integer) IS 'What is due at a target, urgent first.';
+
+--
+-- Name: offline_accounts(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.offline_accounts() RETURNS TABLE(account_id uuid, device boolean, positions bigint, what text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select a.id, x.edge, p.n, left(p.what, 300)
+    from (
+      select y.account_id, count(*) as n, string_agg(concat_ws(' ', y.side, y.qty, y.symbol), ', ' order by y.id) as what
+      from public.positions y where y.closed_at is null group by y.account_id
+    ) p
+    join public.broker_accounts a on a.id = p.account_id join public.broker_connections c on c.id = a.connection_id
+    join public.health h on h.broker = a.broker
+    cross join lateral (select coalesce(a.executor, c.executor) = 'edge' and not engine.device_seen(a.user_id) as edge) x
+    where x.edge or h.status = 'down';
+end
+$$;
+
+ALTER FUNCTION engine.offline_accounts() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION offline_accounts(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.offline_accounts() IS 'Accounts with open positions whose broker is down, or whose device is not seen (device = true).';
 
 --
 -- Name: open_again(bigint, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6345,6 +6939,31 @@ ALTER FUNCTION engine.others_json(a public.broker_accounts) OWNER TO empire_engi
 --
 
 COMMENT ON FUNCTION engine.others_json(a public.broker_accounts) IS 'Open positions and entries on their way of the trader''s other accounts; paper and real apart.';
+
+--
+-- Name: outbox_delivered(bigint, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_n integer;
+begin
+  delete from engine.outbox where id = any (p_ids) and token = p_token;
+  get diagnostics v_n = row_count;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION outbox_delivered(p_token bigint, p_ids bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) IS 'Every sink has these rows: they go. Those of another token stay. Returns how many went.';
 
 --
 -- Name: paper_answer(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6733,6 +7352,33 @@ ALTER FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks,
 COMMENT ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) IS 'Keeps a mark as the last one.';
 
 --
+-- Name: raise_alarms(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.raise_alarms(p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  -- Every maintenance worker asks; one at a time is enough.
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.raise_alarms', 0)) then
+    return '{"unknown": 0, "exits": 0, "offline": 0}';
+  end if;
+  return jsonb_build_object(
+    'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.raise_alarms(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION raise_alarms(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.raise_alarms(p_limit integer) IS 'Looks for what should have happened and did not, and tells the traders; how many of each.';
+
+--
 -- Name: read_alert(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7084,6 +7730,87 @@ ALTER FUNCTION engine.record_marks(p_marks jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.record_marks(p_marks jsonb) IS 'What accounts were worth when they were read: money, value and protection of positions, the day''s extremes, a new day at the reset. Only under the tokens that watched_accounts gave. Decides nothing.';
 
 --
+-- Name: record_notifications(uuid, bigint, jsonb, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  n public.notification_targets;
+  p jsonb;
+begin
+  select t.* into n from public.notification_targets t where t.id = p_target for no key update;
+  perform 1 from engine.notification_doors h where h.target_id = p_target and h.token = p_token for update;
+  if not found then
+    return false;
+  end if;
+  for p in select x from jsonb_array_elements(p_results) with ordinality as r (x, nth) order by nth loop
+    perform engine.record_sending(n, p, p_most);
+  end loop;
+  if p_release then
+    update engine.notification_doors set lease_until = null, worker = null where target_id = p_target and token = p_token;
+  end if;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer) IS 'What became of messages to a target held by this token; false = another relay has it, or the target is gone.';
+
+--
+-- Name: record_sending(public.notification_targets, jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_most integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ids constant bigint [] := array(select i::bigint from jsonb_array_elements_text(p -> 'ids') i);
+  v_error constant text := left(p ->> 'error', 300);
+  -- One moment for all of a digest: it counts once.
+  v_now constant timestamptz := clock_timestamp();
+  v_dead integer;
+begin
+  if p ->> 'outcome' = 'sent' then
+    update public.notifications
+    set status = 'sent', sent_at = v_now, attempts = attempts + 1, in_digest = cardinality(v_ids) > 1, last_error = null
+    where id = any (v_ids) and target_id = n.id and status = 'waiting';
+    update public.notification_targets set last_sent_at = v_now, last_error = null where id = n.id;
+    update engine.notification_doors set failures = 0, rest_until = null where target_id = n.id;
+    return;
+  end if;
+  update public.notifications
+  set attempts = attempts + 1, last_error = v_error,
+    status = case when p ->> 'outcome' = 'dead' or attempts + 1 >= p_most then 'dead' else 'waiting' end::public.notification_status
+  where id = any (v_ids) and target_id = n.id and status = 'waiting';
+  update public.notification_targets set last_error = v_error where id = n.id and last_error is distinct from v_error;
+  update engine.notification_doors
+  set failures = failures + 1,
+    rest_until = clock_timestamp() + make_interval(secs => coalesce((p ->> 'retry_ms')::bigint, 0) / 1000.0) where target_id = n.id;
+  select count(*) into v_dead from public.notifications t where t.id = any (v_ids) and t.status = 'dead';
+  if v_dead > 0 then
+    perform engine.complain(n, v_dead, v_error);
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_most integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_sending(n public.notification_targets, p jsonb, p_most integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_most integer) IS 'What became of one message (or digest): sent, to be tried again after a rest of the target, or given up.';
+
+--
 -- Name: refusal_of_age(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7249,6 +7976,37 @@ ALTER FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_htt
 --
 
 COMMENT ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) IS 'Keeps a refused body of an authenticated sender with its reason, at most 100 an hour, and makes the answer.';
+
+--
+-- Name: relay_stats(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.relay_stats() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'outbox', (select count(*) from engine.outbox),
+    'outbox_oldest_seconds', coalesce((
+      select round(extract(epoch from clock_timestamp() - o.created_at), 3) from engine.outbox o order by o.id limit 1
+    ), 0),
+    'notifications_waiting', (select count(*) from public.notifications n where n.status = 'waiting'),
+    'notifications_oldest_seconds', coalesce((
+      select round(extract(epoch from clock_timestamp() - min(n.due_at)), 3) from public.notifications n
+      where n.status = 'waiting' and n.due_at <= clock_timestamp()
+    ), 0)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.relay_stats() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION relay_stats(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.relay_stats() IS 'What waits for the relay, and for how long.';
 
 --
 -- Name: release(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7711,6 +8469,30 @@ ALTER FUNCTION engine.send_again(k engine.commands) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.send_again(k engine.commands) IS 'A command that never arrived is written ahead again.';
+
+--
+-- Name: sent_lately(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.sent_lately(p_target uuid) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select count(distinct t.sent_at) from public.notifications t
+    where t.target_id = p_target and t.status = 'sent' and t.sent_at > clock_timestamp() - interval '1 minute'
+  );
+end
+$$;
+
+ALTER FUNCTION engine.sent_lately(p_target uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION sent_lately(p_target uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.sent_lately(p_target uuid) IS 'Messages that went to a target in the last minute; a digest is one.';
 
 --
 -- Name: settle(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8532,19 +9314,22 @@ CREATE FUNCTION engine.tell_breach(b engine.breaches, p_flatten boolean) RETURNS
 declare
   v_until constant text := case when b.until = engine.until_lifted() then 'until you lift the lock'
     else 'until ' || to_char(b.until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' end;
+  v_message text;
   a public.broker_accounts;
 begin
   select x.* into a from public.broker_accounts x where x.id = b.account_id;
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  values (b.user_id, 'error', 'risk_breached', b.event_id, left(format(
+  v_message := left(format(
     '%s: the limit %s (%s) is reached: %s. %sNo entries %s; exits go on.', coalesce(a.label, a.account_id),
     replace(b.rule, '_', ' '), b.scope, engine.in_words(b.numbers), case when p_flatten then 'Everything is being closed. ' else '' end,
     v_until
-  ), 1000), jsonb_build_object('account_id', b.account_id, 'rule', b.rule, 'numbers', b.numbers, 'until', b.until));
+  ), 1000);
+  perform engine.note(b.user_id, 'error', 'risk_breached', v_message,
+    jsonb_build_object('account_id', b.account_id, 'rule', b.rule, 'numbers', b.numbers, 'until', b.until), b.event_id);
   insert into engine.outbox (id, account_id, user_id, subject, body)
   values (nextval('engine.outbox_id'), b.account_id, b.user_id, 'empire.risk.breached.' || b.user_id, jsonb_build_object(
     'schema', 1, 'breach_id', b.id, 'account_id', b.account_id, 'rule', b.rule, 'scope', b.scope, 'numbers', b.numbers,
-    'until', nullif(b.until, engine.until_lifted()), 'at', b.at, 'flatten', p_flatten, 'event_id', b.event_id
+    'until', nullif(b.until, engine.until_lifted()), 'at', b.at, 'flatten', p_flatten, 'event_id', b.event_id,
+    'message', v_message
   ));
 end
 $$;
@@ -8562,12 +9347,13 @@ COMMENT ON FUNCTION engine.tell_breach(b engine.breaches, p_flatten boolean) IS 
 --
 
 CREATE FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-  insert into public.logs (user_id, level, type, message, details)
-  values (c.user_id, p_level, p_type, left(p_message, 1000),
-    jsonb_build_object('connection_id', c.id, 'broker', c.broker, 'environment', c.environment))
+begin
+  perform engine.note(c.user_id, p_level, p_type, p_message,
+    jsonb_build_object('connection_id', c.id, 'broker', c.broker, 'environment', c.environment));
+end
 $$;
 
 ALTER FUNCTION engine.tell_connection(c public.broker_connections, p_level public.log_level, p_type text, p_message text) OWNER TO empire_engine;
@@ -8583,13 +9369,15 @@ COMMENT ON FUNCTION engine.tell_connection(c public.broker_connections, p_level 
 --
 
 CREATE FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-  insert into public.logs (user_id, level, type, message, details) values (a.user_id, 'info', 'money_moved', format(
+begin
+  perform engine.note(a.user_id, 'info', 'money_moved', format(
     '%s %s were %s %s: neither a profit nor a loss of the day.', round(abs(p_flow), 2), a.currency,
     case when p_flow > 0 then 'paid in to' else 'paid out of' end, coalesce(a.label, a.account_id)
-  ), jsonb_build_object('account_id', a.id, 'amount', p_flow))
+  ), jsonb_build_object('account_id', a.id, 'amount', p_flow));
+end
 $$;
 
 ALTER FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) OWNER TO empire_engine;
@@ -8601,20 +9389,67 @@ ALTER FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) OWNER 
 COMMENT ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) IS 'The trader sees what was taken for a deposit or a withdrawal.';
 
 --
+-- Name: tell_outbox(bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_mine bigint [];
+begin
+  -- Under a lease that ran out nothing is told: another relay has it by now, or will.
+  with mine as (
+    update engine.outbox o set told = true
+    from jsonb_array_elements(p_told) t
+    where o.id = (t ->> 'id')::bigint and o.token = p_token and o.lease_until > clock_timestamp() and not o.told
+    returning o.id
+  )
+  select coalesce(array_agg(m.id), '{}') into v_mine from mine m;
+  perform engine.note(o.user_id, (t #>> '{line,level}')::public.log_level, t #>> '{line,type}', t ->> 'message',
+    jsonb_strip_nulls(jsonb_build_object('account_id', o.account_id, 'delivery_id', o.body -> 'delivery_id')),
+    (t ->> 'event_id')::bigint)
+  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
+  where o.id = any (v_mine) and jsonb_typeof(t -> 'line') = 'object' order by x.nth;
+  insert into public.notifications (user_id, target_id, kind, target_name, event_class, event_key, event_id, message, due_at)
+  select o.user_id, n.id, n.kind, n.name, c.class, t ->> 'key', (t ->> 'event_id')::bigint, t ->> 'message',
+    case when engine.is_urgent(c.class) then clock_timestamp() else engine.after_quiet(n, clock_timestamp()) end
+  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
+  cross join lateral (select (t ->> 'class')::public.notification_class as class) c
+  join public.notification_targets n on n.user_id = o.user_id
+  where o.id = any (v_mine) and n.enabled and n.verified_at is not null and c.class = any (n.classes)
+  order by x.nth, n.id
+  on conflict (target_id, event_key, event_class) do nothing;
+  return cardinality(v_mine);
+end
+$$;
+
+ALTER FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) IS 'Lines for the logs, and messages for the targets that want their class, of rows held by this token; each row once. Returns how many rows were told now.';
+
+--
 -- Name: tell_unreachable(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
 CREATE FUNCTION engine.tell_unreachable(p_deliveries bigint[]) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  select d.user_id, 'error', d.reason::text, d.event_id, format('%s of %s was not sent: %s', d.action, coalesce(a.label, a.account_id),
-    case d.reason when 'executor_offline' then format('cannot reach your device: close in %s now.', d.numbers ->> 'close_in')
+begin
+  perform engine.note(d.user_id, 'error', d.reason::text,
+    format('%s of %s was not sent: %s', d.action, coalesce(a.label, a.account_id), case d.reason
+      when 'executor_offline' then format('cannot reach your device: close in %s now.', d.numbers ->> 'close_in')
       else format('the login is disconnected: close in %s now.', d.numbers ->> 'close_in') end),
-    jsonb_build_object('account_id', d.account_id, 'delivery_id', d.id)
+    jsonb_build_object('account_id', d.account_id, 'delivery_id', d.id), d.event_id)
   from public.deliveries d join public.broker_accounts a on a.id = d.account_id
-  where d.id = any (p_deliveries) and d.numbers ? 'close_in'
+  where d.id = any (p_deliveries) and d.numbers ? 'close_in' order by d.id;
+end
 $$;
 
 ALTER FUNCTION engine.tell_unreachable(p_deliveries bigint[]) OWNER TO empire_engine;
@@ -8624,6 +9459,85 @@ ALTER FUNCTION engine.tell_unreachable(p_deliveries bigint[]) OWNER TO empire_en
 --
 
 COMMENT ON FUNCTION engine.tell_unreachable(p_deliveries bigint[]) IS 'An exit that cannot be sent is an alarm in the trader''s log.';
+
+--
+-- Name: thin_day(text, date, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_from constant timestamptz := p_day::timestamp at time zone 'UTC';
+  v_n integer;
+begin
+  delete from public.equity_history where id = any (array(
+    select h.id from (
+      select e.id, row_number() over (partition by e.account_id, case p_grade when 'hour' then date_trunc('hour', e.timestamp, 'UTC') end
+        order by e.timestamp desc, e.id desc) as nth,
+        row_number() over (partition by e.account_id order by e.equity desc, e.timestamp, e.id) as high,
+        row_number() over (partition by e.account_id order by e.equity, e.timestamp, e.id) as low
+      from public.equity_history e where e.timestamp >= c_from and e.timestamp < c_from + interval '1 day'
+    ) h
+    where h.nth > 1 and h.high > 1 and h.low > 1 limit p_limit
+  ));
+  get diagnostics v_n = row_count;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION thin_day(p_grade text, p_day date, p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) IS 'Of each account''s day (UTC) the highest, the lowest and the last equity of each hour, or of the day, stay. Returns how many went.';
+
+--
+-- Name: thin_equity(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.thin_equity(p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_today constant date := (clock_timestamp() at time zone 'UTC')::date;
+  v_gone integer := 0;
+  v_more boolean := false;
+  g record;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.thin_equity', 0)) then
+    return '{"gone": 0, "more": false}';
+  end if;
+  for g in select * from (values ('hour', v_today - 8), ('day', v_today - 91)) as t (grade, until) loop
+    insert into engine.thinned (grade, day)
+    select g.grade, least(coalesce((min(e.timestamp) at time zone 'UTC')::date, g.until) - 1, g.until) from public.equity_history e
+    on conflict (grade) do nothing;
+    -- A day at a time and the batch at most: a long delete would hold back vacuum of the queue.
+    update engine.thinned t set day = t.day + 1 where t.grade = g.grade and t.day < g.until;
+    if found then
+      v_gone := v_gone + engine.thin_day(g.grade, (select t.day from engine.thinned t where t.grade = g.grade), p_limit);
+      if v_gone >= p_limit then
+        update engine.thinned t set day = t.day - 1 where t.grade = g.grade;
+        return jsonb_build_object('gone', v_gone, 'more', true);
+      end if;
+      v_more := v_more or exists (select 1 from engine.thinned t where t.grade = g.grade and t.day < g.until);
+    end if;
+  end loop;
+  return jsonb_build_object('gone', v_gone, 'more', v_more);
+end
+$$;
+
+ALTER FUNCTION engine.thin_equity(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION thin_equity(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.thin_equity(p_limit integer) IS 'Thins equity_history with age: after a week one value an hour, after 90 days one a day, and always the high and the low of a day.';
 
 --
 -- Name: too_many(engine.candidate, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9560,6 +10474,52 @@ ALTER FUNCTION private.actor() OWNER TO postgres;
 COMMENT ON FUNCTION private.actor() IS 'Who is at the keyboard: the login and the role it has taken.';
 
 --
+-- Name: add_notification_target(uuid, text, text, text, text, text, text[], jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant integer := 20;
+  v_me constant uuid := private.me();
+  n public.notification_targets;
+begin
+  perform private.require_step_up();
+  perform 1 from public.profiles p where p.id = v_me for no key update;
+  if p_id is null or p_kind is null or p_kind <> all (enum_range(null::public.notification_kind)::text []) then
+    perform private.refuse(422, 'invalid', 'Name an id (uuid) that you have chosen, and a kind: email, telegram, discord, slack or webhook.');
+  elsif coalesce(char_length(btrim(p_name)), 0) not between 1 and 80 or p_name ~ '[[:cntrl:]]' or char_length(p_hint) > 80 then
+    perform private.refuse(422, 'invalid', 'A target has a name of 1 to 80 characters, and a hint of at most 80.');
+  elsif (select count(*) from public.notification_targets t where t.user_id = v_me) >= c_most then
+    perform private.refuse(409, 'too_many', format('You have %s targets, which is the most we keep.', c_most));
+  elsif exists (select 1 from public.notification_targets t where t.id = p_id) then
+    perform private.refuse(409, 'id_reused', 'This id is in use: choose another one and seal again.');
+  elsif not exists (select 1 from public.fleet_keys k where k.key_id = p_key_id and k.retired_at is null) then
+    perform private.refuse(422, 'unknown_key', 'Sealed to a key that is not in use here: load the key again and seal anew.');
+  end if;
+  perform private.check_quiet(p_quiet);
+  insert into public.notification_targets (id, user_id, kind, name, hint, classes, quiet_from, quiet_to, quiet_zone)
+  values (p_id, v_me, p_kind::public.notification_kind, btrim(p_name), p_hint, private.check_classes(p_classes),
+    (p_quiet ->> 'from')::time, (p_quiet ->> 'to')::time, p_quiet ->> 'zone') returning * into n;
+  insert into engine.notification_doors (target_id, key_id, sealed) values (p_id, p_key_id, private.seal_bytes(p_sealed));
+  perform private.note(v_me, 'warning', 'target_added', format('Messages can go to %s (%s) once its code is confirmed.', n.name, n.kind),
+    jsonb_build_object('target_id', n.id, 'kind', n.kind));
+  perform private.send_code(n);
+  return n.id;
+end
+$$;
+
+ALTER FUNCTION private.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) IS 'public.add_notification_target, checked.';
+
+--
 -- Name: admin_disable_account(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -9969,6 +10929,34 @@ ALTER FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker)
 COMMENT ON FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) IS 'Refuses a broker that the plan has no room for; paper is not counted.';
 
 --
+-- Name: check_classes(text[]); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_classes(p_classes text[]) RETURNS public.notification_class[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_all constant text [] := enum_range(null::public.notification_class)::text [];
+  v_unknown text;
+begin
+  select c into v_unknown from unnest(p_classes) c where c is null or c <> all (c_all) or c = 'test' limit 1;
+  if found or coalesce(cardinality(p_classes), 0) = 0 then
+    perform private.refuse(422, 'invalid', format('Name at least one of these classes: %s.', array_to_string(array_remove(c_all, 'test'), ', ')));
+  end if;
+  return array(select distinct c::public.notification_class as class from unnest(p_classes) c order by class);
+end
+$$;
+
+ALTER FUNCTION private.check_classes(p_classes text[]) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_classes(p_classes text[]); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_classes(p_classes text[]) IS 'The classes a target wants; refuses what is none.';
+
+--
 -- Name: check_clock(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -10315,6 +11303,35 @@ ALTER FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_mes
 --
 
 COMMENT ON FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_message text) IS 'Refuses what is no text of this form.';
+
+--
+-- Name: check_quiet(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_quiet(p_quiet jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  if p_quiet is null or p_quiet = 'null' then
+    return;
+  elsif jsonb_typeof(p_quiet) <> 'object' or not p_quiet ?& array['from', 'to', 'zone'] or p_quiet - array['from', 'to', 'zone'] <> '{}'
+    or not coalesce(p_quiet ->> 'from' ~ '^([01]\d|2[0-3]):[0-5]\d$' and p_quiet ->> 'to' ~ '^([01]\d|2[0-3]):[0-5]\d$', false)
+    or p_quiet ->> 'from' = p_quiet ->> 'to' then
+    perform private.refuse(422, 'invalid', 'Quiet hours are {"from": "22:00", "to": "07:00", "zone": "Europe/Berlin"}, with two different times.');
+  elsif not exists (select 1 from pg_catalog.pg_timezone_names z where z.name = p_quiet ->> 'zone') then
+    perform private.refuse(422, 'invalid', format('There is no time zone called %s: write it like Europe/Berlin.', left(p_quiet ->> 'zone', 40)));
+  end if;
+end
+$_$;
+
+ALTER FUNCTION private.check_quiet(p_quiet jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_quiet(p_quiet jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_quiet(p_quiet jsonb) IS 'Refuses quiet hours that are none.';
 
 --
 -- Name: check_root(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -12335,15 +13352,44 @@ ALTER FUNCTION private.my_endpoint(p_endpoint_id uuid) OWNER TO postgres;
 COMMENT ON FUNCTION private.my_endpoint(p_endpoint_id uuid) IS 'The user''s own endpoint, locked; anybody else''s does not exist for him.';
 
 --
+-- Name: my_target(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.my_target(p_target_id uuid) RETURNS public.notification_targets
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  n public.notification_targets;
+begin
+  select t.* into n from public.notification_targets t
+  where t.id = p_target_id and t.user_id = private.me() for no key update;
+  if not found then
+    perform private.refuse(404, 'not_found', 'You have no such target.');
+  end if;
+  return n;
+end
+$$;
+
+ALTER FUNCTION private.my_target(p_target_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION my_target(p_target_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.my_target(p_target_id uuid) IS 'The user''s own target, locked; anybody else''s does not exist for him.';
+
+--
 -- Name: note(uuid, public.log_level, text, text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
 CREATE FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) RETURNS void
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
-  insert into public.logs (user_id, level, type, message, details)
-  values (p_user_id, p_level, p_type, left(p_message, 1000), coalesce(p_details, '{}'))
+begin
+  perform engine.note(p_user_id, p_level, p_type, p_message, p_details);
+end
 $$;
 
 ALTER FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb) OWNER TO postgres;
@@ -12747,6 +13793,33 @@ ALTER FUNCTION private.register_device(p_name text, p_public_key text) OWNER TO 
 --
 
 COMMENT ON FUNCTION private.register_device(p_name text, p_public_key text) IS 'public.register_device, checked.';
+
+--
+-- Name: remove_notification_target(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.remove_notification_target(p_target_id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  n constant public.notification_targets := private.my_target(p_target_id);
+begin
+  perform private.require_step_up();
+  perform engine.drop_waiting(n.id);
+  delete from public.notification_targets where id = n.id;
+  perform private.note(n.user_id, 'warning', 'target_removed', format('Nothing is sent to %s (%s) any more.', n.name, n.kind),
+    jsonb_build_object('target_id', n.id, 'kind', n.kind));
+end
+$$;
+
+ALTER FUNCTION private.remove_notification_target(p_target_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION remove_notification_target(p_target_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.remove_notification_target(p_target_id uuid) IS 'public.remove_notification_target, checked.';
 
 --
 -- Name: replay_event(bigint); Type: FUNCTION; Schema: private; Owner: postgres
@@ -13199,6 +14272,66 @@ ALTER FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p
 --
 
 COMMENT ON FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'public.seal_to_device, checked.';
+
+--
+-- Name: send_code(public.notification_targets); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.send_code(n public.notification_targets) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  -- Not from random(), which can be foreseen: these are the random bits of a uuid.
+  insert into engine.notification_codes (target_id, code, expires_at)
+  values (n.id, lpad((('x' || right(replace(gen_random_uuid()::text, '-', ''), 8))::bit(32)::bigint % 1000000)::text, 6, '0'),
+    clock_timestamp() + interval '30 minutes')
+  on conflict (target_id) do update
+  set code = excluded.code, wrong = 0, expires_at = excluded.expires_at;
+  return private.send_test(n, 'A code was sent to this target: confirm it, and messages will be sent here.');
+end
+$$;
+
+ALTER FUNCTION private.send_code(n public.notification_targets) OWNER TO postgres;
+
+--
+-- Name: FUNCTION send_code(n public.notification_targets); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.send_code(n public.notification_targets) IS 'Sends a new code to a target; it counts for 30 minutes and five tries.';
+
+--
+-- Name: send_test(public.notification_targets, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.send_test(n public.notification_targets, p_text text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_most constant integer := 10;
+  v_id bigint;
+begin
+  if (
+    select count(*) from public.notifications t
+    where t.user_id = n.user_id and t.event_class = 'test' and t.created_at > clock_timestamp() - interval '1 hour'
+  ) >= c_most then
+    perform private.refuse(429, 'rate_limited', format('%s tests and codes an hour are the most we send: try again later.', c_most));
+  end if;
+  insert into public.notifications (user_id, target_id, kind, target_name, event_class, event_key, message)
+  values (n.user_id, n.id, n.kind, n.name, 'test', 't' || gen_random_uuid(), p_text) returning id into v_id;
+  update engine.notification_doors set rest_until = null, failures = 0 where target_id = n.id;
+  return v_id;
+end
+$$;
+
+ALTER FUNCTION private.send_test(n public.notification_targets, p_text text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION send_test(n public.notification_targets, p_text text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.send_test(n public.notification_targets, p_text text) IS 'A message that is no event, at most ten an hour and user.';
 
 --
 -- Name: session_is_strong_enough(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -13699,6 +14832,34 @@ ALTER FUNCTION private.tell_positions() OWNER TO postgres;
 COMMENT ON FUNCTION private.tell_positions() IS 'Tells owners of new and changed positions.';
 
 --
+-- Name: test_notification_target(uuid); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.test_notification_target(p_target_id uuid) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  n constant public.notification_targets := private.my_target(p_target_id);
+begin
+  if not n.enabled then
+    perform private.refuse(409, 'target_disabled', format('%s is switched off: switch it on first.', n.name));
+  elsif n.verified_at is null then
+    return private.send_code(n);
+  end if;
+  return private.send_test(n, format('This is a test: messages of your account arrive at %s.', n.name));
+end
+$$;
+
+ALTER FUNCTION private.test_notification_target(p_target_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION test_notification_target(p_target_id uuid); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.test_notification_target(p_target_id uuid) IS 'public.test_notification_target, checked.';
+
+--
 -- Name: text_values(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -13945,6 +15106,98 @@ ALTER FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) OWN
 COMMENT ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) IS 'public.update_endpoint, checked.';
 
 --
+-- Name: update_notification_target(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.update_notification_target(p_target_id uuid, p_settings jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_names constant text [] := array['name', 'classes', 'quiet', 'enabled'];
+  n public.notification_targets := private.my_target(p_target_id);
+  v_unknown text;
+begin
+  perform private.require_step_up();
+  if jsonb_typeof(p_settings) is distinct from 'object' then
+    perform private.refuse(422, 'invalid', 'Settings are an object of names and values.');
+  end if;
+  select k into v_unknown from jsonb_object_keys(p_settings) k where k <> all (c_names) limit 1;
+  if found then
+    perform private.refuse(422, 'invalid', format('A target has no setting called %s.', left(v_unknown, 40)));
+  elsif (p_settings ? 'name' and coalesce(char_length(btrim(p_settings ->> 'name')), 0) not between 1 and 80)
+    or (p_settings ? 'enabled' and jsonb_typeof(p_settings -> 'enabled') <> 'boolean')
+    or (p_settings ? 'classes' and jsonb_typeof(p_settings -> 'classes') <> 'array') then
+    perform private.refuse(422, 'invalid', 'name has 1 to 80 characters, classes is a list, enabled is true or false.');
+  end if;
+  n.name := coalesce(btrim(p_settings ->> 'name'), n.name);
+  n.enabled := coalesce((p_settings ->> 'enabled')::boolean, n.enabled);
+  if p_settings ? 'classes' then
+    n.classes := private.check_classes(array(select jsonb_array_elements_text(p_settings -> 'classes')));
+  end if;
+  if p_settings ? 'quiet' then
+    perform private.check_quiet(p_settings -> 'quiet');
+    n.quiet_from := (p_settings #>> '{quiet,from}')::time;
+    n.quiet_to := (p_settings #>> '{quiet,to}')::time;
+    n.quiet_zone := p_settings #>> '{quiet,zone}';
+  end if;
+  update public.notification_targets
+  set name = n.name, enabled = n.enabled, classes = n.classes, quiet_from = n.quiet_from, quiet_to = n.quiet_to,
+    quiet_zone = n.quiet_zone where id = n.id;
+  if not n.enabled then
+    perform engine.drop_waiting(n.id);
+  end if;
+  perform private.note(n.user_id, 'warning', 'target_changed', format('What is sent to %s (%s) was changed.', n.name, n.kind),
+    jsonb_build_object('target_id', n.id, 'changed', p_settings));
+end
+$$;
+
+ALTER FUNCTION private.update_notification_target(p_target_id uuid, p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION update_notification_target(p_target_id uuid, p_settings jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.update_notification_target(p_target_id uuid, p_settings jsonb) IS 'public.update_notification_target, checked.';
+
+--
+-- Name: verify_notification_target(uuid, text); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.verify_notification_target(p_target_id uuid, p_code text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  n constant public.notification_targets := private.my_target(p_target_id);
+  k engine.notification_codes;
+begin
+  if n.verified_at is not null then
+    return true;
+  end if;
+  select c.* into k from engine.notification_codes c where c.target_id = n.id for update;
+  if not found or k.expires_at < clock_timestamp() or k.wrong >= 5 then
+    perform private.refuse(409, 'code_expired', 'The code is too old, or was tried five times: ask for a new one by a test.');
+  elsif k.code is distinct from p_code then
+    -- Counted, so no error: one would take the count back.
+    update engine.notification_codes set wrong = wrong + 1 where target_id = n.id;
+    return false;
+  end if;
+  delete from engine.notification_codes where target_id = n.id;
+  update public.notification_targets set verified_at = clock_timestamp() where id = n.id;
+  return true;
+end
+$$;
+
+ALTER FUNCTION private.verify_notification_target(p_target_id uuid, p_code text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION verify_notification_target(p_target_id uuid, p_code text); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.verify_notification_target(p_target_id uuid, p_code text) IS 'public.verify_notification_target, checked.';
+
+--
 -- Name: with_limits(public.risk_settings, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -14054,6 +15307,25 @@ ALTER FUNCTION private.with_settings(e public.webhook_endpoints, p_settings json
 --
 
 COMMENT ON FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jsonb) IS 'The endpoint with these settings; unknown names and unreadable values are refused.';
+
+--
+-- Name: add_notification_target(uuid, text, text, text, text, text, text[], jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb DEFAULT NULL::jsonb) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select private.add_notification_target(p_id, p_kind, p_name, p_hint, p_key_id, p_sealed, p_classes, p_quiet)
+$$;
+
+ALTER FUNCTION public.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) IS 'Adds a target; its address is sealed to the fleet (base64url) for the id that the client chose. A code is sent there. Step-up.';
 
 --
 -- Name: admin_disable_account(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
@@ -14442,6 +15714,23 @@ ALTER FUNCTION public.register_device(p_name text, p_public_key text) OWNER TO p
 COMMENT ON FUNCTION public.register_device(p_name text, p_public_key text) IS 'Makes a device with its X25519 public key (base64url) known; its id. Again with the same key: the same device. Step-up.';
 
 --
+-- Name: remove_notification_target(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.remove_notification_target(p_target_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.remove_notification_target(p_target_id) $$;
+
+ALTER FUNCTION public.remove_notification_target(p_target_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION remove_notification_target(p_target_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.remove_notification_target(p_target_id uuid) IS 'Removes a target with its address; what was sent stays listed. Step-up.';
+
+--
 -- Name: replay_event(bigint); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -14654,6 +15943,23 @@ ALTER FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source
 COMMENT ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) IS 'What an alert can say, said by a person: into the same inbox and queue. Returns event_id, status, deliveries.';
 
 --
+-- Name: test_notification_target(uuid); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.test_notification_target(p_target_id uuid) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.test_notification_target(p_target_id) $$;
+
+ALTER FUNCTION public.test_notification_target(p_target_id uuid) OWNER TO postgres;
+
+--
+-- Name: FUNCTION test_notification_target(p_target_id uuid); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.test_notification_target(p_target_id uuid) IS 'Sends a test, or a new code to a target that is not confirmed; the id of the message.';
+
+--
 -- Name: unlock_account(uuid); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -14686,6 +15992,40 @@ ALTER FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) OWNE
 --
 
 COMMENT ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) IS 'Changes settings, absent = unchanged. Whatever admits more on a live account: step-up; tightening: always possible.';
+
+--
+-- Name: update_notification_target(uuid, jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.update_notification_target(p_target_id uuid, p_settings jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.update_notification_target(p_target_id, p_settings) $$;
+
+ALTER FUNCTION public.update_notification_target(p_target_id uuid, p_settings jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION update_notification_target(p_target_id uuid, p_settings jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.update_notification_target(p_target_id uuid, p_settings jsonb) IS 'Changes name, classes, quiet ({from, to, zone} or null) or enabled of a target. Another address is another target. Step-up.';
+
+--
+-- Name: verify_notification_target(uuid, text); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.verify_notification_target(p_target_id uuid, p_code text) RETURNS boolean
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.verify_notification_target(p_target_id, p_code) $$;
+
+ALTER FUNCTION public.verify_notification_target(p_target_id uuid, p_code text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION verify_notification_target(p_target_id uuid, p_code text); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.verify_notification_target(p_target_id uuid, p_code text) IS 'Confirms the code that was sent to a target; false = it is another one.';
 
 --
 -- Name: account_days; Type: TABLE; Schema: engine; Owner: postgres
@@ -14861,6 +16201,23 @@ ALTER VIEW engine.account_scopes OWNER TO postgres;
 --
 
 COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account, on its trading day; and for the plan the user''s UTC month, by its first day.';
+
+--
+-- Name: alarms; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.alarms (
+    key text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE engine.alarms OWNER TO postgres;
+
+--
+-- Name: TABLE alarms; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.alarms IS 'What the trader was alarmed about: once for each thing.';
 
 --
 -- Name: breaches_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -15349,6 +16706,70 @@ ALTER VIEW engine.invariant_sent_has_an_outcome OWNER TO postgres;
 COMMENT ON VIEW engine.invariant_sent_has_an_outcome IS 'A command was sent long ago and has no outcome.';
 
 --
+-- Name: log_classes; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.log_classes (
+    type text NOT NULL,
+    class public.notification_class NOT NULL
+);
+
+ALTER TABLE engine.log_classes OWNER TO postgres;
+
+--
+-- Name: TABLE log_classes; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.log_classes IS 'Lines of the log that are also sent to the trader''s targets, by their type. What is not here is only kept.';
+
+--
+-- Name: notification_codes; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.notification_codes (
+    target_id uuid NOT NULL,
+    code text NOT NULL,
+    wrong integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 1 NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT notification_codes_code_check CHECK ((code ~ '^[0-9]{6}$'::text))
+);
+
+ALTER TABLE engine.notification_codes OWNER TO postgres;
+
+--
+-- Name: TABLE notification_codes; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.notification_codes IS 'The code that was sent to a new target: who can read it there owns it.';
+
+--
+-- Name: notification_doors; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.notification_doors (
+    target_id uuid NOT NULL,
+    key_id text NOT NULL,
+    sealed bytea NOT NULL,
+    token bigint,
+    worker text,
+    lease_until timestamp with time zone,
+    rest_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    complained_at timestamp with time zone,
+    CONSTRAINT notification_doors_sealed_check CHECK (((octet_length(sealed) >= 48) AND (octet_length(sealed) <= 16384)))
+);
+
+ALTER TABLE engine.notification_doors OWNER TO postgres;
+
+--
+-- Name: TABLE notification_doors; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.notification_doors IS 'The sealed address of a target, and who sends there now. Nobody reads it through the API.';
+
+--
 -- Name: outbox; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -15358,7 +16779,11 @@ CREATE TABLE engine.outbox (
     user_id uuid NOT NULL,
     subject text NOT NULL,
     body jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    told boolean DEFAULT false NOT NULL,
+    token bigint,
+    worker text,
+    lease_until timestamp with time zone
 );
 
 ALTER TABLE engine.outbox OWNER TO postgres;
@@ -15368,6 +16793,12 @@ ALTER TABLE engine.outbox OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.outbox IS 'Events for the outside, in order per account; the relay deletes what it delivered.';
+
+--
+-- Name: COLUMN outbox.told; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.outbox.told IS 'The trader''s log and his targets have it; what is left are other sinks.';
 
 --
 -- Name: outbox_id; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -15594,6 +17025,23 @@ ALTER TABLE engine.stakes OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.stakes IS 'What has ever been put at stake, per account or per user (owner) and kind (loss, quantity, a symbol''s side, dollars). It only rises: the difference between two moments is what was admitted in between, whatever became of it.';
+
+--
+-- Name: thinned; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.thinned (
+    grade text NOT NULL,
+    day date NOT NULL
+);
+
+ALTER TABLE engine.thinned OWNER TO postgres;
+
+--
+-- Name: TABLE thinned; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.thinned IS 'Up to which day (UTC) equity_history was thinned to a grade: hour, day.';
 
 --
 -- Name: workers; Type: TABLE; Schema: engine; Owner: postgres
@@ -16091,6 +17539,60 @@ ALTER TABLE public.logs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
+-- Name: notifications; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.notifications (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    target_id uuid,
+    kind public.notification_kind NOT NULL,
+    target_name text NOT NULL,
+    event_class public.notification_class NOT NULL,
+    event_key text NOT NULL,
+    event_id bigint,
+    message text NOT NULL,
+    status public.notification_status DEFAULT 'waiting'::public.notification_status NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    in_digest boolean DEFAULT false NOT NULL,
+    last_error text,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    CONSTRAINT notifications_event_key_check CHECK ((char_length(event_key) <= 120)),
+    CONSTRAINT notifications_last_error_check CHECK ((char_length(last_error) <= 300)),
+    CONSTRAINT notifications_message_check CHECK ((char_length(message) <= 1500))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.notifications OWNER TO postgres;
+
+--
+-- Name: TABLE notifications; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.notifications IS 'What was sent to whom, when, and what became of it.';
+
+--
+-- Name: COLUMN notifications.event_key; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.notifications.event_key IS 'What it is about: d12 a delivery, l55 a line of the log, o99 another row for the outside, t.. a test.';
+
+--
+-- Name: notifications_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.notifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.notifications_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: order_transitions; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -16331,6 +17833,13 @@ ALTER TABLE ONLY engine.account_marks
     ADD CONSTRAINT account_marks_pkey PRIMARY KEY (account_id);
 
 --
+-- Name: alarms alarms_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.alarms
+    ADD CONSTRAINT alarms_pkey PRIMARY KEY (key);
+
+--
 -- Name: breaches breaches_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -16420,6 +17929,27 @@ ALTER TABLE ONLY engine.halts
 
 ALTER TABLE ONLY engine.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one);
+
+--
+-- Name: log_classes log_classes_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.log_classes
+    ADD CONSTRAINT log_classes_pkey PRIMARY KEY (type);
+
+--
+-- Name: notification_codes notification_codes_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.notification_codes
+    ADD CONSTRAINT notification_codes_pkey PRIMARY KEY (target_id);
+
+--
+-- Name: notification_doors notification_doors_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.notification_doors
+    ADD CONSTRAINT notification_doors_pkey PRIMARY KEY (target_id);
 
 --
 -- Name: commands one_command_per_delivery_and_leg; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -16532,6 +18062,13 @@ ALTER TABLE ONLY engine.sessions
 
 ALTER TABLE ONLY engine.stakes
     ADD CONSTRAINT stakes_pkey PRIMARY KEY (owner, key);
+
+--
+-- Name: thinned thinned_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.thinned
+    ADD CONSTRAINT thinned_pkey PRIMARY KEY (grade);
 
 --
 -- Name: workers workers_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -16674,6 +18211,20 @@ ALTER TABLE ONLY public.logs
     ADD CONSTRAINT logs_pkey PRIMARY KEY (id);
 
 --
+-- Name: notification_targets notification_targets_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.notification_targets
+    ADD CONSTRAINT notification_targets_pkey PRIMARY KEY (id);
+
+--
+-- Name: notifications notifications_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (id);
+
+--
 -- Name: trading_config one_config_per_scope; Type: CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -16786,6 +18337,13 @@ ALTER TABLE ONLY public.symbol_map
     ADD CONSTRAINT symbol_map_pkey PRIMARY KEY (id);
 
 --
+-- Name: notifications told_once_per_target_event_and_class; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT told_once_per_target_event_and_class UNIQUE (target_id, event_key, event_class);
+
+--
 -- Name: trading_config trading_config_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -16863,6 +18421,12 @@ CREATE INDEX commands_open ON engine.commands USING btree (account_id, root) WHE
 CREATE INDEX commands_submitting ON engine.commands USING btree (send_deadline) WHERE (state = 'submitting'::public.command_state);
 
 --
+-- Name: commands_unknown_since; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX commands_unknown_since ON engine.commands USING btree (submitted_at) WHERE (state = 'unknown'::public.command_state);
+
+--
 -- Name: connection_checks_due; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -16891,6 +18455,12 @@ CREATE INDEX halts_user ON engine.halts USING btree (user_id);
 --
 
 CREATE UNIQUE INDEX one_head_per_account_and_lane ON engine.queue USING btree (account_id, lane) WHERE (state = ANY (ARRAY['ready'::text, 'claimed'::text]));
+
+--
+-- Name: outbox_leased; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX outbox_leased ON engine.outbox USING btree (account_id) WHERE (token IS NOT NULL);
 
 --
 -- Name: queue_account; Type: INDEX; Schema: engine; Owner: postgres
@@ -17001,6 +18571,12 @@ CREATE INDEX drills_user ON public.drills USING btree (user_id);
 CREATE INDEX equity_history_account ON public.equity_history USING btree (account_id, "timestamp");
 
 --
+-- Name: equity_history_time; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX equity_history_time ON public.equity_history USING brin ("timestamp");
+
+--
 -- Name: equity_history_user; Type: INDEX; Schema: public; Owner: postgres
 --
 
@@ -17041,6 +18617,36 @@ CREATE INDEX logs_created ON public.logs USING btree (created_at);
 --
 
 CREATE INDEX logs_user ON public.logs USING btree (user_id, id);
+
+--
+-- Name: notification_targets_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX notification_targets_user ON public.notification_targets USING btree (user_id);
+
+--
+-- Name: notifications_created; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX notifications_created ON public.notifications USING btree (created_at);
+
+--
+-- Name: notifications_sent; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX notifications_sent ON public.notifications USING btree (target_id, sent_at) WHERE (status = 'sent'::public.notification_status);
+
+--
+-- Name: notifications_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX notifications_user ON public.notifications USING btree (user_id, id);
+
+--
+-- Name: notifications_waiting; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX notifications_waiting ON public.notifications USING btree (due_at) WHERE (status = 'waiting'::public.notification_status);
 
 --
 -- Name: one_connection_per_login; Type: INDEX; Schema: public; Owner: postgres
@@ -17231,6 +18837,14 @@ ALTER TABLE public.devices ENABLE ALWAYS TRIGGER audit;
 CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.fleet_keys FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name])))) EXECUTE FUNCTION private.audit();
 
 ALTER TABLE public.fleet_keys ENABLE ALWAYS TRIGGER audit;
+
+--
+-- Name: notification_targets audit; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER audit AFTER INSERT OR DELETE OR UPDATE ON public.notification_targets FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (SESSION_USER <> ALL (ARRAY['empire_worker'::name, 'empire_edge'::name, 'empire_relay'::name, 'empire_maintenance'::name])))) EXECUTE FUNCTION private.audit();
+
+ALTER TABLE public.notification_targets ENABLE ALWAYS TRIGGER audit;
 
 --
 -- Name: plan_limits audit; Type: TRIGGER; Schema: public; Owner: postgres
@@ -17443,6 +19057,12 @@ CREATE TRIGGER touch BEFORE UPDATE ON public.deliveries FOR EACH ROW EXECUTE FUN
 CREATE TRIGGER touch BEFORE UPDATE ON public.health FOR EACH ROW EXECUTE FUNCTION private.touch('updated_at');
 
 --
+-- Name: notification_targets touch; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER touch BEFORE UPDATE ON public.notification_targets FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+
+--
 -- Name: orders touch; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
@@ -17504,6 +19124,20 @@ ALTER TABLE ONLY engine.call_windows
 
 ALTER TABLE ONLY engine.halts
     ADD CONSTRAINT halts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: notification_codes notification_codes_target_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.notification_codes
+    ADD CONSTRAINT notification_codes_target_id_fkey FOREIGN KEY (target_id) REFERENCES public.notification_targets(id) ON DELETE CASCADE;
+
+--
+-- Name: notification_doors notification_doors_target_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.notification_doors
+    ADD CONSTRAINT notification_doors_target_id_fkey FOREIGN KEY (target_id) REFERENCES public.notification_targets(id) ON DELETE CASCADE;
 
 --
 -- Name: api_keys api_keys_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
@@ -17644,6 +19278,27 @@ ALTER TABLE ONLY public.fills
 
 ALTER TABLE ONLY public.logs
     ADD CONSTRAINT logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: notification_targets notification_targets_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.notification_targets
+    ADD CONSTRAINT notification_targets_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
+-- Name: notifications notifications_target_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_target_id_fkey FOREIGN KEY (target_id) REFERENCES public.notification_targets(id) ON DELETE SET NULL;
+
+--
+-- Name: notifications notifications_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
 -- Name: orders orders_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
@@ -18001,6 +19656,12 @@ CREATE POLICY "Traders read their own subscription, admins read all" ON public.s
 CREATE POLICY "Traders read their own symbols, admins read all" ON public.symbol_map FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
+-- Name: notification_targets Traders read their own targets, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own targets, admins read all" ON public.notification_targets FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
 -- Name: drills Traders read what their limits did in drills, admins read all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -18011,6 +19672,12 @@ CREATE POLICY "Traders read what their limits did in drills, admins read all" ON
 --
 
 CREATE POLICY "Traders read what was done to them, admins read all" ON public.admin_actions FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = target_user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: notifications Traders read what was sent to them, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read what was sent to them, admins read all" ON public.notifications FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
 -- Name: broker_accounts Traders rename their own accounts; Type: POLICY; Schema: public; Owner: postgres
@@ -18115,6 +19782,18 @@ ALTER TABLE public.health ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.logs ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: notification_targets; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.notification_targets ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: notifications; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: order_transitions; Type: ROW SECURITY; Schema: public; Owner: postgres
 --
 
@@ -18193,6 +19872,8 @@ ALTER TABLE public.webhook_events ENABLE ROW LEVEL SECURITY;
 GRANT ALL ON SCHEMA engine TO empire_engine;
 GRANT USAGE ON SCHEMA engine TO empire_worker;
 GRANT USAGE ON SCHEMA engine TO empire_edge;
+GRANT USAGE ON SCHEMA engine TO empire_relay;
+GRANT USAGE ON SCHEMA engine TO empire_maintenance;
 
 --
 -- Name: SCHEMA private; Type: ACL; Schema: -; Owner: postgres
@@ -18438,6 +20119,43 @@ REVOKE ALL ON FUNCTION engine.add_fills(p_news engine.news[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.advance(a public.broker_accounts, m engine.mark) FROM PUBLIC;
 
 --
+-- Name: TABLE notification_targets; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.notification_targets TO authenticated;
+GRANT SELECT,UPDATE ON TABLE public.notification_targets TO empire_engine;
+
+--
+-- Name: FUNCTION after_quiet(n public.notification_targets, p_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: FUNCTION alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION alarm_late_exits(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.alarm_late_exits(p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION alarm_offline(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.alarm_offline(p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION alarm_unknown(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.alarm_unknown(p_limit integer) FROM PUBLIC;
+
+--
 -- Name: FUNCTION answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18552,6 +20270,20 @@ REVOKE ALL ON FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) FRO
 GRANT ALL ON FUNCTION engine.claim_drill(p_worker text, p_lease_ms integer) TO empire_worker;
 
 --
+-- Name: FUNCTION claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p_batch integer, p_lease_ms integer, p_per_minute integer) TO empire_relay;
+
+--
+-- Name: FUNCTION claim_outbox(p_worker text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) TO empire_relay;
+
+--
 -- Name: FUNCTION claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18594,6 +20326,12 @@ GRANT SELECT ON TABLE public.deliveries TO authenticated;
 --
 
 REVOKE ALL ON FUNCTION engine.commands_json(d public.deliveries) FROM PUBLIC;
+
+--
+-- Name: FUNCTION complain(n public.notification_targets, p_n integer, p_error text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.complain(n public.notification_targets, p_n integer, p_error text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION conclude(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18677,6 +20415,12 @@ REVOKE ALL ON FUNCTION engine.defer(p_deliveries jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.defer(p_deliveries jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION delivery_context(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.delivery_context(p_delivery bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION delivery_ids(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18743,6 +20487,12 @@ REVOKE ALL ON FUNCTION engine.denied(p_reason public.reason, p_value numeric, p_
 REVOKE ALL ON FUNCTION engine.device_seen(p_user_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION drop_waiting(p_target uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.drop_waiting(p_target uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION end_deliveries(p_ends jsonb, p_unknown bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -18754,6 +20504,7 @@ REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) F
 
 REVOKE ALL ON FUNCTION engine.end_entries(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_maintenance;
 
 --
 -- Name: FUNCTION end_unreachable(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18761,6 +20512,7 @@ GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_worker;
 
 REVOKE ALL ON FUNCTION engine.end_unreachable(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.end_unreachable(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.end_unreachable(p_limit integer) TO empire_maintenance;
 
 --
 -- Name: FUNCTION end_waiting(p_deliveries bigint[], p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18921,6 +20673,7 @@ REVOKE ALL ON FUNCTION engine.holds_drill(p_run bigint, p_token bigint) FROM PUB
 
 REVOKE ALL ON FUNCTION engine.housekeeping(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.housekeeping(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.housekeeping(p_limit integer) TO empire_maintenance;
 
 --
 -- Name: FUNCTION hung_exits(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -18984,6 +20737,7 @@ REVOKE ALL ON FUNCTION engine.invalid_intent(p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.invariant_rows() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_worker;
+GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_maintenance;
 
 --
 -- Name: FUNCTION is_claimed(k engine.commands, p_command jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19026,6 +20780,12 @@ REVOKE ALL ON FUNCTION engine.is_quiet(p_account uuid, p_at timestamp with time 
 --
 
 REVOKE ALL ON FUNCTION engine.is_unanchored(p_delivery bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_urgent(p_class public.notification_class); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_urgent(p_class public.notification_class) FROM PUBLIC;
 
 --
 -- Name: FUNCTION judge(k engine.commands, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19288,10 +21048,28 @@ REVOKE ALL ON FUNCTION engine.next_position(p public.positions, f public.fills, 
 REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) FROM PUBLIC;
 
 --
+-- Name: FUNCTION note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION note_money(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.note_money(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION notification_batch(p_target uuid, p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.notification_batch(p_target uuid, p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION offline_accounts(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.offline_accounts() FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_again(p_delivery bigint, p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19343,6 +21121,13 @@ GRANT ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin json
 --
 
 REVOKE ALL ON FUNCTION engine.others_json(a public.broker_accounts) FROM PUBLIC;
+
+--
+-- Name: FUNCTION outbox_delivered(p_token bigint, p_ids bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) TO empire_relay;
 
 --
 -- Name: FUNCTION paper_answer(p_account uuid, p_client_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19428,6 +21213,14 @@ REVOKE ALL ON FUNCTION engine.put_day(a public.broker_accounts, p_day date, s en
 REVOKE ALL ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) FROM PUBLIC;
 
 --
+-- Name: FUNCTION raise_alarms(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.raise_alarms(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.raise_alarms(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.raise_alarms(p_limit integer) TO empire_maintenance;
+
+--
 -- Name: FUNCTION read_alert(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -19482,6 +21275,19 @@ REVOKE ALL ON FUNCTION engine.record_marks(p_marks jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.record_marks(p_marks jsonb) TO empire_worker;
 
 --
+-- Name: FUNCTION record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_notifications(p_target uuid, p_token bigint, p_results jsonb, p_release boolean, p_most integer) TO empire_relay;
+
+--
+-- Name: FUNCTION record_sending(n public.notification_targets, p jsonb, p_most integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_most integer) FROM PUBLIC;
+
+--
 -- Name: FUNCTION refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -19513,6 +21319,13 @@ GRANT ALL ON FUNCTION engine.refusal_to_lift(a public.broker_accounts) TO postgr
 REVOKE ALL ON FUNCTION engine.refuse(p_endpoint public.webhook_endpoints, p jsonb, p_http integer, p_reason public.reason, p_message text, p_details jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION relay_stats(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.relay_stats() FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.relay_stats() TO empire_relay;
+
+--
 -- Name: FUNCTION release(p_deliveries jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -19538,6 +21351,7 @@ GRANT ALL ON FUNCTION engine.replay(p_user uuid, p_event bigint) TO postgres;
 
 REVOKE ALL ON FUNCTION engine.rescue(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.rescue(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.rescue(p_limit integer) TO empire_maintenance;
 
 --
 -- Name: FUNCTION rescue_one(p_delivery bigint, p_lost integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19594,6 +21408,12 @@ GRANT ALL ON FUNCTION engine.save_session(p_connection uuid, p_worker text, p_ve
 --
 
 REVOKE ALL ON FUNCTION engine.send_again(k engine.commands) FROM PUBLIC;
+
+--
+-- Name: FUNCTION sent_lately(p_target uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.sent_lately(p_target uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION settle(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19663,6 +21483,7 @@ REVOKE ALL ON FUNCTION engine.stand_in_line(p engine.arrival[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.stats() FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.stats() TO empire_worker;
+GRANT ALL ON FUNCTION engine.stats() TO empire_maintenance;
 
 --
 -- Name: FUNCTION stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19751,10 +21572,31 @@ REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_lev
 REVOKE ALL ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) FROM PUBLIC;
 
 --
+-- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) TO empire_relay;
+
+--
 -- Name: FUNCTION tell_unreachable(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.tell_unreachable(p_deliveries bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION thin_day(p_grade text, p_day date, p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION thin_equity(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.thin_equity(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.thin_equity(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.thin_equity(p_limit integer) TO empire_maintenance;
 
 --
 -- Name: FUNCTION too_many(c engine.candidate, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19906,6 +21748,8 @@ REVOKE ALL ON FUNCTION engine.word_for(d public.deliveries) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) TO empire_worker;
+GRANT ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) TO empire_relay;
+GRANT ALL ON FUNCTION engine.worker_seen(p_worker text, p_kind text, p_details jsonb) TO empire_maintenance;
 
 --
 -- Name: FUNCTION working_orders(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
@@ -19942,6 +21786,13 @@ REVOKE ALL ON FUNCTION private.accounts_named(p_user_id uuid, p_names jsonb) FRO
 --
 
 REVOKE ALL ON FUNCTION private.actor() FROM PUBLIC;
+
+--
+-- Name: FUNCTION add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) TO authenticated;
 
 --
 -- Name: FUNCTION admin_disable_account(p_account_id uuid, p_reason text); Type: ACL; Schema: private; Owner: postgres
@@ -20027,6 +21878,12 @@ REVOKE ALL ON FUNCTION private.check_amounts(p_path text, r jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.check_broker_room(p_user_id uuid, p_broker public.broker) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_classes(p_classes text[]); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_classes(p_classes text[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION check_clock(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -20092,6 +21949,12 @@ REVOKE ALL ON FUNCTION private.check_number(p_path text, p jsonb, p_minimum nume
 --
 
 REVOKE ALL ON FUNCTION private.check_pattern(p_path text, p jsonb, p_pattern text, p_message text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_quiet(p_quiet jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_quiet(p_quiet jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION check_root(p_path text, p jsonb); Type: ACL; Schema: private; Owner: postgres
@@ -20511,6 +22374,12 @@ REVOKE ALL ON FUNCTION private.my_device(p_device_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.my_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION my_target(p_target_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.my_target(p_target_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -20601,6 +22470,13 @@ REVOKE ALL ON FUNCTION private.refuse_value(p_path text, p_value jsonb, p_messag
 
 REVOKE ALL ON FUNCTION private.register_device(p_name text, p_public_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.register_device(p_name text, p_public_key text) TO authenticated;
+
+--
+-- Name: FUNCTION remove_notification_target(p_target_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.remove_notification_target(p_target_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.remove_notification_target(p_target_id uuid) TO authenticated;
 
 --
 -- Name: FUNCTION replay_event(p_event_id bigint); Type: ACL; Schema: private; Owner: postgres
@@ -20695,6 +22571,18 @@ REVOKE ALL ON FUNCTION private.seal_to_device(p_connection_id uuid, p_version in
 GRANT ALL ON FUNCTION private.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) TO authenticated;
 
 --
+-- Name: FUNCTION send_code(n public.notification_targets); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.send_code(n public.notification_targets) FROM PUBLIC;
+
+--
+-- Name: FUNCTION send_test(n public.notification_targets, p_text text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.send_test(n public.notification_targets, p_text text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION session_is_strong_enough(); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -20784,6 +22672,13 @@ REVOKE ALL ON FUNCTION private.tell_orders() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.tell_positions() FROM PUBLIC;
 
 --
+-- Name: FUNCTION test_notification_target(p_target_id uuid); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.test_notification_target(p_target_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.test_notification_target(p_target_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION text_values(p_numbers jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -20834,6 +22729,20 @@ REVOKE ALL ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings js
 GRANT ALL ON FUNCTION private.update_endpoint(p_endpoint_id uuid, p_settings jsonb) TO authenticated;
 
 --
+-- Name: FUNCTION update_notification_target(p_target_id uuid, p_settings jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.update_notification_target(p_target_id uuid, p_settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.update_notification_target(p_target_id uuid, p_settings jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION verify_notification_target(p_target_id uuid, p_code text); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.verify_notification_target(p_target_id uuid, p_code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.verify_notification_target(p_target_id uuid, p_code text) TO authenticated;
+
+--
 -- Name: FUNCTION with_limits(r public.risk_settings, p_values jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -20850,6 +22759,13 @@ REVOKE ALL ON FUNCTION private.with_numbers(p_rules jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_notification_target(p_id uuid, p_kind text, p_name text, p_hint text, p_key_id text, p_sealed text, p_classes text[], p_quiet jsonb) TO authenticated;
 
 --
 -- Name: FUNCTION admin_disable_account(p_account_id uuid, p_reason text); Type: ACL; Schema: public; Owner: postgres
@@ -21006,6 +22922,13 @@ REVOKE ALL ON FUNCTION public.register_device(p_name text, p_public_key text) FR
 GRANT ALL ON FUNCTION public.register_device(p_name text, p_public_key text) TO authenticated;
 
 --
+-- Name: FUNCTION remove_notification_target(p_target_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.remove_notification_target(p_target_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.remove_notification_target(p_target_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION replay_event(p_event_id bigint); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -21090,6 +23013,13 @@ REVOKE ALL ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, 
 GRANT ALL ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) TO authenticated;
 
 --
+-- Name: FUNCTION test_notification_target(p_target_id uuid); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.test_notification_target(p_target_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.test_notification_target(p_target_id uuid) TO authenticated;
+
+--
 -- Name: FUNCTION unlock_account(p_account_id uuid); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -21102,6 +23032,20 @@ GRANT ALL ON FUNCTION public.unlock_account(p_account_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.update_endpoint(p_endpoint_id uuid, p_settings jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION update_notification_target(p_target_id uuid, p_settings jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.update_notification_target(p_target_id uuid, p_settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.update_notification_target(p_target_id uuid, p_settings jsonb) TO authenticated;
+
+--
+-- Name: FUNCTION verify_notification_target(p_target_id uuid, p_code text); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.verify_notification_target(p_target_id uuid, p_code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.verify_notification_target(p_target_id uuid, p_code text) TO authenticated;
 
 --
 -- Name: TABLE account_days; Type: ACL; Schema: engine; Owner: postgres
@@ -21187,6 +23131,12 @@ GRANT USAGE ON SEQUENCE engine.account_identities_id_seq TO empire_engine;
 --
 
 GRANT SELECT ON TABLE engine.account_scopes TO empire_engine;
+
+--
+-- Name: TABLE alarms; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.alarms TO empire_engine;
 
 --
 -- Name: SEQUENCE breaches_id_seq; Type: ACL; Schema: engine; Owner: postgres
@@ -21315,6 +23265,24 @@ GRANT SELECT ON TABLE engine.invariant_queue_and_delivery_agree TO empire_engine
 GRANT SELECT ON TABLE engine.invariant_sent_has_an_outcome TO empire_engine;
 
 --
+-- Name: TABLE log_classes; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.log_classes TO empire_engine;
+
+--
+-- Name: TABLE notification_codes; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.notification_codes TO empire_engine;
+
+--
+-- Name: TABLE notification_doors; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.notification_doors TO empire_engine;
+
+--
 -- Name: TABLE outbox; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -21385,6 +23353,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.sessions TO empire_engine;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.stakes TO empire_engine;
+
+--
+-- Name: TABLE thinned; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.thinned TO empire_engine;
 
 --
 -- Name: TABLE workers; Type: ACL; Schema: engine; Owner: postgres
@@ -21592,6 +23566,12 @@ GRANT SELECT(requested_at) ON TABLE public.drill_runs TO authenticated;
 GRANT SELECT(finished_at) ON TABLE public.drill_runs TO authenticated;
 
 --
+-- Name: SEQUENCE drill_runs_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.drill_runs_id_seq TO empire_engine;
+
+--
 -- Name: TABLE drills; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -21606,10 +23586,16 @@ GRANT SELECT ON TABLE public.drill_status TO authenticated;
 GRANT SELECT ON TABLE public.drill_status TO empire_engine;
 
 --
+-- Name: SEQUENCE drills_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.drills_id_seq TO empire_engine;
+
+--
 -- Name: TABLE equity_history; Type: ACL; Schema: public; Owner: postgres
 --
 
-GRANT SELECT,INSERT ON TABLE public.equity_history TO empire_engine;
+GRANT SELECT,INSERT,DELETE ON TABLE public.equity_history TO empire_engine;
 GRANT SELECT ON TABLE public.equity_history TO authenticated;
 
 --
@@ -21657,6 +23643,19 @@ GRANT SELECT ON TABLE public.logs TO authenticated;
 --
 
 GRANT USAGE ON SEQUENCE public.logs_id_seq TO empire_engine;
+
+--
+-- Name: TABLE notifications; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.notifications TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notifications TO empire_engine;
+
+--
+-- Name: SEQUENCE notifications_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.notifications_id_seq TO empire_engine;
 
 --
 -- Name: TABLE order_transitions; Type: ACL; Schema: public; Owner: postgres
