@@ -62,7 +62,8 @@ def tightest(judged: Sequence[tuple[RuleScope, Judged]]) -> Verdict:
     if not judged:
         return OFF
     scope, one = judged[0] if len(judged) == 1 else min(judged, key=_room)
-    numbers = {**(one.numbers() if callable(one.numbers) else one.numbers), "scope": scope}
+    numbers = dict(one.numbers() if callable(one.numbers) else one.numbers)
+    numbers["scope"] = scope
     return numbers if one.refused is None else Denied(one.refused, numbers)
 
 

@@ -18,7 +18,10 @@ _NO_RECORD = {"what": "the account's record of trades is not known"}
 def trades_per_day(case: Case) -> Verdict:
     """No more opening orders in a trading day than the limit says, those on their way included."""
     value = case.ctx.counters.trades_today + case.opens
-    return _compared(value, case.ctx.limits.max_trades_per_day, case, Reason.MAX_TRADES_PER_DAY)
+    verdict = _compared(value, case.ctx.limits.max_trades_per_day, case, Reason.MAX_TRADES_PER_DAY)
+    if not isinstance(verdict, Denied):
+        return verdict
+    return Denied(verdict.reason, {**verdict.numbers, "until": moment(case.day[1])})
 
 
 def open_trades(case: Case) -> Verdict:

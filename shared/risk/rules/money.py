@@ -112,8 +112,9 @@ def _told_before(rule: str, standing: Standing, risk: AtRisk, left: Decimal, cas
     numbers = compared(value, standing.limit, left, 2)
     numbers["currency"] = case.ctx.account.currency
     numbers["loss" if grows else "equity"] = shown(standing.value, 2)
-    numbers |= {"open_risk": shown(risk.open_risk, 2), "order": shown(risk.order, 2)}
-    return numbers | _ends(rule, case)
+    numbers |= case.told_at_risk
+    numbers |= _ends(rule, case)
+    return numbers
 
 
 def _capped(rule: str, stand: _Stand, reason: Reason, case: Case) -> Verdict:

@@ -41,7 +41,11 @@ WORDS: Mapping[Reason, Words] = {
         "Send a smaller quantity or raise the maximum.",
     ),
     Reason.MAX_TRADES_PER_DAY: Words(
-        ("This would be trade {value} of the day; {limit} are allowed.", "The day's trades are used up."),
+        (
+            "This would be trade {value} of the day; {limit} are allowed, and the day ends {until}.",
+            "This would be trade {value} of the day; {limit} are allowed.",
+            "The day's trades are used up.",
+        ),
         "Trading goes on after the day's reset.",
     ),
     Reason.MAX_TRADES_PER_MONTH: Words(

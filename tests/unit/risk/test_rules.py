@@ -81,7 +81,7 @@ DENIALS: list[tuple[Reason, RiskContext, Mapping[str, str]]] = [
     (
         Reason.MAX_TRADES_PER_DAY,
         context(limits=limits(max_trades_per_day=5), counters=Counters(trades_today=5)),
-        {"value": "6", "limit": "5", "distance": "-1"},
+        {"value": "6", "limit": "5", "distance": "-1", "until": ENDS},
     ),
     (
         Reason.MAX_OPEN_TRADES,
