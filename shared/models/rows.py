@@ -183,6 +183,8 @@ class PublicBrokerAccounts(BaseModel):
     lock_reason: Optional[str] = Field(alias="lock_reason")
     locked_until: Optional[datetime.datetime] = Field(alias="locked_until")
     margin_mode: PublicMarginMode = Field(alias="margin_mode")
+    next_settings: Optional[JsonValue] = Field(alias="next_settings")
+    next_settings_from: Optional[datetime.datetime] = Field(alias="next_settings_from")
     reset_time: datetime.time = Field(alias="reset_time")
     timezone: str = Field(alias="timezone")
     trading_enabled: bool = Field(alias="trading_enabled")
@@ -213,6 +215,8 @@ class PublicBrokerAccountsInsert(TypedDict):
     lock_reason: NotRequired[Annotated[Optional[str], Field(alias="lock_reason")]]
     locked_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="locked_until")]]
     margin_mode: Annotated[PublicMarginMode, Field(alias="margin_mode")]
+    next_settings: NotRequired[Annotated[Optional[JsonValue], Field(alias="next_settings")]]
+    next_settings_from: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="next_settings_from")]]
     reset_time: NotRequired[Annotated[datetime.time, Field(alias="reset_time")]]
     timezone: NotRequired[Annotated[str, Field(alias="timezone")]]
     trading_enabled: NotRequired[Annotated[bool, Field(alias="trading_enabled")]]
@@ -243,6 +247,8 @@ class PublicBrokerAccountsUpdate(TypedDict):
     lock_reason: NotRequired[Annotated[Optional[str], Field(alias="lock_reason")]]
     locked_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="locked_until")]]
     margin_mode: NotRequired[Annotated[PublicMarginMode, Field(alias="margin_mode")]]
+    next_settings: NotRequired[Annotated[Optional[JsonValue], Field(alias="next_settings")]]
+    next_settings_from: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="next_settings_from")]]
     reset_time: NotRequired[Annotated[datetime.time, Field(alias="reset_time")]]
     timezone: NotRequired[Annotated[str, Field(alias="timezone")]]
     trading_enabled: NotRequired[Annotated[bool, Field(alias="trading_enabled")]]

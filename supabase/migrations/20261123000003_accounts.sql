@@ -53,6 +53,8 @@ create table public.broker_accounts (
   locked_until timestamptz,
   lock_reason text check (char_length(lock_reason) <= 200),
   initial_balance numeric check (initial_balance >= 0),
+  next_settings jsonb,
+  next_settings_from timestamptz,
   balance numeric,
   equity numeric,
   as_of timestamptz,
@@ -74,6 +76,7 @@ comment on column public.broker_accounts.venue_name is 'What the broker calls it
 comment on column public.broker_accounts.executor is 'Who trades it; null = who trades its connection.';
 comment on column public.broker_accounts.halt_epoch is 'Raised by flatten, kill switch and breach: nothing claimed under an older epoch may be sent.';
 comment on column public.broker_accounts.halted_by is 'The kill switches that are on for it, besides the user''s own: no entry while there is one.';
+comment on column public.broker_accounts.next_settings is 'Zone, reset or initial balance that wait to count, from next_settings_from on.';
 comment on column public.broker_accounts.initial_balance is 'What it began with: floors and percentages count from it. Until somebody says otherwise the balance at first sight.';
 create index broker_accounts_user on public.broker_accounts (user_id);
 

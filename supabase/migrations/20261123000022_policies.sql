@@ -62,7 +62,7 @@ alter table public.broker_accounts enable row level security;
 grant select (
   id, connection_id, user_id, broker, account_id, label, venue_name, executor, currency, margin_mode, timezone,
   reset_time, trading_enabled,
-  halt_epoch, halted_by, locked_until, lock_reason, initial_balance, balance, equity, as_of, freshness, last_sync, api_key, version, created_at,
+  halt_epoch, halted_by, locked_until, lock_reason, initial_balance, next_settings, next_settings_from, balance, equity, as_of, freshness, last_sync, api_key, version, created_at,
   updated_at
 ), update (label) on public.broker_accounts to authenticated;
 create policy "Traders read their own accounts, admins read all"

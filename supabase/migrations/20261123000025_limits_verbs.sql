@@ -291,9 +291,12 @@ from public.risk_settings r
 where r.superseded_at is null and r.effective_from > greatest(now(), r.created_at)
 union all
 select p.id, 'loosen_delay', null, null, p.loosen_delay_next_from, jsonb_build_object('minutes', p.loosen_delay_next)
-from public.profiles p where p.loosen_delay_next_from > now();
+from public.profiles p where p.loosen_delay_next_from > now()
+union all
+select a.user_id, 'account', a.broker, a.id, a.next_settings_from, a.next_settings
+from public.broker_accounts a where a.next_settings_from is not null;
 comment on view public.pending_risk is
-'What the user has asked for and does not count yet: looser limits by scope, a shorter delay; from when on, and all values '
+'What the user has asked for and does not count yet: looser limits by scope, a shorter delay, another day or start of an account; from when on, and all values '
 'that will count then.';
 grant select on public.pending_risk to authenticated;
 

@@ -55,6 +55,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('engine.housekeeping', 0)) then
     return '{"more": false}';
   end if;
+  perform engine.apply_account_settings();
   -- Small batches: a long delete would hold back vacuum of the queue.
   delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit p_limit));
   get diagnostics v_dedupe = row_count;

@@ -134,7 +134,8 @@ def pass_time(database: Database, hours: float) -> None:
     database.sql(
         f"""update public.risk_settings set effective_from = effective_from - {by}, created_at = created_at - {by},
           ends_at = ends_at - {by}, superseded_at = superseded_at - {by};
-        update public.profiles set loosen_delay_next_from = loosen_delay_next_from - {by}"""
+        update public.profiles set loosen_delay_next_from = loosen_delay_next_from - {by};
+        update public.broker_accounts set next_settings_from = next_settings_from - {by}"""
     )
 
 
@@ -310,3 +311,54 @@ async def test_entries_are_not_admitted_while_limits_change(people: Database) ->
         taken = await free.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", GUARDED)
         await free.close()
     assert taken is False
+
+
+async def test_an_accounts_day_waits_too(people: Database) -> None:
+    """Another zone, reset or initial balance of a live account counts after the delay; what was there cancels it."""
+    live = account(GUARDED, "live")
+    now = f"select timezone, reset_time, initial_balance from public.broker_accounts where id = '{live}'"
+    told = "select waits from public.pending_risk where kind = 'account'"
+    values = {"timezone": "America/Chicago", "reset_time": "17:00", "initial_balance": "50000"}
+
+    async def ask(**asked: Any) -> Any:
+        async with acting(people, OWNER_STEPPED_UP, keep=True) as connection:
+            return await connection.fetchval("select public.set_account($1, $2)", live, json.dumps(asked))
+
+    assert await ask(**values) is not None
+    assert people.sql(now) == "UTC|00:00:00|"
+    assert json.loads(people.sql(told)) == {**values, "initial_balance": 50000}
+    assert await ask(initial_balance=60000) is not None
+    pass_time(people, 25)
+    people.sql("select engine.housekeeping()")
+    assert people.sql(now) == "America/Chicago|17:00:00|60000"
+    assert people.sql(told) == ""
+    assert await ask(timezone="UTC") is not None
+    assert await ask(timezone="America/Chicago") is None
+    assert people.sql(told) == ""
+
+
+async def test_an_accounts_day_makes_sense(people: Database) -> None:
+    """An unknown zone, a time that is none, a balance that is none: 422 with the setting's name."""
+    for values, path in (
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"reset_time": "25:00"}, "reset_time"),
+        ({"initial_balance": -1}, "initial_balance"),
+        ({"initial_balance": "NaN"}, "initial_balance"),
+        ({"initial_balance": None}, "initial_balance"),
+        ({"balance": 5}, "balance"),
+    ):
+        async with acting(people, OWNER_AT_AAL1) as connection:
+            with pytest.raises(asyncpg.PostgresError) as caught:
+                await connection.execute(
+                    "select public.set_account($1, $2)", account(GUARDED), json.dumps(values)
+                )
+        assert (caught.value.sqlstate, caught.value.detail) == ("PT422", path)
+
+
+async def test_a_paper_accounts_day_is_set_at_once(people: Database) -> None:
+    """Practice money does not wait."""
+    async with acting(people, OWNER_AT_AAL1, keep=True) as connection:
+        asked = json.dumps({"timezone": "Europe/Prague"})
+        assert await connection.fetchval("select public.set_account($1, $2)", account(GUARDED), asked) is None
+    row = f"select timezone from public.broker_accounts where id = '{account(GUARDED)}'"
+    assert people.sql(row) == "Europe/Prague"

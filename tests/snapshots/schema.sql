@@ -1009,6 +1009,8 @@ CREATE TABLE public.broker_accounts (
     locked_until timestamp with time zone,
     lock_reason text,
     initial_balance numeric,
+    next_settings jsonb,
+    next_settings_from timestamp with time zone,
     balance numeric,
     equity numeric,
     as_of timestamp with time zone,
@@ -1073,6 +1075,12 @@ COMMENT ON COLUMN public.broker_accounts.halted_by IS 'The kill switches that ar
 --
 
 COMMENT ON COLUMN public.broker_accounts.initial_balance IS 'What it began with: floors and percentages count from it. Until somebody says otherwise the balance at first sight.';
+
+--
+-- Name: COLUMN broker_accounts.next_settings; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.next_settings IS 'Zone, reset or initial balance that wait to count, from next_settings_from on.';
 
 --
 -- Name: broker_connections; Type: TABLE; Schema: public; Owner: postgres
@@ -1586,6 +1594,40 @@ ALTER FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engi
 --
 
 COMMENT ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert) IS 'The answer to an alert whose key is taken: duplicate with the original event, or id_reused; null = it is new.';
+
+--
+-- Name: apply_account_settings(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_account_settings() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ids constant uuid [] := array(
+    select a.id from public.broker_accounts a where a.next_settings_from <= clock_timestamp() order by a.id
+  );
+  a public.broker_accounts;
+begin
+  -- Late is safe: until then the tighter of the two is not known, but the old one is what counted all day.
+  for a in select x.* from public.broker_accounts x where x.id = any (v_ids) order by x.id for no key update loop
+    continue when (a.next_settings_from <= clock_timestamp()) is not true;
+    a := engine.with_settings(a, a.next_settings);
+    update public.broker_accounts set timezone = a.timezone, reset_time = a.reset_time, initial_balance = a.initial_balance,
+      next_settings = null, next_settings_from = null
+    where id = a.id;
+  end loop;
+  return cardinality(v_ids);
+end
+$$;
+
+ALTER FUNCTION engine.apply_account_settings() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_account_settings(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_account_settings() IS 'Puts settings of accounts in force whose time has come. Returns how many.';
 
 --
 -- Name: apply_results(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4504,6 +4546,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('engine.housekeeping', 0)) then
     return '{"more": false}';
   end if;
+  perform engine.apply_account_settings();
   -- Small batches: a long delete would hold back vacuum of the queue.
   delete from engine.dedupe where ctid = any (array(select d.ctid from engine.dedupe d where d.expires_at < now() limit p_limit));
   get diagnostics v_dedupe = row_count;
@@ -10190,6 +10233,30 @@ ALTER FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side t
 COMMENT ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) IS 'Side and quantity of a close that leaves them to the venue, as far as we know the position.';
 
 --
+-- Name: with_settings(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) RETURNS public.broker_accounts
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  a.timezone := coalesce(p ->> 'timezone', a.timezone);
+  a.reset_time := coalesce((p ->> 'reset_time')::time, a.reset_time);
+  a.initial_balance := coalesce((p ->> 'initial_balance')::numeric, a.initial_balance);
+  return a;
+end
+$$;
+
+ALTER FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION with_settings(a public.broker_accounts, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) IS 'The account with these settings.';
+
+--
 -- Name: without_secrets(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -10380,6 +10447,29 @@ ALTER FUNCTION engine.write_orders(p_legs engine.leg[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.write_orders(p_legs engine.leg[]) IS 'The order rows of legs.';
+
+--
+-- Name: account_settings(public.broker_accounts); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.account_settings(a public.broker_accounts) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'timezone', a.timezone, 'reset_time', left(a.reset_time::text, 5), 'initial_balance', trim_scale(a.initial_balance)
+  );
+end
+$$;
+
+ALTER FUNCTION private.account_settings(a public.broker_accounts) OWNER TO postgres;
+
+--
+-- Name: FUNCTION account_settings(a public.broker_accounts); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.account_settings(a public.broker_accounts) IS 'From what an account''s days and floors count now.';
 
 --
 -- Name: accounts_halted(text, uuid, public.broker, uuid); Type: FUNCTION; Schema: private; Owner: postgres
@@ -10857,6 +10947,40 @@ ALTER FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) OWNER TO postgr
 --
 
 COMMENT ON FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) IS 'Asks the brokers to cancel every entry of these accounts that has not filled yet, before anything else.';
+
+--
+-- Name: check_account_settings(jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.check_account_settings(p_values jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  m record;
+begin
+  if jsonb_typeof(p_values) is distinct from 'object' then
+    perform private.refuse(422, 'invalid', 'Settings of an account are an object of names and values.');
+  end if;
+  for m in select * from jsonb_each(p_values) loop
+    case m.key
+      when 'timezone' then perform private.check_zone(m.key, m.value);
+      when 'reset_time' then perform private.check_clock(m.key, m.value);
+      when 'initial_balance' then
+        perform private.check_number(m.key, private.as_number(m.value), 0, 1000000000, false);
+      else perform private.refuse_value(left(m.key, 60), m.value, 'there is no such setting.');
+    end case;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION private.check_account_settings(p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION check_account_settings(p_values jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.check_account_settings(p_values jsonb) IS 'Refuses settings of an account that are unknown, unreadable or absurd.';
 
 --
 -- Name: check_amounts(text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -14353,6 +14477,54 @@ ALTER FUNCTION private.session_is_strong_enough() OWNER TO postgres;
 COMMENT ON FUNCTION private.session_is_strong_enough() IS 'Who has enrolled a second factor must have used it in this session; who has none, need not.';
 
 --
+-- Name: set_account(uuid, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.set_account(p_account_id uuid, p_values jsonb) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  a public.broker_accounts := private.my_account(p_account_id);
+  c_live constant boolean := private.any_live(array[a.id]);
+  v_old constant jsonb := private.account_settings(a);
+  v_new jsonb;
+  v_from timestamptz;
+begin
+  perform private.check_account_settings(p_values);
+  v_new := private.account_settings(engine.with_settings(a, coalesce(a.next_settings, '{}') || p_values));
+  if v_new = private.account_settings(engine.with_settings(a, coalesce(a.next_settings, '{}'))) then
+    return a.next_settings_from;
+  elsif v_new = v_old then
+    update public.broker_accounts set next_settings = null, next_settings_from = null where id = a.id;
+  elsif not c_live then
+    a := engine.with_settings(a, v_new);
+  else
+    perform private.require_step_up();
+    v_from := clock_timestamp() + make_interval(mins => (select private.loosen_minutes(p) from public.profiles p where p.id = a.user_id));
+    a.next_settings := v_new - array(select k from jsonb_object_keys(v_new) k where v_new -> k = v_old -> k);
+    a.next_settings_from := v_from;
+  end if;
+  update public.broker_accounts set timezone = a.timezone, reset_time = a.reset_time, initial_balance = a.initial_balance,
+    next_settings = a.next_settings, next_settings_from = a.next_settings_from
+  where id = a.id and v_new <> v_old;
+  perform private.record_change(a.user_id, 'account_settings_changed', v_new <> v_old,
+    format('The day and the start of %s count by other settings%s.', coalesce(a.label, a.account_id),
+      coalesce(to_char(v_from at time zone 'UTC', '" from "YYYY-MM-DD HH24:MI" UTC on"'), '')),
+    jsonb_build_object('account_id', a.id, 'old', v_old, 'new', v_new, 'effective_from', coalesce(v_from, clock_timestamp())));
+  return v_from;
+end
+$$;
+
+ALTER FUNCTION private.set_account(p_account_id uuid, p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_account(p_account_id uuid, p_values jsonb); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.set_account(p_account_id uuid, p_values jsonb) IS 'public.set_account, checked.';
+
+--
 -- Name: set_endpoint_accounts(uuid, uuid[], numeric[]); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -15869,6 +16041,23 @@ ALTER FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_
 --
 
 COMMENT ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) IS 'Gives the credential in force to one more device, for logins that are traded from a device. Live: step-up.';
+
+--
+-- Name: set_account(uuid, jsonb); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.set_account(p_account_id uuid, p_values jsonb) RETURNS timestamp with time zone
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select private.set_account(p_account_id, p_values) $$;
+
+ALTER FUNCTION public.set_account(p_account_id uuid, p_values jsonb) OWNER TO postgres;
+
+--
+-- Name: FUNCTION set_account(p_account_id uuid, p_values jsonb); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.set_account(p_account_id uuid, p_values jsonb) IS 'Sets timezone, reset_time and initial_balance of an account, from which its days, floors and percentages count. On a live account: step-up, and counts from the returned moment on; what was there before again cancels what waits.';
 
 --
 -- Name: set_endpoint_accounts(uuid, uuid[], numeric[]); Type: FUNCTION; Schema: public; Owner: postgres
@@ -17643,7 +17832,16 @@ UNION ALL
     p.loosen_delay_next_from AS effective_from,
     jsonb_build_object('minutes', p.loosen_delay_next) AS waits
    FROM public.profiles p
-  WHERE (p.loosen_delay_next_from > now());
+  WHERE (p.loosen_delay_next_from > now())
+UNION ALL
+ SELECT a.user_id,
+    'account'::text AS kind,
+    a.broker,
+    a.id AS account_id,
+    a.next_settings_from AS effective_from,
+    a.next_settings AS waits
+   FROM public.broker_accounts a
+  WHERE (a.next_settings_from IS NOT NULL);
 
 ALTER VIEW public.pending_risk OWNER TO postgres;
 
@@ -17651,7 +17849,7 @@ ALTER VIEW public.pending_risk OWNER TO postgres;
 -- Name: VIEW pending_risk; Type: COMMENT; Schema: public; Owner: postgres
 --
 
-COMMENT ON VIEW public.pending_risk IS 'What the user has asked for and does not count yet: looser limits by scope, a shorter delay; from when on, and all values that will count then.';
+COMMENT ON VIEW public.pending_risk IS 'What the user has asked for and does not count yet: looser limits by scope, a shorter delay, another day or start of an account; from when on, and all values that will count then.';
 
 --
 -- Name: plan_limits; Type: TABLE; Schema: public; Owner: postgres
@@ -20028,6 +20226,18 @@ GRANT SELECT(lock_reason) ON TABLE public.broker_accounts TO authenticated;
 GRANT SELECT(initial_balance) ON TABLE public.broker_accounts TO authenticated;
 
 --
+-- Name: COLUMN broker_accounts.next_settings; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(next_settings) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.next_settings_from; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(next_settings_from) ON TABLE public.broker_accounts TO authenticated;
+
+--
 -- Name: COLUMN broker_accounts.balance; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -20160,6 +20370,12 @@ REVOKE ALL ON FUNCTION engine.alarm_unknown(p_limit integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert) FROM PUBLIC;
+
+--
+-- Name: FUNCTION apply_account_settings(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.apply_account_settings() FROM PUBLIC;
 
 --
 -- Name: FUNCTION apply_results(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -21731,6 +21947,13 @@ REVOKE ALL ON FUNCTION engine.week_json(a public.broker_accounts, p_now timestam
 REVOKE ALL ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closing_side text, OUT qty numeric) FROM PUBLIC;
 
 --
+-- Name: FUNCTION with_settings(a public.broker_accounts, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) TO postgres;
+
+--
 -- Name: FUNCTION without_secrets(p jsonb, p_depth integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -21768,6 +21991,12 @@ REVOKE ALL ON FUNCTION engine.write_commands(p_legs engine.leg[], p_request_time
 --
 
 REVOKE ALL ON FUNCTION engine.write_orders(p_legs engine.leg[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION account_settings(a public.broker_accounts); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.account_settings(a public.broker_accounts) FROM PUBLIC;
 
 --
 -- Name: FUNCTION accounts_halted(p_scope text, p_user uuid, p_broker public.broker, p_account uuid); Type: ACL; Schema: private; Owner: postgres
@@ -21864,6 +22093,12 @@ GRANT ALL ON FUNCTION private.cancel_pending_risk(p_scope jsonb) TO authenticate
 --
 
 REVOKE ALL ON FUNCTION private.cancel_waiting_entries(p_accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_account_settings(p_values jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.check_account_settings(p_values jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION check_amounts(p_path text, r jsonb); Type: ACL; Schema: private; Owner: postgres
@@ -22590,6 +22825,13 @@ REVOKE ALL ON FUNCTION private.session_is_strong_enough() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.session_is_strong_enough() TO authenticated;
 
 --
+-- Name: FUNCTION set_account(p_account_id uuid, p_values jsonb); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.set_account(p_account_id uuid, p_values jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_account(p_account_id uuid, p_values jsonb) TO authenticated;
+
+--
 -- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -22983,6 +23225,13 @@ GRANT ALL ON FUNCTION public.rotate_endpoint(p_endpoint_id uuid) TO authenticate
 
 REVOKE ALL ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.seal_to_device(p_connection_id uuid, p_version integer, p_key_id text, p_sealed text) TO authenticated;
+
+--
+-- Name: FUNCTION set_account(p_account_id uuid, p_values jsonb); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.set_account(p_account_id uuid, p_values jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_account(p_account_id uuid, p_values jsonb) TO authenticated;
 
 --
 -- Name: FUNCTION set_endpoint_accounts(p_endpoint_id uuid, p_account_ids uuid[], p_multipliers numeric[]); Type: ACL; Schema: public; Owner: postgres

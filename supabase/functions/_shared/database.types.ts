@@ -131,6 +131,8 @@ export type Database = {
           "lock_reason": string | null;
           "locked_until": string | null;
           "margin_mode": Database["public"]["Enums"]["margin_mode"];
+          "next_settings": Json | null;
+          "next_settings_from": string | null;
           "reset_time": string;
           "timezone": string;
           "trading_enabled": boolean;
@@ -162,6 +164,8 @@ export type Database = {
           "lock_reason"?: string | null;
           "locked_until"?: string | null;
           "margin_mode": Database["public"]["Enums"]["margin_mode"];
+          "next_settings"?: Json | null;
+          "next_settings_from"?: string | null;
           "reset_time"?: string;
           "timezone"?: string;
           "trading_enabled"?: boolean;
@@ -192,6 +196,8 @@ export type Database = {
           "lock_reason"?: string | null;
           "locked_until"?: string | null;
           "margin_mode"?: Database["public"]["Enums"]["margin_mode"];
+          "next_settings"?: Json | null;
+          "next_settings_from"?: string | null;
           "reset_time"?: string;
           "timezone"?: string;
           "trading_enabled"?: boolean;
@@ -2016,6 +2022,7 @@ export type Database = {
         Args: { "p_connection_id": string; "p_key_id": string; "p_sealed": string; "p_version": number };
         Returns: undefined;
       };
+      "set_account": { Args: { "p_account_id": string; "p_values": Json }; Returns: string };
       "set_endpoint_accounts": {
         Args: { "p_account_ids": (string)[]; "p_endpoint_id": string; "p_multipliers"?: (number)[] };
         Returns: undefined;
