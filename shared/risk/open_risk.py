@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext
-from shared.models.enums import CommandKind, OrderType, Side
+from shared.models.enums import CommandKind, MarginMode, OrderType, Side
 from shared.models.market import Instrument
 from shared.models.trading import Position, WorkingOrder
 from shared.risk.book import ZERO, waiting
@@ -39,7 +39,8 @@ def at_risk(legs: Sequence[Leg], ctx: RiskContext) -> AtRisk | None:
     order: list[Decimal | None] = _new(legs, ctx)
     for position in _left(legs, ctx):
         leg = moved.get(position.venue_position_id)
-        loss = _loss_to_stop(position, _stop_in_force(position, leg, stops, ctx), ctx)
+        stop = _furthest(_stop_in_force(position, leg, stops, ctx), position, legs, ctx)
+        loss = _loss_to_stop(position, stop, ctx)
         (open_risk if leg is None else order).append(loss)
     open_risk += _foreign_entries(legs, ctx)
     known = [sum((each for each in losses if each is not None), ZERO) for losses in (open_risk, order)]
@@ -89,6 +90,21 @@ def _stop_in_force(
     if not prices or sum((each.qty - each.filled_qty for each in own), ZERO) < position.qty:
         return None
     return min(prices) if position.side is Side.BUY else max(prices)
+
+
+def _furthest(
+    stop: Decimal | None, position: Position, legs: Sequence[Leg], ctx: RiskContext
+) -> Decimal | None:
+    """On a netting account an order that adds to a position brings its stop for all of it: the further one counts."""
+    if stop is None or ctx.account.margin_mode is not MarginMode.NETTING:
+        return stop
+    brought = [
+        leg.protection.stop_loss
+        for leg in legs
+        if leg.is_entry and leg.side is position.side and leg.symbol == position.symbol
+    ]
+    known = [stop, *(each for each in brought if each is not None)]
+    return min(known) if position.side is Side.BUY else max(known)
 
 
 def _loss_to_stop(position: Position, stop: Decimal | None, ctx: RiskContext) -> Decimal | None:

@@ -413,6 +413,21 @@ def test_a_widened_stop_counts_with_its_new_distance() -> None:
     assert isinstance(verdict(ctx, signal(Action.MODIFY, sl=stop(StopMode.PRICE, "1.0951"))), Approved)
 
 
+def test_an_order_that_widens_the_stop_of_all_counts_for_all() -> None:
+    """Netting: what is added brings its stop for the whole position, so that is what the whole may lose."""
+    held = position(BUY, "1", stop_loss=D("1.0985"), unrealized_pnl=D(0))
+    rules = Limits(rule_sets=(scoped("user", daily_loss=DAILY),))
+    small = signal(Action.OPEN, BUY, "0.01", sl=stop(StopMode.PRICE, "1.0950"))
+    ctx = replace(context(NETTING, positions=(held,)), risk=STATE, limits=rules)
+    wider = verdict(ctx, small)
+    assert isinstance(wider, Denied)
+    assert (wider.reason, wider.numbers["open_risk"]) == (Reason.DAILY_LOSS, "500")
+    nearer = replace(small, sl=stop(StopMode.PRICE, "1.0990"))
+    assert isinstance(verdict(ctx, nearer), Approved)
+    apart = replace(context(positions=(held,)), risk=STATE, limits=rules)
+    assert isinstance(verdict(apart, small), Approved), "hedging: each position has a stop of its own"
+
+
 def test_the_tightest_scope_decides_and_is_named() -> None:
     """Of three scopes the one that leaves least is in the verdict, in whatever order they stand."""
     sets = [
