@@ -4,12 +4,14 @@ Pure. A rule that lacks a fact breaks nothing here: nothing is closed on a guess
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import RuleScope
 from shared.models.trading import Account, Position, WorkingOrder
+from shared.risk.calendars import NEWS, event_near
+from shared.risk.calendars.news import Near
 from shared.risk.flat import flat_times
 from shared.risk.floors import Money, Standing, current, standings
 from shared.risk.grid import shown
@@ -60,8 +62,9 @@ def breaches(
         for rule, (scope, standing) in furthest.items()
     ]
     exposed = bool(positions) or any(each.is_entry for each in orders)
-    timed = list(_flat_by(account, limits, now)) if exposed else []
-    return tuple(sorted(of_money + timed[:1], key=lambda each: each.until is not None))
+    clocks = (_flat_by(account, limits, now), _news(limits, now)) if exposed else ()
+    timed = [first for each in clocks if (first := next(each, None)) is not None]
+    return tuple(sorted(of_money + timed, key=lambda each: each.until is not None))
 
 
 def _flattens(rule: str, scope: RuleScope, limits: Limits) -> bool:
@@ -108,3 +111,18 @@ def _flat_by(account: Account, limits: Limits, now: datetime) -> Iterator[Breach
             numbers = {"flat_by": due.isoformat(timespec="seconds"), "time": f"{rule.time} {rule.tz}"}
             until = next_time(now, account.reset_time, account.timezone)
             yield Breach("flat_by", each.scope, numbers, until)
+
+
+def _news(limits: Limits, now: datetime) -> Iterator[Breach]:
+    """Where it says so nothing stays open through important news. Without data nothing is closed, entries are denied."""
+    for each in limits.rule_sets:
+        rule = each.rules.news
+        calendar = NEWS.get(rule.calendar) if rule is not None and rule.action == "flatten" else None
+        if rule is None or calendar is None:
+            continue
+        before, after = (timedelta(minutes=float(minutes)) for minutes in (rule.before_min, rule.after_min))
+        near = event_near(calendar, now, before, after)
+        if isinstance(near, Near):
+            moments = {"at": near.at, "until": near.until}
+            numbers = {name: moment.isoformat(timespec="seconds") for name, moment in moments.items()}
+            yield Breach("news", each.scope, {"event": near.name} | numbers, near.until)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import DailyProfit, FlatBy, RuleSettings, ScopedRules
+from shared.risk.calendars import NEWS
 from shared.risk.floors import Money, Standing, standings
 from shared.risk.watch import Breach, breaches
 from tests.unit.risk.builders import NOW, D, account, order, position
@@ -138,3 +139,21 @@ def test_dollars_are_converted_where_the_account_is_in_another_currency(rate: De
     )
     assert (len(at_it), len(above)) == (1, 0)
     assert breaches(account(equity=D(1), currency="EUR"), (), STATE, limits, NOW) == ()
+
+
+@pytest.mark.parametrize(("action", "closes"), [("flatten", True), ("deny", False)])
+def test_important_news_close_what_is_open_where_they_are_to(action: str, closes: bool) -> None:
+    """From some minutes before to some minutes after, and no longer; what is flat is left alone."""
+    moment, name = NEWS["us_high_impact"].moments[0]
+    rules = RuleSettings.model_validate(
+        {"news": {"calendar": "us_high_impact", "before_min": D(5), "after_min": D(10), "action": action}}
+    )
+    minutes = {-6: False, -5: closes, 0: closes, 9: closes, 10: False}
+    for offset, fires in minutes.items():
+        found = watched(rules, "50000", now=moment + timedelta(minutes=offset))
+        assert [each.rule for each in found] == (["news"] if fires else []), offset
+        for each in found:
+            assert (each.until, each.flatten) == (moment + timedelta(minutes=10), True)
+            assert each.numbers["event"] == name
+    limits = Limits(rule_sets=(ScopedRules("account", rules),))
+    assert breaches(account(), (), STATE, limits, moment) == ()
