@@ -114,7 +114,7 @@ def _flat_by(account: Account, limits: Limits, now: datetime) -> Iterator[Breach
 
 
 def _news(limits: Limits, now: datetime) -> Iterator[Breach]:
-    """Where it says so nothing stays open through important news. Without data nothing is closed, entries are denied."""
+    """Where it says so nothing stays open through important news. Without data entries are denied, nothing closed."""
     for each in limits.rule_sets:
         rule = each.rules.news
         calendar = NEWS.get(rule.calendar) if rule is not None and rule.action == "flatten" else None
