@@ -128,11 +128,10 @@ begin
   v_event := nextval('public.webhook_events_id_seq');
   perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent',
     jsonb_build_object('action', 'flatten', 'comment', p_rule))::text, array[p_account]);
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  values (a.user_id, 'error', 'risk_breached', v_event, format(
+  perform engine.note(a.user_id, 'error', 'opened_behind_lock', format(
     '%s is locked because its limit %s was reached, and something was opened there since: it is being closed.',
     coalesce(a.label, a.account_id), replace(p_rule, '_', ' ')
-  ), jsonb_build_object('account_id', p_account, 'rule', p_rule, 'seen_at', p_seen_at));
+  ), jsonb_build_object('account_id', p_account, 'rule', p_rule, 'seen_at', p_seen_at), v_event);
   return v_event;
 end
 $$;

@@ -17,7 +17,7 @@ create table engine.log_classes (
 comment on table engine.log_classes is 'Lines of the log that are also sent to the trader''s targets, by their type. What is not here is only kept.';
 insert into engine.log_classes (type, class) values
 ('connection_failed', 'credentials'),
-('account_locked', 'breach'), ('kill_switch_on', 'breach'),
+('account_locked', 'breach'), ('opened_behind_lock', 'breach'), ('kill_switch_on', 'breach'), ('system_halted', 'breach'), ('system_released', 'security'),
 ('unknown', 'unknown'), ('exit_late', 'exit_failed'), ('offline', 'offline'), ('naked', 'naked'),
 ('connection_added', 'security'), ('connection_resealed', 'security'), ('connection_removed', 'security'),
 ('account_enabled', 'security'), ('account_disabled', 'security'), ('account_unlocked', 'security'),

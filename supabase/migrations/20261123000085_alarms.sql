@@ -95,11 +95,13 @@ begin
     join public.broker_accounts a on a.id = p.account_id join public.broker_connections c on c.id = a.connection_id
     join public.health h on h.broker = a.broker
     cross join lateral (select coalesce(a.executor, c.executor) = 'edge' and not engine.device_seen(a.user_id) as edge) x
-    where x.edge or h.status = 'down';
+    left join engine.account_marks m on m.account_id = a.id
+    -- One account that cannot be read is as much out of reach as a whole broker.
+    where x.edge or h.status = 'down' or (m.failures >= 3 and m.read_at < clock_timestamp() - interval '30 seconds');
 end
 $$;
 comment on function engine.offline_accounts() is
-'Accounts with open positions whose broker is down, or whose device is not seen (device = true).';
+'Accounts with open positions that cannot be read, whose broker is down, or whose device is not seen (device = true).';
 alter function engine.offline_accounts() owner to empire_engine;
 
 create function engine.alarm_offline(p_limit integer) returns integer
@@ -130,15 +132,64 @@ comment on function engine.alarm_offline(integer) is
 'Tells of open positions that nothing can be done about from here: once for each time the broker or the device is away.';
 alter function engine.alarm_offline(integer) owner to empire_engine;
 
+create function engine.naked_positions(p_limit integer) returns setof public.positions
+language plpgsql stable set search_path = '' as $$
+begin
+  return query
+    select p.* from public.positions p join public.broker_accounts a on a.id = p.account_id
+    where p.closed_at is null and p.stop_loss is null and p.freshness = 'fresh'
+      and p.opened_at < clock_timestamp() - interval '10 seconds'
+      -- Who asks for stops; without that rule a position without one is the trader's own will.
+      and (
+        select true from engine.limits_in_force r
+        where r.user_id = a.user_id and r.stop_required and (r.broker is null or r.broker = a.broker)
+          and (r.account_id is null or r.account_id = a.id) limit 1
+      )
+      and (
+        select true from public.orders o
+        where o.account_id = p.account_id and o.status in ('working', 'partially_filled') and o.reduce_only
+          and o.stop_price is not null and o.root = p.root and o.side <> p.side limit 1
+      ) is null
+      and (select true from engine.alarms k where k.key = 'naked:' || p.id limit 1) is null
+    order by p.id limit p_limit;
+end
+$$;
+comment on function engine.naked_positions(integer) is
+'Open positions that have had no stop for 10 seconds where the trader''s limits require one, and of which nobody was told.';
+alter function engine.naked_positions(integer) owner to empire_engine;
+
+create function engine.alarm_naked(p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  for r in
+    select p.id, p.user_id, p.account_id, p.side, p.qty, p.symbol, p.entry_price, coalesce(a.label, a.account_id) as account, a.broker,
+      round(extract(epoch from clock_timestamp() - p.opened_at)) as age
+    from engine.naked_positions(p_limit) p join public.broker_accounts a on a.id = p.account_id
+  loop
+    v_n := v_n + engine.alarm('naked:' || r.id, r.user_id, 'naked', format(
+      '%s %s %s on %s, opened at %s, has no stop for %s s, and your limits require one. Set one or close it in %s.',
+      initcap(r.side::text), r.qty, r.symbol, r.account, trim_scale(r.entry_price), r.age, engine.name_of(r.broker)),
+      jsonb_build_object('account_id', r.account_id, 'position_id', r.id, 'seconds', r.age))::integer;
+  end loop;
+  return v_n;
+end
+$$;
+comment on function engine.alarm_naked(integer) is 'Tells of positions without the stop that they should have, once each.';
+alter function engine.alarm_naked(integer) owner to empire_engine;
+
 create function engine.raise_alarms(p_limit integer) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 begin
   -- Every maintenance worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.raise_alarms', 0)) then
-    return '{"unknown": 0, "exits": 0, "offline": 0}';
+    return '{"unknown": 0, "exits": 0, "offline": 0, "naked": 0}';
   end if;
   return jsonb_build_object(
-    'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit)
+    'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit),
+    'naked', engine.alarm_naked(p_limit)
   );
 end
 $$;

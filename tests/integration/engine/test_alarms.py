@@ -82,6 +82,40 @@ async def test_open_positions_out_of_reach(road: Road) -> None:
     assert (await alarms(road))["offline"] == 1
 
 
+async def test_an_account_that_cannot_be_read(road: Road) -> None:
+    """Its login alone is the trouble: told as well, after three reads and 30 seconds."""
+    trader = await road.trader()
+    await _position(road, trader)
+    await road.admin.execute(
+        "insert into engine.account_marks (account_id, failures, read_at) values ($1::text::uuid, 2, now())"
+        " on conflict (account_id) do update set failures = 2, read_at = now()",
+        trader.account,
+    )
+    assert (await alarms(road))["offline"] == 0
+    await road.admin.execute(
+        "update engine.account_marks set failures = 3, read_at = now() - interval '31 seconds'"
+    )
+    assert (await alarms(road))["offline"] == 1
+
+
+async def test_a_position_without_its_stop(road: Road) -> None:
+    """Where a stop is required: told after 10 seconds, once; not where none is, nor where a stop order works."""
+    trader, free = await road.trader(), await road.trader()
+    for each in (trader, free):
+        await _position(road, each)
+    await road.limit(trader, stop_required="true")
+    assert (await alarms(road))["naked"] == 0
+    await road.admin.execute("update public.positions set opened_at = now() - interval '12 seconds'")
+    await road.admin.execute("update public.positions set stop_loss = 1.05")
+    assert (await alarms(road))["naked"] == 0
+    await road.admin.execute("update public.positions set stop_loss = null")
+    assert (await alarms(road))["naked"] == 1
+    assert (await alarms(road))["naked"] == 0
+    (told,) = await lines(road, "naked")
+    assert told.startswith("Buy 1.5 EURUSD on L")
+    assert "opened at 1.1, has no stop for 12 s, and your limits require one." in told
+
+
 async def test_a_device_out_of_reach(road: Road) -> None:
     """An account that the trader's own device trades: told when the device is not seen."""
     trader = await road.trader(broker="topstepx", executor="edge")
