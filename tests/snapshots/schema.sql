@@ -1484,6 +1484,40 @@ ALTER FUNCTION engine.alarm_late_exits(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.alarm_late_exits(p_limit integer) IS 'Exits that have waited for 30 seconds.';
 
 --
+-- Name: alarm_naked(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.alarm_naked(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  for r in
+    select p.id, p.user_id, p.account_id, p.side, p.qty, p.symbol, p.entry_price, coalesce(a.label, a.account_id) as account, a.broker,
+      round(extract(epoch from clock_timestamp() - p.opened_at)) as age
+    from engine.naked_positions(p_limit) p join public.broker_accounts a on a.id = p.account_id
+  loop
+    v_n := v_n + engine.alarm('naked:' || r.id, r.user_id, 'naked', format(
+      '%s %s %s on %s, opened at %s, has no stop for %s s, and your limits require one. Set one or close it in %s.',
+      initcap(r.side::text), r.qty, r.symbol, r.account, trim_scale(r.entry_price), r.age, engine.name_of(r.broker)),
+      jsonb_build_object('account_id', r.account_id, 'position_id', r.id, 'seconds', r.age))::integer;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.alarm_naked(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION alarm_naked(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.alarm_naked(p_limit integer) IS 'Tells of positions without the stop that they should have, once each.';
+
+--
 -- Name: alarm_offline(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6241,6 +6275,43 @@ ALTER FUNCTION engine.move_positions(p_fills bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.move_positions(p_fills bigint[]) IS 'Adds new fills to the positions they name, opening or closing rows.';
 
 --
+-- Name: naked_positions(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.naked_positions(p_limit integer) RETURNS SETOF public.positions
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select p.* from public.positions p join public.broker_accounts a on a.id = p.account_id
+    where p.closed_at is null and p.stop_loss is null and p.freshness = 'fresh'
+      and p.opened_at < clock_timestamp() - interval '10 seconds'
+      -- Who asks for stops; without that rule a position without one is the trader's own will.
+      and (
+        select true from engine.limits_in_force r
+        where r.user_id = a.user_id and r.stop_required and (r.broker is null or r.broker = a.broker)
+          and (r.account_id is null or r.account_id = a.id) limit 1
+      )
+      and (
+        select true from public.orders o
+        where o.account_id = p.account_id and o.status in ('working', 'partially_filled') and o.reduce_only
+          and o.stop_price is not null and o.root = p.root and o.side <> p.side limit 1
+      ) is null
+      and (select true from engine.alarms k where k.key = 'naked:' || p.id limit 1) is null
+    order by p.id limit p_limit;
+end
+$$;
+
+ALTER FUNCTION engine.naked_positions(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION naked_positions(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.naked_positions(p_limit integer) IS 'Open positions that have had no stop for 10 seconds where the trader''s limits require one, and of which nobody was told.';
+
+--
 -- Name: name_of(public.broker); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6658,7 +6729,9 @@ begin
     join public.broker_accounts a on a.id = p.account_id join public.broker_connections c on c.id = a.connection_id
     join public.health h on h.broker = a.broker
     cross join lateral (select coalesce(a.executor, c.executor) = 'edge' and not engine.device_seen(a.user_id) as edge) x
-    where x.edge or h.status = 'down';
+    left join engine.account_marks m on m.account_id = a.id
+    -- One account that cannot be read is as much out of reach as a whole broker.
+    where x.edge or h.status = 'down' or (m.failures >= 3 and m.read_at < clock_timestamp() - interval '30 seconds');
 end
 $$;
 
@@ -6668,7 +6741,7 @@ ALTER FUNCTION engine.offline_accounts() OWNER TO empire_engine;
 -- Name: FUNCTION offline_accounts(); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.offline_accounts() IS 'Accounts with open positions whose broker is down, or whose device is not seen (device = true).';
+COMMENT ON FUNCTION engine.offline_accounts() IS 'Accounts with open positions that cannot be read, whose broker is down, or whose device is not seen (device = true).';
 
 --
 -- Name: open_again(bigint, boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7404,10 +7477,11 @@ CREATE FUNCTION engine.raise_alarms(p_limit integer) RETURNS jsonb
 begin
   -- Every maintenance worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.raise_alarms', 0)) then
-    return '{"unknown": 0, "exits": 0, "offline": 0}';
+    return '{"unknown": 0, "exits": 0, "offline": 0, "naked": 0}';
   end if;
   return jsonb_build_object(
-    'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit)
+    'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit),
+    'naked', engine.alarm_naked(p_limit)
   );
 end
 $$;
@@ -20353,6 +20427,12 @@ REVOKE ALL ON FUNCTION engine.alarm(p_key text, p_user uuid, p_class text, p_mes
 REVOKE ALL ON FUNCTION engine.alarm_late_exits(p_limit integer) FROM PUBLIC;
 
 --
+-- Name: FUNCTION alarm_naked(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.alarm_naked(p_limit integer) FROM PUBLIC;
+
+--
 -- Name: FUNCTION alarm_offline(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -21205,6 +21285,12 @@ REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries,
 --
 
 REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION naked_positions(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.naked_positions(p_limit integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION name_of(p_broker public.broker); Type: ACL; Schema: engine; Owner: empire_engine
