@@ -20,13 +20,14 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(ROOT))
 endif
 
 .PHONY: help setup demo up down test test-deno check check-python check-sql check-deno check-exports
-.PHONY: format exports bench clean lock
+.PHONY: format exports mutate bench clean lock
 
 help:
 	@echo 'make demo    start, send real alerts, show each order with its trace'
 	@echo 'make up      start the stack and leave it running; make down stops it'
 	@echo 'make test    the whole suite from nothing'
 	@echo 'make check   lints, types, imports, database advisors, generated files'
+	@echo 'make mutate  mutants of the arithmetic of money; minutes'
 	@echo 'make bench   load, last line one JSON object'
 	@echo 'make clean   stop the stack, remove its data and everything installed'
 
@@ -86,6 +87,12 @@ format: setup
 
 exports: setup
 	@$(BIN)/python -m local.exports
+
+# Fails on a mutant that no test notices and that tests/mutation/equivalents.toml does not list.
+mutate: setup
+	@rm -rf mutants
+	@$(BIN)/python -m mutmut run > mutants.log 2>&1 || { tail -n 20 mutants.log; exit 1; }
+	@$(BIN)/python -m tests.mutation.judge
 
 bench: setup
 	@$(BIN)/python -m bench
