@@ -17,7 +17,7 @@ from rich.table import Table
 from local import doctor as doctor_checks
 from local.account import AccountError
 from local.binaries import VERSIONS
-from local.console import commands, connect, keys, logs, notify
+from local.console import commands, connect, keys, logs, notify, risk
 from local.console.session import Login
 from local.control import StackError, UpOptions, remove_state, start, stop
 from local.demo.people import keep_demo_login
@@ -31,6 +31,9 @@ from workers.cli import app
 
 for _command in (commands.send, commands.trace, commands.replay, commands.flatten, commands.halt):
     app.command()(_command)
+app.command()(risk.packs)
+app.command()(risk.risk)
+app.command()(risk.drill)
 
 # What is printed may come from outside: never read it as markup.
 _out = Console(markup=False, highlight=False, soft_wrap=True)

@@ -232,6 +232,13 @@ using (
   or (select private.is_admin())
 );
 
+create policy "Traders read how far they are from their limits, admins all"
+on public.risk_standings for select to authenticated
+using (
+  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
+  or (select private.is_admin())
+);
+
 create policy "Traders read their own targets, admins read all"
 on public.notification_targets for select to authenticated
 using (

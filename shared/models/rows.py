@@ -1172,6 +1172,39 @@ class PublicRiskSettingsUpdate(TypedDict):
     superseded_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="superseded_at")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
 
+class PublicRiskStandings(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    at: datetime.datetime = Field(alias="at")
+    distance: Optional[decimal.Decimal] = Field(alias="distance")
+    rule: str = Field(alias="rule")
+    scope: str = Field(alias="scope")
+    threshold: Optional[decimal.Decimal] = Field(alias="threshold")
+    user_id: uuid.UUID = Field(alias="user_id")
+    value: Optional[decimal.Decimal] = Field(alias="value")
+    why: Optional[str] = Field(alias="why")
+
+class PublicRiskStandingsInsert(TypedDict):
+    account_id: Annotated[uuid.UUID, Field(alias="account_id")]
+    at: Annotated[datetime.datetime, Field(alias="at")]
+    distance: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="distance")]]
+    rule: Annotated[str, Field(alias="rule")]
+    scope: Annotated[str, Field(alias="scope")]
+    threshold: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="threshold")]]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+    value: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="value")]]
+    why: NotRequired[Annotated[Optional[str], Field(alias="why")]]
+
+class PublicRiskStandingsUpdate(TypedDict):
+    account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
+    at: NotRequired[Annotated[datetime.datetime, Field(alias="at")]]
+    distance: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="distance")]]
+    rule: NotRequired[Annotated[str, Field(alias="rule")]]
+    scope: NotRequired[Annotated[str, Field(alias="scope")]]
+    threshold: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="threshold")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    value: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="value")]]
+    why: NotRequired[Annotated[Optional[str], Field(alias="why")]]
+
 class PublicSubscriptions(BaseModel):
     current_period_end: Optional[datetime.datetime] = Field(alias="current_period_end")
     plan: PublicPlan = Field(alias="plan")
@@ -1429,6 +1462,20 @@ class PublicWebhookEventsUpdate(TypedDict):
     status: NotRequired[Annotated[PublicEventStatus, Field(alias="status")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
+
+class PublicAccountRisk(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    at: datetime.datetime = Field(alias="at")
+    currency: str = Field(alias="currency")
+    distance: Optional[decimal.Decimal] = Field(alias="distance")
+    lock_reason: Optional[str] = Field(alias="lock_reason")
+    locked_until: Optional[datetime.datetime] = Field(alias="locked_until")
+    rule: str = Field(alias="rule")
+    scope: str = Field(alias="scope")
+    threshold: Optional[decimal.Decimal] = Field(alias="threshold")
+    user_id: uuid.UUID = Field(alias="user_id")
+    value: Optional[decimal.Decimal] = Field(alias="value")
+    why: Optional[str] = Field(alias="why")
 
 class PublicDrillStatus(BaseModel):
     account_id: uuid.UUID = Field(alias="account_id")

@@ -67,6 +67,40 @@ def breaches(
     return tuple(sorted(of_money + timed, key=lambda each: each.until is not None))
 
 
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """Where a limit of money stands, in account currency; `distance` None = not armed, and `why`."""
+
+    scope: RuleScope
+    rule: str
+    value: Decimal | None = None
+    threshold: Decimal | None = None
+    distance: Decimal | None = None
+    why: str | None = None
+
+
+def stands(
+    account: Account, state: RiskState, limits: Limits, now: datetime, *, per_usd: Decimal | None = None
+) -> tuple[Stands, ...]:
+    """Every limit of money of an account as just read; of one rule of one scope the one that leaves least."""
+    money = Money(account.equity, Decimal(1) if account.currency == "USD" else per_usd)
+    found: dict[tuple[RuleScope, str], Stands] = {}
+    for scope, rule, standing in standings(limits, current(state, now), money):
+        if isinstance(standing, Standing):
+            told = Stands(scope, rule, standing.value, standing.limit, standing.distance)
+        else:
+            told = Stands(scope, rule, why=standing.why)
+        before = found.get((scope, rule))
+        if before is None or _leaves(told) < _leaves(before):
+            found[scope, rule] = told
+    return tuple(found.values())
+
+
+def _leaves(stand: Stands) -> tuple[bool, Decimal]:
+    """What is not armed counts as leaving nothing: it denies."""
+    return stand.distance is not None, stand.distance or Decimal(0)
+
+
 def _flattens(rule: str, scope: RuleScope, limits: Limits) -> bool:
     """Losses and floors always; a profit cap where it says so; consistency never."""
     if rule == "daily_profit":

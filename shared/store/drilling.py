@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,11 @@ class DrillCalls:
 
     def __init__(self, dsn: str, statement_cache_size: int) -> None:
         self._drilling = Line("drill", dsn, statement_cache_size)
+
+    async def record_standings(self, *, accounts: Sequence[Mapping[str, Any]]) -> None:
+        await self._drilling.call(
+            "select engine.record_standings(p_accounts => $1)", codec.encode(accounts), repeat=True
+        )
 
     async def claim_drill(self, *, worker: str, lease_ms: int) -> DrillRun | None:
         (answer,) = await self._drilling.call(

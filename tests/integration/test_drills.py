@@ -63,7 +63,7 @@ async def test_every_limit_in_the_columns_fires(database: Database, connection: 
     """Each is denied beyond it with its own reason and executed a notch below; the trader's account sees nothing."""
     trader = await new_trader(database, connection)
     await set_limits(trader, **COLUMNS)
-    with worker(database):
+    with worker(database, "all"):
         shown = await drilled(trader)
     told = {rule: row["told"] for rule, row in shown.items() if not row["passed"]}
     assert told == {}
@@ -97,13 +97,48 @@ RULES = {
 }  # fmt: skip
 
 
-async def later_every_rule_fires(database: Database, connection: asyncpg.Connection) -> None:
+async def test_every_rule_fires(database: Database, connection: asyncpg.Connection) -> None:
     """Each is denied beyond it and executed a notch below; what is touched while open is flattened and locked."""
     trader = await new_trader(database, connection)
     await set_limits(trader, max_daily_loss_pct=2, rules=RULES)
-    with worker(database):
+    with worker(database, "all"):
         shown = await drilled(trader, timeout_s=120)
     told = {rule: row["told"] for rule, row in shown.items() if not row["passed"]}
     assert told == {}
     assert set(shown) == {*RULES, "max_daily_loss_pct"}
     assert await trader.invariants() == {}
+
+
+async def test_the_watch_tells_how_far_each_limit_is(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """public.account_risk: value, threshold and distance in money; a limit that is taken away stands nowhere."""
+    trader = await new_trader(database, connection)
+    await set_limits(
+        trader, max_daily_loss_usd=1000, rules={"static_floor": {"amount": 10, "unit": "pct_of_initial"}}
+    )
+
+    await connection.execute("update public.broker_accounts set initial_balance = 100000")
+
+    async def told() -> dict[str, tuple[Any, ...]]:
+        rows = await connection.fetch(
+            "select * from public.account_risk where account_id = $1", trader.account
+        )
+        return {row["rule"]: (row["value"], row["threshold"], row["distance"]) for row in rows}
+
+    async def both_are_known() -> bool:
+        await connection.execute("update engine.account_marks set due_at = now()")  # not in 30 seconds
+        found = await told()
+        return set(found) == {"daily_loss", "static_floor"} and None not in found["daily_loss"]
+
+    async def one_is_left() -> bool:
+        await connection.execute("update engine.account_marks set due_at = now()")
+        return set(await told()) == {"daily_loss"}
+
+    with worker(database, "all"):
+        await until(both_are_known, 20)
+        found = await told()
+        assert found["daily_loss"] == (0, 900, 900)
+        assert found["static_floor"] == (100000, 90000, 10000)
+        await connection.execute("update public.risk_settings set rules = '{}'")
+        await until(one_is_left, 20)

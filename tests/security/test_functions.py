@@ -126,6 +126,7 @@ RIGHTS = {
         "engine.record_drill(bigint,bigint,jsonb)",
         "engine.record_executions(jsonb)",
         "engine.record_health(jsonb)",
+        "engine.record_standings(jsonb)",
         "engine.record_marks(jsonb)",
         "engine.raise_alarms(integer)",
         "engine.release(jsonb)",

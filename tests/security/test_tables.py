@@ -47,6 +47,8 @@ OWNER_COLUMN = {
     "drill_runs": "user_id",
     "drills": "user_id",
     "drill_status": "user_id",
+    "risk_standings": "user_id",
+    "account_risk": "user_id",
     "trading_config": "user_id",
     "webhook_events": "user_id",
     "deliveries": "user_id",
@@ -63,7 +65,7 @@ SHARED = {"brands", "plan_limits", "order_transitions", "health", "fx_rates", "f
 """Tables without personal rows that signed-in users may read (of brands, their own)."""
 CLOSED = {"credential_seals"}
 """Tables that nobody reads through the API."""
-VIEWS = {"pending_risk", "drill_status"}
+VIEWS = {"pending_risk", "drill_status", "account_risk"}
 """Nobody can write to these at all: that is no question of rights."""
 TABLES = sorted(OWNER_COLUMN.keys() | SHARED | CLOSED)
 

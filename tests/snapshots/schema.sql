@@ -7927,6 +7927,42 @@ ALTER FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_m
 COMMENT ON FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_most integer) IS 'What became of one message (or digest): sent, to be tried again after a rest of the target, or given up.';
 
 --
+-- Name: record_standings(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.record_standings(p_accounts jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  insert into public.risk_standings as s (account_id, scope, rule, user_id, value, threshold, distance, why, at)
+  select a.id, y ->> 'scope', y ->> 'rule', a.user_id, (y ->> 'value')::numeric, (y ->> 'threshold')::numeric,
+    (y ->> 'distance')::numeric, left(y ->> 'why', 200), (x ->> 'at')::timestamptz
+  from jsonb_array_elements(p_accounts) x
+  join public.broker_accounts a on a.id = (x ->> 'account')::uuid
+  cross join lateral jsonb_array_elements(x -> 'standings') y
+  order by a.id, 2, 3
+  on conflict (account_id, scope, rule) do update
+  set value = excluded.value, threshold = excluded.threshold, distance = excluded.distance, why = excluded.why, at = excluded.at
+  where s.at < excluded.at;
+  -- What is not set any more stands nowhere.
+  delete from public.risk_standings s using jsonb_array_elements(p_accounts) x
+  where s.account_id = (x ->> 'account')::uuid and s.at < (x ->> 'at')::timestamptz and not exists (
+    select 1 from jsonb_array_elements(x -> 'standings') y where y ->> 'scope' = s.scope and y ->> 'rule' = s.rule
+  );
+end
+$$;
+
+ALTER FUNCTION engine.record_standings(p_accounts jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION record_standings(p_accounts jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.record_standings(p_accounts jsonb) IS 'Where the limits of money of these accounts stand ({account, at, standings}); an older read changes nothing.';
+
+--
 -- Name: refusal_of_age(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -17344,6 +17380,73 @@ ALTER TABLE private.admins OWNER TO postgres;
 COMMENT ON TABLE private.admins IS 'Who may be an admin. The token''s role claim and aal2 are needed besides (private.is_admin()).';
 
 --
+-- Name: risk_standings; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.risk_standings (
+    account_id uuid NOT NULL,
+    scope text NOT NULL,
+    rule text NOT NULL,
+    user_id uuid NOT NULL,
+    value numeric,
+    threshold numeric,
+    distance numeric,
+    why text,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT risk_standings_scope_check CHECK ((scope = ANY (ARRAY['user'::text, 'broker'::text, 'account'::text]))),
+    CONSTRAINT risk_standings_why_check CHECK ((char_length(why) <= 200))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.risk_standings OWNER TO postgres;
+
+--
+-- Name: TABLE risk_standings; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.risk_standings IS 'Where each limit of money stands since the last read of its account, in the account''s currency. Written by the watch.';
+
+--
+-- Name: COLUMN risk_standings.distance; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.risk_standings.distance IS 'What may still be lost (or, for a cap, won) until it is reached; null = not armed, and why.';
+
+--
+-- Name: account_risk; Type: VIEW; Schema: public; Owner: postgres
+--
+
+CREATE VIEW public.account_risk WITH (security_invoker='true') AS
+ SELECT s.user_id,
+    s.account_id,
+    s.scope,
+    s.rule,
+    s.value,
+    s.threshold,
+    s.distance,
+    a.currency,
+    s.why,
+    s.at,
+        CASE
+            WHEN (a.locked_until > now()) THEN a.locked_until
+            ELSE NULL::timestamp with time zone
+        END AS locked_until,
+        CASE
+            WHEN (a.locked_until > now()) THEN a.lock_reason
+            ELSE NULL::text
+        END AS lock_reason
+   FROM (public.risk_standings s
+     JOIN public.broker_accounts a ON ((a.id = s.account_id)));
+
+ALTER VIEW public.account_risk OWNER TO postgres;
+
+--
+-- Name: VIEW account_risk; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON VIEW public.account_risk IS 'Each limit of money of each account: value, threshold (buffer taken off), distance in money, and the account''s lock.';
+
+--
 -- Name: admin_actions; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -18587,6 +18690,13 @@ ALTER TABLE ONLY public.risk_settings
     ADD CONSTRAINT risk_settings_pkey PRIMARY KEY (id);
 
 --
+-- Name: risk_standings risk_standings_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.risk_standings
+    ADD CONSTRAINT risk_standings_pkey PRIMARY KEY (account_id, scope, rule);
+
+--
 -- Name: subscriptions subscriptions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -18990,6 +19100,12 @@ CREATE INDEX risk_settings_account ON public.risk_settings USING btree (account_
 --
 
 CREATE INDEX risk_settings_user ON public.risk_settings USING btree (user_id);
+
+--
+-- Name: risk_standings_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX risk_standings_user ON public.risk_standings USING btree (user_id);
 
 --
 -- Name: symbol_map_account; Type: INDEX; Schema: public; Owner: postgres
@@ -19635,6 +19751,20 @@ ALTER TABLE ONLY public.risk_settings
     ADD CONSTRAINT risk_settings_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
+-- Name: risk_standings risk_standings_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.risk_standings
+    ADD CONSTRAINT risk_standings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: risk_standings risk_standings_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.risk_standings
+    ADD CONSTRAINT risk_standings_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
 -- Name: subscriptions subscriptions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -19803,6 +19933,12 @@ CREATE POLICY "Traders delete their own defaults" ON public.trading_config FOR D
 --
 
 CREATE POLICY "Traders delete their own symbols" ON public.symbol_map FOR DELETE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
+
+--
+-- Name: risk_standings Traders read how far they are from their limits, admins all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read how far they are from their limits, admins all" ON public.risk_standings FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
 -- Name: brands Traders read the brand they belong to, admins read all; Type: POLICY; Schema: public; Owner: postgres
@@ -20099,6 +20235,12 @@ ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.risk_settings ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: risk_standings; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.risk_standings ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: subscriptions; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -21587,6 +21729,13 @@ GRANT ALL ON FUNCTION engine.record_notifications(p_target uuid, p_token bigint,
 --
 
 REVOKE ALL ON FUNCTION engine.record_sending(n public.notification_targets, p jsonb, p_most integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION record_standings(p_accounts jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.record_standings(p_accounts jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.record_standings(p_accounts jsonb) TO empire_worker;
 
 --
 -- Name: FUNCTION refusal_of_age(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23705,6 +23854,19 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.workers TO empire_engine;
 --
 
 GRANT SELECT ON TABLE private.admins TO supabase_auth_admin;
+
+--
+-- Name: TABLE risk_standings; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.risk_standings TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.risk_standings TO empire_engine;
+
+--
+-- Name: TABLE account_risk; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.account_risk TO authenticated;
 
 --
 -- Name: TABLE admin_actions; Type: ACL; Schema: public; Owner: postgres

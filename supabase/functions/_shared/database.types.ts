@@ -1492,6 +1492,65 @@ export type Database = {
           },
         ];
       };
+      "risk_standings": {
+        Row: {
+          "account_id": string;
+          "at": string;
+          "distance": number | null;
+          "rule": string;
+          "scope": string;
+          "threshold": number | null;
+          "user_id": string;
+          "value": number | null;
+          "why": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account_id": string;
+          "at": string;
+          "distance"?: number | null;
+          "rule": string;
+          "scope": string;
+          "threshold"?: number | null;
+          "user_id": string;
+          "value"?: number | null;
+          "why"?: string | null;
+        };
+        Update: {
+          "account_id"?: string;
+          "at"?: string;
+          "distance"?: number | null;
+          "rule"?: string;
+          "scope"?: string;
+          "threshold"?: number | null;
+          "user_id"?: string;
+          "value"?: number | null;
+          "why"?: string | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "risk_standings_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "risk_standings_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "risk_standings_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "subscriptions": {
         Row: {
           "current_period_end": string | null;
@@ -1887,6 +1946,46 @@ export type Database = {
       };
     };
     Views: {
+      "account_risk": {
+        Row: {
+          "account_id": string;
+          "at": string;
+          "currency": string;
+          "distance": number | null;
+          "lock_reason": string | null;
+          "locked_until": string | null;
+          "rule": string;
+          "scope": string;
+          "threshold": number | null;
+          "user_id": string;
+          "value": number | null;
+          "why": string | null;
+        };
+        ComputedFields: never;
+        Relationships: [
+          {
+            foreignKeyName: "risk_standings_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "risk_standings_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "risk_standings_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "drill_status": {
         Row: {
           "account_id": string;

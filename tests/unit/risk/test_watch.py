@@ -12,7 +12,7 @@ from shared.models.context import Limits, RiskState
 from shared.models.limits import DailyProfit, FlatBy, RuleSettings, ScopedRules
 from shared.risk.calendars import NEWS
 from shared.risk.floors import Money, Standing, standings
-from shared.risk.watch import Breach, breaches
+from shared.risk.watch import Breach, Stands, breaches, stands
 from tests.unit.risk.builders import NOW, D, account, order, position
 from tests.unit.risk.test_floors import CENTS, DAILY, RULES, STATE, TRAILING
 
@@ -157,3 +157,14 @@ def test_important_news_close_what_is_open_where_they_are_to(action: str, closes
             assert each.numbers["event"] == name
     limits = Limits(rule_sets=(ScopedRules("account", rules),))
     assert breaches(account(), (), STATE, limits, moment) == ()
+
+
+def test_where_every_limit_stands_is_told_with_its_distance() -> None:
+    """A line a scope and rule, the tightest of several; what lacks a fact says which."""
+    rules = RuleSettings.model_validate({"daily_loss": DAILY, "weekly_loss": RULES["weekly_loss"]})
+    limits = Limits(max_daily_loss_usd=D(500), rule_sets=(ScopedRules("account", rules),))
+    told = stands(account(equity=D(50000)), replace(STATE, week=None), limits, NOW)
+    assert told == (
+        Stands("account", "daily_loss", D(200), D(450), D(250)),
+        Stands("account", "weekly_loss", why="the account was not read at the week's first reset"),
+    )
