@@ -30,6 +30,7 @@ from shared.brokers.transport import Http
 READ_TRIES = 3
 PAGE = 50
 MAX_PAGES = 100
+KEPT_FILLS = 2000
 NO_SUCH_ORDER = 2
 """OrderNotFound, of a change as of a cancel."""
 LIMITS: Mapping[str, tuple[int, float]] = {"all": (195, 60.0), "reads": (150, 60.0), "bars": (50, 30.0)}
@@ -119,6 +120,7 @@ class Client:
         self._connection, self.account_id = connection, account_id
         self._own: Mapping[str, Any] = {"accountId": int(account_id)}
         self._has_query = True
+        self._fills: dict[int, TradeRow] = {}
         self._orders: Joint[datetime, list[OrderRow]] = Joint(self._read_orders, min)
         self._trades: Joint[datetime, list[TradeRow]] = Joint(self._read_trades, min)
         self._positions: Joint[None, list[PositionRow]] = Joint(self._read_positions, _only)
@@ -244,7 +246,9 @@ class Client:
 
     async def _read_trades(self, since: datetime) -> list[TradeRow]:
         body = {**self._own, "startTimestamp": _text(since)}
-        return rows.trades(await self._connection.read("/api/Trade/search", body))
+        if len(self._fills) > KEPT_FILLS:
+            self._fills.clear()
+        return rows.trades(await self._connection.read("/api/Trade/search", body), self._fills)
 
     async def _queried(self, statuses: Sequence[int]) -> list[OrderRow]:
         """Pages by time, oldest first: whether an offset counts pages or rows is documented nowhere."""

@@ -21,6 +21,7 @@ from shared.brokers.topstepx import products
 from shared.models.enums import OrderStatus, OrderType, Side
 
 T = TypeVar("T")
+_ONE = Decimal(1)
 Row = Mapping[str, Any]
 MARKET, LIMIT, STOP = 2, 1, 4
 OPEN, PENDING, PENDING_CANCELLATION, SUSPENDED = 1, 6, 7, 8
@@ -183,11 +184,21 @@ def positions(answer: Row) -> list[PositionRow]:
     return reading("positions", read)
 
 
-def trades(answer: Row) -> list[TradeRow]:
-    """The answer of Trade/search, oldest first, without voided ones."""
+def trades(answer: Row, known: dict[int, TradeRow]) -> list[TradeRow]:
+    """The answer of Trade/search, oldest first, without voided ones.
+
+    A fill never changes: those of earlier answers are taken from `known`, and new ones are put there.
+    """
 
     def read() -> list[TradeRow]:
-        found = [_trade(each) for each in answer["trades"] if not each.get("voided")]
+        found = []
+        for each in answer["trades"]:
+            if each.get("voided"):
+                continue
+            row = known.get(each["id"])
+            if row is None:
+                row = known[each["id"]] = _trade(each)
+            found.append(row)
         return sorted(found, key=lambda each: (each.at, int(each.id)))
 
     return reading("trades", read)
@@ -312,15 +323,14 @@ def number(cell: Any) -> Decimal:
 
 def number_or_none(cell: Any) -> Decimal | None:
     """The same; null is None."""
+    if type(cell) is int:
+        return Decimal(cell)
     if cell is None:
         return None
-    if isinstance(cell, bool) or not isinstance(cell, int | Decimal):
+    if not isinstance(cell, Decimal) or not cell.is_finite():
         raise ValueError(f"{cell!r} is no number")
-    found = Decimal(cell)
-    if not found.is_finite():
-        raise ValueError(f"{cell!r} is no number")
-    plain = found.normalize()
-    return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
+    plain = cell.normalize()
+    return plain.quantize(_ONE) if plain == plain.to_integral_value() else plain
 
 
 def identifier(cell: Any) -> str:
@@ -332,10 +342,5 @@ def identifier(cell: Any) -> str:
 
 def moment(cell: Any) -> datetime:
     """An ISO time, UTC; one without a zone is taken as UTC. ValueError when it is none."""
-    text = str(cell)
-    if "." in text:  # more than six digits of a second are cut
-        head, _, tail = text.partition(".")
-        digits = len(tail) - len(tail.lstrip("0123456789"))
-        text = f"{head}.{tail[:digits][:6]}{tail[digits:]}"
-    found = datetime.fromisoformat(text)
+    found = datetime.fromisoformat(str(cell))  # more than six digits of a second are cut
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

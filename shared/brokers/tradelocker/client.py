@@ -90,8 +90,16 @@ class Connection:
 class Client:
     """One account: `account_id` in the path and `acc_num` in the header, which belong together."""
 
-    def __init__(self, connection: Connection, account_id: str, acc_num: str, pace: Pace) -> None:
-        self._connection, self._pace = connection, pace
+    def __init__(
+        self,
+        connection: Connection,
+        account_id: str,
+        acc_num: str,
+        pace: Pace,
+        limits: Mapping[str, tuple[int, float]] | None = None,
+    ) -> None:
+        """`limits`: instead of those that the broker names."""
+        self._connection, self._pace, self._limits = connection, pace, limits
         self._account_path = f"/trade/accounts/{account_id}"
         self._headers = {"accNum": acc_num}
         self._config: tuple[float, Config] | None = None
@@ -104,7 +112,7 @@ class Client:
         if kept is not None and not again and clock.monotonic() - kept[0] < CONFIG_TTL_S:
             return kept[1]
         found = rows.config(await self._read(Ask("GET", "/trade/config")))
-        self._pace.learn(found.limits)
+        self._pace.learn(found.limits if self._limits is None else self._limits)
         self._config = clock.monotonic(), found
         return found
 

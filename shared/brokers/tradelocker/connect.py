@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from shared.brokers.blocks import Reserve
@@ -37,12 +37,16 @@ class TradeLocker:
         timing: Timing | None = None,
         patience: Patience | None = None,
         reserve: Reserve | None = None,
+        limits: Mapping[str, tuple[int, float]] | None = None,
     ) -> None:
-        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself."""
+        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself.
+
+        `limits`: instead of those that the broker names.
+        """
         self._open_http, self._open_login = open_http, open_login
         self._sessions = sessions or MemorySessions()
         self._timing, self._patience = timing or Timing(), patience or Patience()
-        self._reserve = reserve
+        self._reserve, self._limits = reserve, limits
         self._https: dict[str, Http] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
 
@@ -107,7 +111,7 @@ class TradeLocker:
             have = ", ".join(each.id for each in entries) or "none"
             raise ReadFailed(f"this login has no account {account.account_number}; it has {have}")
         pace = Pace(reserve=self._reserve, connection_id=account.connection_id, part=entry.id)
-        client = Client(connection, entry.id, entry.acc_num, pace)
+        client = Client(connection, entry.id, entry.acc_num, pace, self._limits)
         await client.config()  # names the limits that hold from the first request on
         details = await client.details()
         if parse.account_ids(details) != (entry.id,):

@@ -76,7 +76,7 @@ def test_positions_and_fills_read_back(
     assert (held.side is enums.Side.BUY, held.qty, held.average, held.opened) == (long, size, level, at)
     side = WireSide.BID if long else WireSide.ASK
     turn = HalfTurn(number, 7, contract, side, size, level, None if long else D("-12.5"), D("0.37"), at)
-    [fill] = rows.trades(codec.decode(codec.encode({"trades": [wire.trade_row(turn, 101)]})))
+    [fill] = rows.trades(codec.decode(codec.encode({"trades": [wire.trade_row(turn, 101)]})), {})
     assert (fill.id, fill.order_id, fill.qty, fill.price) == (str(number), "7", size, level)
     assert (fill.profit, fill.fees) == (turn.profit, turn.fees)
 

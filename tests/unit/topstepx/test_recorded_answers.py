@@ -84,7 +84,7 @@ def test_a_position_has_its_direction_in_its_type() -> None:
 
 def test_half_turns_are_read_oldest_first() -> None:
     """The opening one has no profit, a voided one did not happen."""
-    found = rows.trades(payload("trade_search"))
+    found = rows.trades(payload("trade_search"), {})
     assert [(each.id, each.profit, each.fees) for each in found] == [
         ("8603", None, D("1.4")),
         ("8604", D(50), D("1.4")),
