@@ -49,7 +49,7 @@ class Pacer:
     async def _ask(self, kind: str) -> None:
         try:
             with await self.window.turn(PATIENCE_S):
-                answer = await self.http.post(f"/{kind}/{self._name}")
+                answer = await self.http.request("POST", f"/{kind}/{self._name}")
         except NoTurn:
             return
         if answer.status_code == 429:
