@@ -67,6 +67,8 @@ class Sent:
     send_by: monotonic seconds (shared.clock), the end of the lease it is sent under. Whatever a send waits for (a
     turn under the broker's rate limit, a login, a free connection), nothing of it leaves after that: by then
     somebody else may be asking the broker about this very command. Without meaning for a lookup.
+    taken: the broker's ids of orders that are the answer to other commands of ours: for a lookup, which must not
+    take them for this one's.
     """
 
     command_id: int
@@ -75,6 +77,7 @@ class Sent:
     proof: Fitted | WrittenAhead
     submitted_at: datetime
     send_by: float = float("inf")
+    taken: frozenset[str] = frozenset()
 
 
 class Broker(Protocol):

@@ -276,7 +276,10 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledCommand:
-    """A command whose outcome is unknown. `may_resend`: the database would allow it if it is absent."""
+    """A command whose outcome is unknown. `may_resend`: the database would allow it if it is absent.
+
+    `taken`: the broker's ids of orders that other commands of the account have made.
+    """
 
     id: int
     delivery_id: int
@@ -289,6 +292,7 @@ class UnsettledCommand:
     send_deadline: datetime | None = None
     lookups: int = 0
     may_resend: bool = False
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,21 @@ comment on function engine.may_resend(engine.commands, public.deliveries, public
 'covers are never sent again.';
 alter function engine.may_resend(engine.commands, public.deliveries, public.broker_accounts) owner to empire_engine;
 
+create function engine.taken_orders(k engine.commands) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(o.venue_order_id), '[]') from public.orders o
+    where k.kind = 'place' and o.account_id = k.account_id and o.id <> k.order_id and o.kind = 'place'
+      and o.delivery_id is not null and o.venue_order_id is not null
+      and o.created_at > k.submitted_at - interval '1 hour'
+  );
+end
+$$;
+comment on function engine.taken_orders(engine.commands) is
+'The broker''s ids of orders that other commands of the account have made: none of them is this command''s.';
+alter function engine.taken_orders(engine.commands) owner to empire_engine;
+
 create function engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) returns setof jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -207,7 +222,7 @@ begin
         'id', (t.k).id, 'delivery_id', (t.k).delivery_id, 'leg', (t.k).leg, 'kind', (t.k).kind,
         'order_id', (t.k).order_id, 'client_order_id', (t.k).client_order_id, 'request', (t.k).request,
         'submitted_at', (t.k).submitted_at, 'send_deadline', (t.k).send_deadline, 'lookups', (t.k).lookups,
-        'may_resend', engine.may_resend(t.k, d, a) = 'yes'
+        'may_resend', engine.may_resend(t.k, d, a) = 'yes', 'taken', engine.taken_orders(t.k)
       ),
       'checker', v_checker, 'account', engine.account_json(a, n),
       'delivery', jsonb_build_object(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -131,6 +132,20 @@ class Doubts:
         answer = await broker.lookup(command)
         found = broker.capabilities.client_id == "enforced" or broker.capabilities.recognises
         assert isinstance(answer, Found if found else CannotTell)
+
+    async def test_an_order_of_another_command_is_not_this_ones(self, venue: ContractVenue) -> None:
+        """An order without a label that another command of ours has made proves nothing about this one, whoever made it."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        venue.fault("strip_comment", "place")
+        first = accepted(await broker.execute(sent(entry(instrument, venue.qty))))
+        venue.fault("drop_after_read", "place")
+        command = sent(entry(instrument, venue.qty))
+        assert isinstance(await broker.execute(command), Unknown)
+        assert first.venue_order_id is not None
+        asked = replace(command, taken=frozenset({first.venue_order_id}))
+        assert isinstance(await settled(await venue.connect(), asked), Absent)
+        assert venue.orders_made() == 1
 
     async def test_reads_are_tried_again(self, venue: ContractVenue) -> None:
         """One failure of a read, of any kind, is not noticed."""

@@ -2364,7 +2364,7 @@ begin
         'id', (t.k).id, 'delivery_id', (t.k).delivery_id, 'leg', (t.k).leg, 'kind', (t.k).kind,
         'order_id', (t.k).order_id, 'client_order_id', (t.k).client_order_id, 'request', (t.k).request,
         'submitted_at', (t.k).submitted_at, 'send_deadline', (t.k).send_deadline, 'lookups', (t.k).lookups,
-        'may_resend', engine.may_resend(t.k, d, a) = 'yes'
+        'may_resend', engine.may_resend(t.k, d, a) = 'yes', 'taken', engine.taken_orders(t.k)
       ),
       'checker', v_checker, 'account', engine.account_json(a, n),
       'delivery', jsonb_build_object(
@@ -9396,6 +9396,32 @@ ALTER FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms i
 --
 
 COMMENT ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) IS 'True = this worker, and nobody else for the time, asks the broker for a newer session.';
+
+--
+-- Name: taken_orders(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.taken_orders(k engine.commands) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(o.venue_order_id), '[]') from public.orders o
+    where k.kind = 'place' and o.account_id = k.account_id and o.id <> k.order_id and o.kind = 'place'
+      and o.delivery_id is not null and o.venue_order_id is not null
+      and o.created_at > k.submitted_at - interval '1 hour'
+  );
+end
+$$;
+
+ALTER FUNCTION engine.taken_orders(k engine.commands) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION taken_orders(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.taken_orders(k engine.commands) IS 'The broker''s ids of orders that other commands of the account have made: none of them is this command''s.';
 
 --
 -- Name: targets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -21990,6 +22016,12 @@ REVOKE ALL ON FUNCTION engine.take_mark(a public.broker_accounts, x jsonb) FROM 
 
 REVOKE ALL ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) TO empire_worker;
+
+--
+-- Name: FUNCTION taken_orders(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.taken_orders(k engine.commands) FROM PUBLIC;
 
 --
 -- Name: FUNCTION targets(p_endpoint uuid, p_accounts jsonb, OUT accounts uuid[], OUT foreign_name text); Type: ACL; Schema: engine; Owner: empire_engine

@@ -130,4 +130,4 @@ def _is_proof(command: UnsettledCommand, broker: Broker) -> bool:
 
 def _sent(command: UnsettledCommand) -> Sent:
     at = command.submitted_at or clock.now()
-    return Sent(command.id, command.client_order_id, command.request, WrittenAhead(), at)
+    return Sent(command.id, command.client_order_id, command.request, WrittenAhead(), at, taken=command.taken)

@@ -90,7 +90,13 @@ class Settler:
     def _is_alike(self, row: OrderRow, command: Sent) -> bool:
         leg = command.leg
         same = (row.symbol, row.side, row.kind, row.volume) == (leg.venue_symbol, leg.side, leg.type, leg.qty)
-        if not same or row.client_id is not None or row.is_levels or not row.is_order:
+        if (
+            not same
+            or row.client_id is not None
+            or row.is_levels
+            or not row.is_order
+            or row.id in command.taken
+        ):
             return False
         if row.kind is not OrderType.MARKET and row.open_price not in (leg.price, leg.stop_price):
             return False

@@ -65,6 +65,7 @@ class Settler:
             for each in entries
             if looks_like(each, leg.side, leg.type, leg.qty)
             and (each.created is None or each.created >= command.submitted_at - SKEW)
+            and each.id not in command.taken
             and not self._desk.memory.is_anothers(each.id, command.client_order_id)
             and not _has_closed(each, entries, positions)
         ]

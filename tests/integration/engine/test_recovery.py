@@ -103,13 +103,15 @@ async def test_found_is_recorded(road: Road) -> None:
 
 
 async def test_an_order_belongs_to_one_command(road: Road) -> None:
-    """A lookup that recognised the order of another command by its looks: it stays unknown, nothing is recorded."""
+    """A lookup that recognised the order of another command by its looks: it stays unknown, nothing is recorded.
+    Whoever asks is told which orders are taken."""
     trader = await road.trader()
     await road.trade(trader)
     (taken,) = await road.column("select venue_order_id from public.orders")
     claimed = await died(road, trader)
     await road.rescue()
     one = await asked(road)
+    assert one["command"]["taken"] == [taken]
     number = one["command"]["id"]
     assert not await road.settle(one, "found", filled(number, 1, [fill("f9")], venue_order_id=taken))
     assert await states(road) == ["accepted", "unknown"]
