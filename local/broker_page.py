@@ -53,8 +53,9 @@ def _recognised(declared: Capabilities) -> str:
 
 
 def _lookup(declared: Capabilities) -> str:
+    """So long it may be under way, and then its lists may lag behind."""
     lag = declared.lookup_lag_s
-    return f"after {_seconds(lag)}" if lag else "at once"
+    return f"after {_seconds(declared.request_timeout_s + lag)}" if lag else "at once"
 
 
 _ROWS: tuple[tuple[str, str, Say], ...] = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared import clock, log
-from shared.brokers.port import Broker, ReadFailed, Sent, WrittenAhead
+from shared.brokers.port import Capabilities, ReadFailed, Sent, WrittenAhead
 from shared.models.enums import Stage
 from shared.models.outcome import Absent, CannotTell, Found, Lookup
 from shared.store.port import StoreUnavailable
@@ -115,17 +116,21 @@ async def _lookup(unsettled: Unsettled, desk: Desk) -> _Answer:
         return _Answer(CannotTell(type(error).__name__), clock.ms_since(began))
     took = clock.monotonic() - began
     metrics.VENUE.labels(account.broker.value, "lookup", type(lookup).__name__.lower()).observe(took)
-    if isinstance(lookup, Absent) and not _is_proof(command, broker):
-        lookup = CannotTell("not listed yet; the broker's lists lag behind")
+    if isinstance(lookup, Absent) and not is_proof(command, broker.capabilities, clock.now()):
+        lookup = CannotTell("not listed yet; it may still arrive, or the broker's lists lag behind")
     return _Answer(lookup, clock.ms_since(began))
 
 
-def _is_proof(command: UnsettledCommand, broker: Broker) -> bool:
-    lag = broker.capabilities.lookup_lag_s
-    if lag == 0:
+def is_proof(command: UnsettledCommand, can: Capabilities, now: datetime) -> bool:
+    """Whether an order that is in no list was never placed.
+
+    It may have been sent until its deadline, and the broker may do what it was sent for as long as its answer may
+    take, whoever still waits for it. Only then begins the time that its lists may lag behind.
+    """
+    if can.lookup_lag_s == 0:
         return True
     sent = command.send_deadline or command.submitted_at
-    return sent is not None and (clock.now() - sent).total_seconds() > float(lag)
+    return sent is not None and (now - sent).total_seconds() > float(can.request_timeout_s + can.lookup_lag_s)
 
 
 def _sent(command: UnsettledCommand) -> Sent:
