@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -40,6 +41,18 @@ class PaperVenue:
     async def price(self, symbol: str, at: str) -> None:
         """The market moves: every book of the venue meets this price."""
         (await self._http.post("/prices", json={"symbol": symbol, "price": at})).raise_for_status()
+
+    async def trade_by_hand(self, account: str, symbol: str, side: str, qty: str) -> None:
+        """The trader trades at the broker himself: we are not asked."""
+        asked = {"client_order_id": secrets.token_hex(8), "kind": "place", "symbol": symbol, "side": side}
+        body = {**asked, "qty": float(qty)}
+        (await self._http.post(f"/accounts/{account}/commands", json=body)).raise_for_status()
+
+    async def positions(self, account: str) -> list[dict[str, Any]]:
+        """What the account holds, in the venue's own words."""
+        state = (await self._http.get(f"/accounts/{account}")).raise_for_status().json()
+        held: list[dict[str, Any]] = state["positions"]
+        return held
 
     async def forget(self) -> None:
         """Empty the log."""
