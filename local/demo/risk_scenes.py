@@ -25,12 +25,12 @@ async def a_daily_loss(stage: Stage) -> list[str]:
     """The limit is touched: flat and locked until a named time; no entry, every exit, nothing opened by hand either."""
     trader = stage.far
     await stage.venue.price("EURUSD", PRICE)
+    await stage.filled(trader, **_entry())
     await call(
         trader.client, "set_risk", p_scope={"account_id": trader.account_id}, p_values={"rules": LIMIT}
     )
-    await stage.filled(trader, **_entry())
     lines = [
-        f"daily loss limit 500 USD; bought {LOTS} lot of EURUSD at {PRICE}; the price falls to {LOSING_PRICE}"
+        f"{LOTS} lot of EURUSD bought at {PRICE}; a daily loss of 500 USD is set; the price falls to {LOSING_PRICE}"
     ]
     began = time.monotonic()
     await stage.venue.price("EURUSD", LOSING_PRICE)

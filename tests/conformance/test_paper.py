@@ -21,7 +21,7 @@ from shared.brokers.paper.broker import PaperBroker
 from shared.brokers.paper.http_book import HttpBook
 from shared.brokers.paper.postgres_book import PostgresBook
 from shared.brokers.port import Broker
-from shared.brokers.transport import open_http
+from shared.brokers.transport import Http, open_http
 from shared.models.enums import CommandKind, MarginMode
 from shared.models.trading import Account
 from shared.store.postgres import PostgresStore
@@ -65,7 +65,7 @@ class HttpVenue(Client):
     simulator: Simulator
     mode: MarginMode
     number: str = field(default_factory=lambda: str(uuid.uuid4()))
-    opened: list[httpx.AsyncClient] = field(default_factory=list)
+    opened: list[Http] = field(default_factory=list)
 
     async def connect(self) -> Broker:
         broker = self._broker(self.simulator.url, self.number)

@@ -13,11 +13,9 @@ import signal
 import sys
 import time
 
-import httpx
-
 from shared.brokers.errors import NoTurn
 from shared.brokers.pacing import Pace, Window, urgent
-from shared.brokers.transport import open_http
+from shared.brokers.transport import Http, open_http
 from shared.models.calls import CallsGranted, CallsWanted
 from shared.store.postgres import PostgresStore
 from workers.gather import Gather
@@ -28,7 +26,7 @@ PATIENCE_S = 20.0
 class Pacer:
     """One worker: its store, its window, its client."""
 
-    def __init__(self, name: str, store: PostgresStore, window: Window, http: httpx.AsyncClient) -> None:
+    def __init__(self, name: str, store: PostgresStore, window: Window, http: Http) -> None:
         self._name, self.store, self.window, self.http = name, store, window, http
         self.slowest_urgent = 0.0
 
