@@ -253,7 +253,7 @@ language sql set search_path = '' as $$
   on conflict (account_id, trading_day) do update
   set began_at = excluded.began_at, ends_at = excluded.ends_at, start_balance = excluded.start_balance,
     start_equity = excluded.start_equity, source = excluded.source, high_water = excluded.high_water,
-    low_water = excluded.low_water, flows = 0
+    low_water = excluded.low_water, flows = case when d.began_at = excluded.began_at then d.flows else 0 end
 $$;
 comment on function engine.put_day(public.broker_accounts, date, engine.day_start, numeric) is 'The row of a trading day as it begins.';
 alter function engine.put_day(public.broker_accounts, date, engine.day_start, numeric) owner to empire_engine;
@@ -296,7 +296,7 @@ create function engine.put_mark(a public.broker_accounts, k engine.account_marks
 language plpgsql set search_path = '' as $$
 declare
   -- What changes is kept a minute apart, what does not an hour: a day's start can be found there.
-  v_store constant boolean := m.at - coalesce(k.stored_at, '-infinity') >= case
+  v_store constant boolean := k.stored_at is null or m.at - k.stored_at >= case
     when (m.equity, m.balance) is distinct from (k.equity, k.balance) or m.is_flat is false then interval '60 seconds'
     else interval '1 hour' end;
 begin

@@ -247,6 +247,21 @@ comment on function engine.twin_of(uuid, bigint) is
 '`duplicates`, and got it. Null = none.';
 alter function engine.twin_of(uuid, bigint) owner to empire_engine;
 
+create function engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text []) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return engine.in_flight_json(a, p_delivery)
+    || case when 'cool_down' = any (p_rules) then engine.losses_json(a.id) else '{}' end
+    || case when p_rules && array['no_opposite', 'exposure']
+      then jsonb_build_object('others', engine.others_json(a)) else '{}' end
+    || case when 'duplicates' = any (p_rules)
+      then jsonb_build_object('twin', engine.twin_of(a.id, p_delivery)) else '{}' end;
+end
+$$;
+comment on function engine.order_json(public.broker_accounts, bigint, text []) is
+'What rules that only orders are refused by look at: entries on their way, losses in a row, other accounts, twins.';
+alter function engine.order_json(public.broker_accounts, bigint, text []) owner to empire_engine;
+
 create function engine.risk_json(a public.broker_accounts, p_delivery bigint) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -264,12 +279,9 @@ begin
   ) || coalesce((
     select jsonb_build_object('high_close', m.high_close, 'peak_equity', m.peak_equity)
     from engine.account_marks m where m.account_id = a.id
-  ), '{}') || engine.in_flight_json(a, p_delivery)
-  || case when 'consistency' = any (c_rules) then engine.profits_json(a.id) else '{}' end
-  || case when 'cool_down' = any (c_rules) then engine.losses_json(a.id) else '{}' end
-  || case when c_rules && array['no_opposite', 'exposure'] then jsonb_build_object('others', engine.others_json(a)) else '{}' end
-  || case when 'duplicates' = any (c_rules) and p_delivery is not null
-    then jsonb_build_object('twin', engine.twin_of(a.id, p_delivery)) else '{}' end;
+  ), '{}') || case when 'consistency' = any (c_rules) then engine.profits_json(a.id) else '{}' end
+  -- The watch asks every second what an account is worth; what only an order is refused by it need not know.
+  || case when p_delivery is not null then engine.order_json(a, p_delivery, c_rules) else '{}' end;
 end
 $$;
 comment on function engine.risk_json(public.broker_accounts, bigint) is

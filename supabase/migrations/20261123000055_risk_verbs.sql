@@ -70,8 +70,6 @@ begin
   if p_week is not null and c_week < c_day then
     perform engine.put_day(a, c_week, row(p_week, p_week, 'confirmed', false)::engine.day_start, null);
   end if;
-  -- What was paid in or out before is in the figure.
-  update engine.account_marks set base_at = null where account_id = a.id;
 end
 $$;
 comment on function engine.confirm_start(public.broker_accounts, numeric, numeric) is

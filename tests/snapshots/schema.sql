@@ -2716,8 +2716,6 @@ begin
   if p_week is not null and c_week < c_day then
     perform engine.put_day(a, c_week, row(p_week, p_week, 'confirmed', false)::engine.day_start, null);
   end if;
-  -- What was paid in or out before is in the figure.
-  update engine.account_marks set base_at = null where account_id = a.id;
 end
 $$;
 
@@ -7020,6 +7018,32 @@ ALTER FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) OWNE
 COMMENT ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) IS 'Makes a synthetic trader for a drill with a login at a simulated broker: books of our own with their terms, or a sealed login that is checked like every other. False = the lease is over.';
 
 --
+-- Name: order_json(public.broker_accounts, bigint, text[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return engine.in_flight_json(a, p_delivery)
+    || case when 'cool_down' = any (p_rules) then engine.losses_json(a.id) else '{}' end
+    || case when p_rules && array['no_opposite', 'exposure']
+      then jsonb_build_object('others', engine.others_json(a)) else '{}' end
+    || case when 'duplicates' = any (p_rules)
+      then jsonb_build_object('twin', engine.twin_of(a.id, p_delivery)) else '{}' end;
+end
+$$;
+
+ALTER FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]) IS 'What rules that only orders are refused by look at: entries on their way, losses in a row, other accounts, twins.';
+
+--
 -- Name: others_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7421,7 +7445,7 @@ CREATE FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.da
   on conflict (account_id, trading_day) do update
   set began_at = excluded.began_at, ends_at = excluded.ends_at, start_balance = excluded.start_balance,
     start_equity = excluded.start_equity, source = excluded.source, high_water = excluded.high_water,
-    low_water = excluded.low_water, flows = 0
+    low_water = excluded.low_water, flows = case when d.began_at = excluded.began_at then d.flows else 0 end
 $$;
 
 ALTER FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) OWNER TO empire_engine;
@@ -7442,7 +7466,7 @@ CREATE FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks
     AS $$
 declare
   -- What changes is kept a minute apart, what does not an hour: a day's start can be found there.
-  v_store constant boolean := m.at - coalesce(k.stored_at, '-infinity') >= case
+  v_store constant boolean := k.stored_at is null or m.at - k.stored_at >= case
     when (m.equity, m.balance) is distinct from (k.equity, k.balance) or m.is_flat is false then interval '60 seconds'
     else interval '1 hour' end;
 begin
@@ -8444,12 +8468,9 @@ begin
   ) || coalesce((
     select jsonb_build_object('high_close', m.high_close, 'peak_equity', m.peak_equity)
     from engine.account_marks m where m.account_id = a.id
-  ), '{}') || engine.in_flight_json(a, p_delivery)
-  || case when 'consistency' = any (c_rules) then engine.profits_json(a.id) else '{}' end
-  || case when 'cool_down' = any (c_rules) then engine.losses_json(a.id) else '{}' end
-  || case when c_rules && array['no_opposite', 'exposure'] then jsonb_build_object('others', engine.others_json(a)) else '{}' end
-  || case when 'duplicates' = any (c_rules) and p_delivery is not null
-    then jsonb_build_object('twin', engine.twin_of(a.id, p_delivery)) else '{}' end;
+  ), '{}') || case when 'consistency' = any (c_rules) then engine.profits_json(a.id) else '{}' end
+  -- The watch asks every second what an account is worth; what only an order is refused by it need not know.
+  || case when p_delivery is not null then engine.order_json(a, p_delivery, c_rules) else '{}' end;
 end
 $$;
 
@@ -21584,6 +21605,12 @@ REVOKE ALL ON FUNCTION engine.open_trades(p_user uuid, p_scope text) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION others_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
 from tests.integration.engine.road import Road
-from tests.integration.engine.watching import START, Watch, held, later
+from tests.integration.engine.watching import START, Watch, as_user, held, later, rule
 
 NEW_YORK = {"timezone": "America/New_York", "reset_time": "17:00"}
 
@@ -275,3 +276,34 @@ async def test_another_reset_is_another_day(road: Road, watch: Watch) -> None:
     day = await watch.day("2026-03-06")
     assert day is not None
     assert day["source"] is None
+
+
+async def test_the_trader_confirms_what_nobody_saw(road: Road) -> None:
+    """His figure is that of the reset, so what was paid in since counts; what is known is not to be confirmed again."""
+    trader = await road.trader(broker="tradelocker")
+    watch = await Watch.of(road, trader.account)
+    await road.admin.execute(
+        "update public.broker_accounts set reset_time = ((now() - interval '2 hours') at time zone 'UTC')::time"
+    )
+    now = datetime.now(UTC)
+    await watch.read(later(now, seconds=-90), 10_000, positions=[held()])
+    await watch.read(later(now, seconds=-60), 10_500, positions=[held()])
+    await rule(road, trader.user, {"daily_loss": {"limit": 500, "unit": "usd"}})
+    assert (await watch.risk() or {})["day"] is None
+    async with as_user(road, trader.user) as user:
+        for amount, why in (("0", "more than 0"), ("'NaN'", "more than 0"), ("200000", "cannot be right")):
+            with pytest.raises(asyncpg.PostgresError, match=why):
+                await user.execute(f"select public.confirm_day_start('{trader.account}', {amount})")
+        await user.execute(f"select public.confirm_day_start('{trader.account}', 10100)")
+        await user.execute(f"select public.confirm_day_start('{trader.account}', 10200, 9900)")
+        day = (await watch.risk() or {})["day"]
+        assert (day["start_balance"], day["start_equity"], day["flows"], day["source"]) == (
+            10_200,
+            10_200,
+            500,
+            "confirmed",
+        )
+        await road.admin.execute("update engine.account_days set source = 'seen'")
+        with pytest.raises(asyncpg.PostgresError, match="is known"):
+            await user.execute(f"select public.confirm_day_start('{trader.account}', 9000)")
+    assert await road.value("select count(*) from public.logs where type = 'day_start_confirmed'") == 2

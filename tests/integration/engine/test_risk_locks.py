@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +11,7 @@ import asyncpg
 import pytest
 
 from tests.integration.engine.road import CLOSE, Json, Road, Trader
-from tests.integration.engine.watching import Watch, held, later
+from tests.integration.engine.watching import Watch, as_user, held, later
 
 NUMBERS = {"value": "950.00", "limit": "900.00", "distance": "-50.00", "currency": "USD"}
 
@@ -50,19 +48,6 @@ async def lock(road: Road, account: str) -> tuple[datetime | None, str | None]:
     )
     assert row is not None
     return row["locked_until"], row["lock_reason"]
-
-
-@asynccontextmanager
-async def as_user(road: Road, user: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the signed-in user."""
-    connection = await road.database.connect("authenticator")
-    try:
-        claims = {"role": "authenticated", "sub": user, "aal": "aal1", "amr": [], "app_metadata": {}}
-        await connection.execute("select set_config('request.jwt.claims', $1, false)", json.dumps(claims))
-        await connection.execute("set role authenticated")
-        yield connection
-    finally:
-        await connection.close(timeout=5)
 
 
 async def test_a_breach_locks_halts_flattens_and_tells(road: Road) -> None:

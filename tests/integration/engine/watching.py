@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -135,3 +136,16 @@ async def rule(road: Road, user: str, rules: Json, **scope: str) -> None:
         f"insert into public.risk_settings (user_id, rules{names}) values ($1::text::uuid, $2::text::jsonb{values})",
         *(user, json.dumps(rules)),
     )
+
+
+@asynccontextmanager
+async def as_user(road: Road, user: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the signed-in user."""
+    connection = await road.database.connect("authenticator")
+    try:
+        claims = {"role": "authenticated", "sub": user, "aal": "aal1", "amr": [], "app_metadata": {}}
+        await connection.execute("select set_config('request.jwt.claims', $1, false)", json.dumps(claims))
+        await connection.execute("set role authenticated")
+        yield connection
+    finally:
+        await connection.close(timeout=5)
