@@ -31,6 +31,10 @@ class Kept(Generic[T]):
                 self._value = kept
             return kept[1]
 
+    def forget(self) -> None:
+        """Whoever asks next reads."""
+        self._value = None
+
     def _fresh(self) -> tuple[float, T] | None:
         kept = self._value
         return kept if kept is not None and clock.monotonic() - kept[0] < self._ttl_s else None

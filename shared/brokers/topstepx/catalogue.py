@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Generic, TypeVar
 
 from shared import clock
 from shared.brokers import futures
 from shared.brokers.futures import Month
+from shared.brokers.kept import Kept
 from shared.brokers.symbols import Chosen
 from shared.brokers.topstepx import products
 from shared.brokers.topstepx.client import Client
 from shared.brokers.topstepx.rows import ContractRow
 from shared.models.market import Ambiguous, Instrument, InstrumentKind
 
-T = TypeVar("T")
 ACTIVE_TTL_S = 120.0
 """The active month changes once in months; a refusal as inactive forgets it at once."""
 PRICE_TTL_S = 1.0
@@ -24,42 +21,14 @@ LARGEST = Decimal(10_000)
 """Contracts. The gateway names no largest order; the account's own limit is a matter of risk rules."""
 
 
-class _Kept(Generic[T]):
-    """One value, read when it is missing or too old, by one reader at a time."""
-
-    def __init__(self, ttl_s: float) -> None:
-        self._ttl_s = ttl_s
-        self._value: tuple[float, T] | None = None
-        self._one = asyncio.Lock()
-
-    async def get(self, read: Callable[[], Awaitable[T]]) -> T:
-        kept = self._fresh()
-        if kept is not None:
-            return kept[1]
-        async with self._one:
-            kept = self._fresh()
-            if kept is None:
-                kept = clock.monotonic(), await read()
-                self._value = kept
-            return kept[1]
-
-    def forget(self) -> None:
-        """The next one reads."""
-        self._value = None
-
-    def _fresh(self) -> tuple[float, T] | None:
-        kept = self._value
-        return kept if kept is not None and clock.monotonic() - kept[0] < self._ttl_s else None
-
-
 class Catalogue:
     """Contracts of a login. Raises BrokerError and UnreadableError."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._active: _Kept[dict[str, ContractRow]] = _Kept(ACTIVE_TTL_S)
+        self._active: Kept[dict[str, ContractRow]] = Kept(ACTIVE_TTL_S)
         self._seen: dict[str, ContractRow] = {}
-        self._prices: dict[str, _Kept[Decimal | None]] = {}
+        self._prices: dict[str, Kept[Decimal | None]] = {}
 
     async def chosen(self, symbol: str) -> Chosen | Ambiguous | None:
         """The contract a symbol means, and why it is the one; None where it means none of them."""
@@ -97,7 +66,7 @@ class Catalogue:
 
     async def last_price(self, contract_id: str) -> Decimal | None:
         """The price of the last trade."""
-        kept = self._prices.setdefault(contract_id, _Kept(PRICE_TTL_S))
+        kept = self._prices.setdefault(contract_id, Kept(PRICE_TTL_S))
         return await kept.get(lambda: self._client.last_price(contract_id))
 
     async def _dated(self, root: str, month: Month, known: set[str]) -> list[futures.Contract]:

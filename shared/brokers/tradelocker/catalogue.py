@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, TypeVar
 
 from shared import clock
 from shared.brokers import symbols
 from shared.brokers.errors import Refused
+from shared.brokers.kept import Kept
 from shared.brokers.tradelocker import parse
 from shared.brokers.tradelocker.client import Client
 from shared.brokers.tradelocker.parse import Listing
 from shared.models.market import Ambiguous, Instrument, Quote
 
-T = TypeVar("T")
 LIST_TTL_S = 900.0
 DETAILS_TTL_S = 1800.0
 RATE_TTL_S = 30.0
-
-
-class _Kept(Generic[T]):
-    """One value, read when it is missing or too old, by one reader at a time."""
-
-    def __init__(self, ttl_s: float) -> None:
-        self._ttl_s = ttl_s
-        self._value: tuple[float, T] | None = None
-        self._one = asyncio.Lock()
-
-    async def get(self, read: Callable[[], Awaitable[T]]) -> T:
-        kept = self._fresh()
-        if kept is not None:
-            return kept[1]
-        async with self._one:
-            kept = self._fresh()
-            if kept is None:
-                kept = clock.monotonic(), await read()
-                self._value = kept
-            return kept[1]
-
-    def _fresh(self) -> tuple[float, T] | None:
-        kept = self._value
-        return kept if kept is not None and clock.monotonic() - kept[0] < self._ttl_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +45,9 @@ class Catalogue:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._names: _Kept[Names] = _Kept(LIST_TTL_S)
-        self._instruments: dict[str, _Kept[Instrument | None]] = {}
-        self._rates: dict[tuple[str, str], _Kept[Decimal | None]] = {}
+        self._names: Kept[Names] = Kept(LIST_TTL_S)
+        self._instruments: dict[str, Kept[Instrument | None]] = {}
+        self._rates: dict[tuple[str, str], Kept[Decimal | None]] = {}
         self._info_routes: dict[str, int] = {}
 
     async def names(self) -> Names:
@@ -102,7 +75,7 @@ class Catalogue:
 
     async def instrument(self, listing: Listing) -> Instrument | None:
         """Its contract data; None where the broker has no route to trade it."""
-        kept = self._instruments.setdefault(listing.id, _Kept(DETAILS_TTL_S))
+        kept = self._instruments.setdefault(listing.id, Kept(DETAILS_TTL_S))
         return await kept.get(lambda: self._read_instrument(listing))
 
     async def quote(self, listing: Listing) -> Quote | None:
@@ -127,7 +100,7 @@ class Catalogue:
         """One unit of `currency` in `into` at the middle: directly, inversely, or through the dollar."""
         if currency == into:
             return Decimal(1)
-        kept = self._rates.setdefault((currency, into), _Kept(RATE_TTL_S))
+        kept = self._rates.setdefault((currency, into), Kept(RATE_TTL_S))
         return await kept.get(lambda: self._read_rate(currency, into))
 
     async def _read_names(self) -> Names:
