@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from local.paths import PROJECT
+from shared.models.command import Leg
 from shared.models.context import Limits, RiskState, TradingDay
-from shared.models.limits import FloorSeed, ScopedRules
+from shared.models.enums import CommandKind
+from shared.models.limits import FloorSeed, RuleSettings, ScopedRules
+from shared.risk.decision import Denied
 from shared.risk.floors import Money, Standing, standings
 from shared.risk.packs import Applied, PackError, apply_pack, packs, variants
 from shared.risk.resets import last_time, next_time
+from shared.risk.rules.case import Case
+from shared.risk.rules.size import max_qty
 from shared.risk.watch import breaches
-from tests.unit.risk.builders import D, account, position
+from tests.unit.risk.builders import BUY, MNQ, NETTING, NOW, D, account, context, position
 
 VECTORS = sorted((PROJECT / "tests" / "payloads" / "packs").glob("*.json"))
 
@@ -130,3 +135,37 @@ def test_without_the_firms_floor_a_trailing_pack_is_not_armed() -> None:
     made = apply_pack("topstep", "50K", "combine")
     assert made.rules.trailing_drawdown is not None
     assert made.rules.trailing_drawdown.floor_seed is None
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in VECTORS if "contracts" in read(path)], ids=lambda path: path.stem
+)
+def test_the_scaling_plan_by_the_balance(path: Path) -> None:
+    """As many contracts as the plan says at a balance pass, one more does not; ten micros are one."""
+    vector = read(path)
+    made = applied(vector)
+    es = replace(MNQ, symbol="ESZ6", venue_symbol="ES", root="ES")
+    for step in vector["contracts"]:
+        day = TradingDay(
+            NOW.date(), NOW - timedelta(hours=6), NOW + timedelta(hours=6), step["balance"], step["balance"]
+        )
+        state = RiskState(initial_balance=made.account.initial_balance, day=day)
+        scoped = (ScopedRules("account", RuleSettings(max_qty=made.rules.max_qty)),)
+        for instrument, each in ((es, D(1)), (MNQ, D(10))):
+            held = account(NETTING, balance=step["balance"], equity=step["balance"])
+            ctx = replace(
+                context(NETTING, account=held, limits=Limits(rule_sets=scoped), risk=state),
+                instrument=instrument,
+            )
+            for qty, passes in ((step["allowed"] * each, True), (step["allowed"] * each + 1, False)):
+                leg = Leg(
+                    0,
+                    CommandKind.PLACE,
+                    instrument.symbol,
+                    instrument.venue_symbol,
+                    instrument.root,
+                    BUY,
+                    qty=qty,
+                )
+                verdict = max_qty(Case([leg], ctx))
+                assert isinstance(verdict, Denied) is not passes, (step, qty, verdict)
