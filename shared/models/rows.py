@@ -171,6 +171,8 @@ class PublicBrokerAccounts(BaseModel):
     connection_id: uuid.UUID = Field(alias="connection_id")
     created_at: datetime.datetime = Field(alias="created_at")
     currency: str = Field(alias="currency")
+    drift: decimal.Decimal = Field(alias="drift")
+    drift_at: Optional[datetime.datetime] = Field(alias="drift_at")
     equity: Optional[decimal.Decimal] = Field(alias="equity")
     executor: Optional[PublicExecutor] = Field(alias="executor")
     freshness: PublicFreshness = Field(alias="freshness")
@@ -185,6 +187,7 @@ class PublicBrokerAccounts(BaseModel):
     margin_mode: PublicMarginMode = Field(alias="margin_mode")
     next_settings: Optional[JsonValue] = Field(alias="next_settings")
     next_settings_from: Optional[datetime.datetime] = Field(alias="next_settings_from")
+    on_drift: str = Field(alias="on_drift")
     reset_time: datetime.time = Field(alias="reset_time")
     timezone: str = Field(alias="timezone")
     trading_enabled: bool = Field(alias="trading_enabled")
@@ -203,6 +206,8 @@ class PublicBrokerAccountsInsert(TypedDict):
     connection_id: Annotated[uuid.UUID, Field(alias="connection_id")]
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     currency: NotRequired[Annotated[str, Field(alias="currency")]]
+    drift: NotRequired[Annotated[decimal.Decimal, Field(alias="drift")]]
+    drift_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="drift_at")]]
     equity: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="equity")]]
     executor: NotRequired[Annotated[Optional[PublicExecutor], Field(alias="executor")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
@@ -217,6 +222,7 @@ class PublicBrokerAccountsInsert(TypedDict):
     margin_mode: Annotated[PublicMarginMode, Field(alias="margin_mode")]
     next_settings: NotRequired[Annotated[Optional[JsonValue], Field(alias="next_settings")]]
     next_settings_from: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="next_settings_from")]]
+    on_drift: NotRequired[Annotated[str, Field(alias="on_drift")]]
     reset_time: NotRequired[Annotated[datetime.time, Field(alias="reset_time")]]
     timezone: NotRequired[Annotated[str, Field(alias="timezone")]]
     trading_enabled: NotRequired[Annotated[bool, Field(alias="trading_enabled")]]
@@ -235,6 +241,8 @@ class PublicBrokerAccountsUpdate(TypedDict):
     connection_id: NotRequired[Annotated[uuid.UUID, Field(alias="connection_id")]]
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     currency: NotRequired[Annotated[str, Field(alias="currency")]]
+    drift: NotRequired[Annotated[decimal.Decimal, Field(alias="drift")]]
+    drift_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="drift_at")]]
     equity: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="equity")]]
     executor: NotRequired[Annotated[Optional[PublicExecutor], Field(alias="executor")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
@@ -249,6 +257,7 @@ class PublicBrokerAccountsUpdate(TypedDict):
     margin_mode: NotRequired[Annotated[PublicMarginMode, Field(alias="margin_mode")]]
     next_settings: NotRequired[Annotated[Optional[JsonValue], Field(alias="next_settings")]]
     next_settings_from: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="next_settings_from")]]
+    on_drift: NotRequired[Annotated[str, Field(alias="on_drift")]]
     reset_time: NotRequired[Annotated[datetime.time, Field(alias="reset_time")]]
     timezone: NotRequired[Annotated[str, Field(alias="timezone")]]
     trading_enabled: NotRequired[Annotated[bool, Field(alias="trading_enabled")]]
@@ -310,6 +319,42 @@ class PublicBrokerConnectionsUpdate(TypedDict):
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
     verified_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="verified_at")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
+
+class PublicCorrections(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    at: datetime.datetime = Field(alias="at")
+    event_id: Optional[int] = Field(alias="event_id")
+    id: int = Field(alias="id")
+    key: str = Field(alias="key")
+    kind: str = Field(alias="kind")
+    numbers: JsonValue = Field(alias="numbers")
+    symbol: Optional[str] = Field(alias="symbol")
+    told: str = Field(alias="told")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+class PublicCorrectionsInsert(TypedDict):
+    account_id: Annotated[uuid.UUID, Field(alias="account_id")]
+    at: NotRequired[Annotated[datetime.datetime, Field(alias="at")]]
+    event_id: NotRequired[Annotated[Optional[int], Field(alias="event_id")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    key: Annotated[str, Field(alias="key")]
+    kind: Annotated[str, Field(alias="kind")]
+    numbers: NotRequired[Annotated[JsonValue, Field(alias="numbers")]]
+    symbol: NotRequired[Annotated[Optional[str], Field(alias="symbol")]]
+    told: Annotated[str, Field(alias="told")]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+class PublicCorrectionsUpdate(TypedDict):
+    account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
+    at: NotRequired[Annotated[datetime.datetime, Field(alias="at")]]
+    event_id: NotRequired[Annotated[Optional[int], Field(alias="event_id")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    key: NotRequired[Annotated[str, Field(alias="key")]]
+    kind: NotRequired[Annotated[str, Field(alias="kind")]]
+    numbers: NotRequired[Annotated[JsonValue, Field(alias="numbers")]]
+    symbol: NotRequired[Annotated[Optional[str], Field(alias="symbol")]]
+    told: NotRequired[Annotated[str, Field(alias="told")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
 
 class PublicCredentialSeals(BaseModel):
     connection_id: uuid.UUID = Field(alias="connection_id")

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from shared.models.calls import CallsGranted, CallsWanted
+from shared.store.book_rows import Books, Reconciled
 from shared.store.drill_rows import DrillResult, DrillRun, TwinLogin, TwinSeen
 from shared.store.rows import (
     Begun,
@@ -167,6 +168,11 @@ class Store(Protocol):
     async def watched_accounts(self, *, worker: str, limit: int, lease_ms: int) -> list[Watched]: ...
 
     async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None: ...
+
+    async def books(self, *, account: str, token: int) -> Books | None:
+        """None = the token is an old one."""
+
+    async def reconcile(self, *, results: Sequence[Mapping[str, Any]]) -> list[Reconciled]: ...
 
     async def breach(
         self,

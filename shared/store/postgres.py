@@ -18,6 +18,7 @@ import asyncpg
 from shared import codec, log
 from shared.models.calls import CallsGranted, CallsWanted
 from shared.models.enums import Lane
+from shared.store.bookkeeping import BookCalls
 from shared.store.drilling import DrillCalls
 from shared.store.line import COMMAND_TIMEOUT_S, LOST, Line, open_connection
 from shared.store.port import StoreUnavailable
@@ -49,7 +50,7 @@ WAKE_CHANNEL = "empire_work"
 BOOK_LINES = 2
 
 
-class PostgresStore(DrillCalls, WatchCalls):
+class PostgresStore(DrillCalls, WatchCalls, BookCalls):
     """Implements `Store`. One connection per loop of the worker, so that no loop waits for another's call."""
 
     def __init__(
@@ -67,6 +68,7 @@ class PostgresStore(DrillCalls, WatchCalls):
         self._writing, self._recording = line("write"), line("record")
         self._pulse, self._upkeep = line("pulse"), line("upkeep")
         self._logins, self._pacing = line("logins"), line("pacing")
+        self._truth = line("truth")
         self._books: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for _ in range(BOOK_LINES):
             self._books.put_nowait(line("book"))

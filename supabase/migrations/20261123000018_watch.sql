@@ -1,16 +1,4 @@
 -- What must never be: each view is empty, in tests and in production.
-create view engine.invariant_position_is_sum_of_fills as
-select p.account_id, p.venue_position_id, p.qty, f.qty as fills_qty
-from public.positions p
-cross join lateral (
-  select sum(case when x.effect = 'open' then x.qty else -x.qty end) as qty, bool_or(x.effect = 'open') as opened_here
-  from public.fills x where x.account_id = p.account_id and x.position_id = p.venue_position_id
-) f
--- What closed long ago does not change any more.
-where (p.closed_at is null or p.as_of > clock_timestamp() - interval '1 day')
-  and f.opened_here and p.qty <> greatest(f.qty, 0);
-comment on view engine.invariant_position_is_sum_of_fills is 'A position differs from the sum of its fills.';
-
 create view engine.invariant_sent_has_an_outcome as
 select c.id, c.delivery_id, c.state, c.submitted_at from engine.commands c
 where c.state in ('submitting', 'unknown') and c.submitted_at < clock_timestamp() - interval '10 minutes';

@@ -141,6 +141,8 @@ def _rows_of(user: str) -> str:
     insert into risk_settings (user_id, broker, effective_from)
       values ('{user}', 'metatrader', now() + interval '1 day');
     insert into risk_standings (account_id, scope, rule, user_id, at) values ('{paper}', 'user', 'daily_loss', '{user}', now());
+    insert into corrections (user_id, account_id, key, kind, told)
+      values ('{user}', '{paper}', 'fill:1', 'fill', 'EURUSD: bought 1 at 1.1, not by us.');
     with r as (insert into drill_runs (user_id, account_id, status) values ('{user}', '{paper}', 'done') returning id)
       insert into drills (run_id, user_id, account_id, scope, rule, settings, settings_hash, passed, told)
       select id, '{user}', '{paper}', 'user', 'max_trades_per_day', '10', md5('10'), true, 'denied' from r;

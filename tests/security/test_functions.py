@@ -97,6 +97,7 @@ RIGHTS = {
     "empire_worker": {
         "engine.arm_twin(bigint,bigint,uuid,jsonb)",
         "engine.begin_send(jsonb,integer)",
+        "engine.books(uuid,bigint)",
         "engine.breach(uuid,text,text,jsonb,timestamp with time zone,boolean)",
         "engine.claim(text,text,text,integer,integer)",
         "engine.claim_connections(text,integer,integer)",
@@ -122,6 +123,7 @@ RIGHTS = {
         "engine.prices_told(bigint)",
         "engine.paper_save(uuid,bigint,numeric,jsonb,jsonb,jsonb)",
         "engine.recheck_connection(uuid)",
+        "engine.reconcile(jsonb)",
         "engine.record_connection(uuid,bigint,jsonb)",
         "engine.record_drill(bigint,bigint,jsonb)",
         "engine.record_executions(jsonb)",

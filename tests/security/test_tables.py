@@ -44,6 +44,7 @@ OWNER_COLUMN = {
     "symbol_map": "user_id",
     "risk_settings": "user_id",
     "pending_risk": "user_id",
+    "corrections": "user_id",
     "drill_runs": "user_id",
     "drills": "user_id",
     "drill_status": "user_id",

@@ -1021,6 +1021,9 @@ CREATE TABLE public.broker_accounts (
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    on_drift text DEFAULT 'adopt'::text NOT NULL,
+    drift numeric DEFAULT 0 NOT NULL,
+    drift_at timestamp with time zone,
     CONSTRAINT broker_accounts_account_id_check CHECK (((char_length(account_id) >= 1) AND (char_length(account_id) <= 64))),
     CONSTRAINT broker_accounts_api_key_check CHECK ((char_length(api_key) <= 4)),
     CONSTRAINT broker_accounts_currency_check CHECK ((currency ~ '^[A-Z]{3,5}$'::text)),
@@ -1028,6 +1031,7 @@ CREATE TABLE public.broker_accounts (
     CONSTRAINT broker_accounts_initial_balance_check CHECK ((initial_balance >= (0)::numeric)),
     CONSTRAINT broker_accounts_label_check CHECK ((char_length(label) <= 80)),
     CONSTRAINT broker_accounts_lock_reason_check CHECK ((char_length(lock_reason) <= 200)),
+    CONSTRAINT broker_accounts_on_drift_check CHECK ((on_drift = ANY (ARRAY['adopt'::text, 'alert'::text, 'flatten'::text]))),
     CONSTRAINT broker_accounts_venue_name_check CHECK ((char_length(venue_name) <= 120)),
     CONSTRAINT topstep_practice_accounts_are_named_so CHECK (((broker <> 'topstepx'::public.broker) OR (executor IS DISTINCT FROM 'fleet'::public.executor) OR (COALESCE(venue_name, ''::text) ~~ 'PRAC-%'::text)))
 );
@@ -1081,6 +1085,18 @@ COMMENT ON COLUMN public.broker_accounts.initial_balance IS 'What it began with:
 --
 
 COMMENT ON COLUMN public.broker_accounts.next_settings IS 'Zone, reset or initial balance that wait to count, from next_settings_from on.';
+
+--
+-- Name: COLUMN broker_accounts.on_drift; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.on_drift IS 'What follows when the broker shows what we did not do: adopt (the books follow), alert (the owner is told, too), flatten (what was opened elsewhere is closed, too). The books follow in any case.';
+
+--
+-- Name: COLUMN broker_accounts.drift; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.broker_accounts.drift IS 'How much had to be corrected lately, as of drift_at; halves every day.';
 
 --
 -- Name: broker_connections; Type: TABLE; Schema: public; Owner: postgres
@@ -1290,6 +1306,94 @@ ALTER FUNCTION engine.add_fills(p_news engine.news[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.add_fills(p_news engine.news[]) IS 'Records each fill once, with the day''s result; returns those that are new.';
+
+--
+-- Name: adopt_fill(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.adopt_fill(a public.broker_accounts, x jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  f constant jsonb := x -> 'fill';
+  v_order bigint := engine.order_of(a.id, f ->> 'venue_order_id', f ->> 'client_order_id');
+  v_new bigint [];
+  v_news engine.news [];
+begin
+  if (select true from public.fills y where y.account_id = a.id and y.venue_fill_id = f ->> 'venue_fill_id') then
+    return false;
+  end if;
+  if v_order is null and f ->> 'venue_order_id' is not null then
+    v_order := engine.adopt_order(a, x -> 'order');
+  end if;
+  v_news := array[row(a.id, v_order, jsonb_build_object('fills', jsonb_build_array(f)))::engine.news];
+  v_new := engine.add_fills(v_news);
+  perform engine.move_positions(v_new);
+  if v_order is not null then
+    perform engine.update_orders(array(
+      select row(a.id, o.id, jsonb_build_object(
+        'fills', jsonb_build_array(f), 'avg_price', s.value / s.qty,
+        'status', case when s.qty >= o.qty then 'filled' when o.status in ('working', 'canceled', 'expired') then 'partially_filled' else o.status::text end
+      ) || case when o.venue_order_id is null then jsonb_build_object('venue_order_id', f ->> 'venue_order_id') else '{}' end)::engine.news
+      from public.orders o cross join lateral (
+        select sum(y.qty) as qty, sum(y.qty * y.price) as value from public.fills y where y.order_id = o.id
+      ) s where o.id = v_order
+    ));
+    -- Of an order of somebody else we know no more than its fills.
+    update public.orders o set qty = o.filled_qty where o.id = v_order and o.filled_qty > o.qty and o.origin in ('broker', 'protection');
+  end if;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.adopt_fill(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION adopt_fill(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.adopt_fill(a public.broker_accounts, x jsonb) IS 'A fill that we were not told: recorded with its order, ours or (then a row is made) somebody else''s, and its position moved. False = we know it.';
+
+--
+-- Name: adopt_order(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.adopt_order(a public.broker_accounts, o jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id bigint := engine.order_of(a.id, o ->> 'venue_order_id', o ->> 'client_order_id');
+begin
+  if v_id is not null then
+    return null;
+  end if;
+  insert into public.orders (
+    user_id, broker, account_id, client_order_id, venue_order_id, origin, kind, reduce_only, position_id, symbol, root, side,
+    type, qty, filled_qty, price, stop_price, tif, status, currency
+  ) values (
+    a.user_id, a.broker, a.id,
+    -- Orders of others have no id of ours, and every order here has one: made of the broker's, so that it is made once.
+    'x_' || left(encode(sha256(convert_to(o ->> 'venue_order_id', 'UTF8')), 'hex'), 24), o ->> 'venue_order_id',
+    (o ->> 'origin')::public.order_origin, 'place', coalesce((o ->> 'reduce_only')::boolean, false), o ->> 'position_id',
+    o ->> 'symbol', o ->> 'root', (o ->> 'side')::public.side, (o ->> 'type')::public.order_type, (o ->> 'qty')::numeric,
+    coalesce((o ->> 'filled_qty')::numeric, 0), nullif((o ->> 'price')::numeric, 0), nullif((o ->> 'stop_price')::numeric, 0),
+    coalesce((o ->> 'tif')::public.tif, 'gtc'), (o ->> 'status')::public.order_status, a.currency
+  )
+  on conflict on constraint client_order_ids_are_unique_per_account do nothing
+  returning id into v_id;
+  return v_id;
+end
+$$;
+
+ALTER FUNCTION engine.adopt_order(a public.broker_accounts, o jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION adopt_order(a public.broker_accounts, o jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.adopt_order(a public.broker_accounts, o jsonb) IS 'A row for an order that was placed elsewhere. Null = we know it already.';
 
 --
 -- Name: advance(public.broker_accounts, engine.mark); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1664,6 +1768,34 @@ ALTER FUNCTION engine.apply_account_settings() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.apply_account_settings() IS 'Puts settings of accounts in force whose time has come. Returns how many.';
 
 --
+-- Name: apply_correction(public.broker_accounts, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return case x ->> 'kind'
+    when 'fill' then engine.adopt_fill(a, x)
+    when 'order_unknown' then engine.adopt_order(a, x -> 'order') is not null
+    when 'order_ended' then engine.end_order(a.id, x -> 'order', p_read)
+    when 'order_renamed' then engine.rename_order(a.id, x -> 'order', p_read)
+    when 'orphan' then (select true from public.orders o where o.id = (x #>> '{order,id}')::bigint and o.account_id = a.id)
+    else engine.set_position(a, x -> 'position')
+  end;
+end
+$$;
+
+ALTER FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone) IS 'One correction, in our books. False = they say so already.';
+
+--
 -- Name: apply_results(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1907,6 +2039,80 @@ ALTER FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p
 --
 
 COMMENT ON FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) IS 'The blocks that still count in a window, each cut to what its worker says it has really used.';
+
+--
+-- Name: books(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.books(p_account uuid, p_token bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  -- Lists lag, and a fill may be booked a moment before it is shown.
+  c_overlap constant interval := '10 minutes';
+  v_since timestamptz;
+  v_user uuid;
+begin
+  if (select true from engine.account_marks w where w.account_id = p_account and w.token = p_token) is null then
+    return null;
+  end if;
+  select greatest(a.created_at, (select r.agreed_at - c_overlap from engine.reconciled r where r.account_id = a.id)), a.user_id
+  into v_since, v_user from public.broker_accounts a where a.id = p_account;
+  return jsonb_build_object(
+    'since', v_since,
+    'fills', (
+      select coalesce(jsonb_agg(x.venue_fill_id), '[]') from (
+        select f.venue_fill_id, f.filled_at from public.fills f where f.account_id = p_account order by f.id desc limit 2000
+      ) x where x.filled_at >= v_since - c_overlap
+    ),
+    'positions', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'venue_position_id', p.venue_position_id, 'symbol', p.symbol, 'root', p.root, 'side', p.side, 'qty', p.qty,
+        'entry_price', p.entry_price, 'stop_loss', p.stop_loss, 'take_profit', p.take_profit,
+        'is_ours', p.endpoint_id is not null or (
+          select true from public.fills f join public.orders o on o.id = f.order_id
+          where f.account_id = p.account_id and f.position_id = p.venue_position_id and o.origin <> 'broker' limit 1
+        ) is not null,
+        'adjusted', (
+          select count(*) from engine.adjustments j where j.account_id = p.account_id and j.position_id = p.venue_position_id
+        )
+      ) order by p.id), '[]')
+      from (
+        select q.* from public.positions q where q.account_id = p_account and q.closed_at is null
+        union all
+        select q.* from (
+          select z.* from public.positions z where z.account_id = p_account and z.closed_at is not null order by z.closed_at desc limit 50
+        ) q
+      ) p
+    ),
+    'orders', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'symbol', o.symbol,
+        'root', o.root, 'side', o.side, 'type', o.type, 'status', o.status, 'qty', o.qty, 'filled_qty', o.filled_qty,
+        'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at
+      ) order by o.id), '[]')
+      from (
+        select w.* from public.orders w
+        where w.account_id = p_account and w.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+        union all
+        select w.* from (
+          select z.* from public.orders z where z.user_id = v_user order by z.id desc limit 500
+        ) w
+        where w.account_id = p_account and w.status in ('filled', 'canceled', 'rejected', 'expired')
+      ) o
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.books(p_account uuid, p_token bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION books(p_account uuid, p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.books(p_account uuid, p_token bigint) IS 'What we believe of an account, for its reader to compare: orders and positions that are open or ended lately, the fills we know and since when to ask for more. Null = the token is an old one.';
 
 --
 -- Name: breach(uuid, text, text, jsonb, timestamp with time zone, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3644,6 +3850,32 @@ ALTER FUNCTION engine.end_entries(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.end_entries(p_limit integer) IS 'Asks for the cancel of pending entries that may not live on, through the inbox and queue like everybody. Asked again while they stand, after a minute at first and later every hour. Returns how many.';
 
 --
+-- Name: end_order(uuid, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.end_order(p_account uuid, o jsonb, p_read timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders w
+  set status = (o ->> 'status')::public.order_status,
+    filled_qty = case when o ->> 'status' = 'filled' then w.qty else w.filled_qty end
+  where w.id = (o ->> 'id')::bigint and w.account_id = p_account and w.status in ('working', 'partially_filled')
+    and w.updated_at < p_read;
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.end_order(p_account uuid, o jsonb, p_read timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION end_order(p_account uuid, o jsonb, p_read timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.end_order(p_account uuid, o jsonb, p_read timestamp with time zone) IS 'An order that stands at the broker no more has ended. False = it has by our books, or they are younger than the read.';
+
+--
 -- Name: end_unreachable(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4128,6 +4360,42 @@ ALTER FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at times
 --
 
 COMMENT ON FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) IS 'An account that a breach has flattened and locked was seen to hold something again, and the limit is still touched: it is flattened once more, and its owner is told. Null = not so, or a flatten newer than the read did it. Returns its event.';
+
+--
+-- Name: flatten_drift(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.flatten_drift(a public.broker_accounts) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_event bigint;
+begin
+  if (
+    select true from engine.queue q join public.deliveries d on d.id = q.id
+    where q.account_id = a.id and d.action = 'flatten' and d.symbol is null limit 1
+  ) then
+    return null;
+  end if;
+  v_event := nextval('public.webhook_events_id_seq');
+  perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent',
+    jsonb_build_object('action', 'flatten', 'comment', 'drift'))::text, array[a.id]);
+  insert into public.logs (user_id, level, type, correlation_id, message, details)
+  values (a.user_id, 'error', 'books_corrected', v_event, format(
+    '%s: something was opened there that is not ours, and you have asked for that to be closed: it is being flattened.',
+    coalesce(a.label, a.account_id)), jsonb_build_object('account_id', a.id));
+  return v_event;
+end
+$$;
+
+ALTER FUNCTION engine.flatten_drift(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION flatten_drift(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.flatten_drift(a public.broker_accounts) IS 'Closes everything on an account whose owner wants nothing there but ours. Null = that is on its way.';
 
 --
 -- Name: flow_in(engine.account_marks, engine.mark, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5013,6 +5281,30 @@ ALTER FUNCTION engine.is_exit(p_action public.action) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.is_exit(p_action public.action) IS 'Actions that can only reduce exposure: never refused by limits, locks or age.';
 
 --
+-- Name: is_explained(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_explained(p_account uuid, p_root text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select true from engine.commands k
+    where k.account_id = p_account and k.root = p_root and k.state in ('pending', 'submitting', 'unknown') limit 1
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.is_explained(p_account uuid, p_root text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_explained(p_account uuid, p_root text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_explained(p_account uuid, p_root text) IS 'Whether a command of ours under way may be why the broker shows something else: then its answer is waited for.';
+
+--
 -- Name: is_limited(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5031,6 +5323,31 @@ ALTER FUNCTION engine.is_limited(l jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.is_limited(l jsonb) IS 'Whether locks and limits apply to a leg: an entry, or a change that adds risk (a stop widened or removed).';
+
+--
+-- Name: is_newer(uuid, text, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select true from (
+      select f.symbol, f.created_at from public.fills f where f.account_id = p_account order by f.id desc limit 100
+    ) x where x.symbol = p_symbol and x.created_at > p_read limit 1
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone) IS 'Whether we have recorded a fill of the symbol after the read: then the read is no evidence about it.';
 
 --
 -- Name: is_overtaken(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6407,6 +6724,32 @@ ALTER FUNCTION engine.net_of(f public.fills) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.net_of(f public.fills) IS 'What a fill has added to the balance: result less costs.';
 
 --
+-- Name: net_of(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.net_of(p_account uuid, p_position text) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(sum(case when f.side = 'buy' then f.qty else -f.qty end), 0) from public.fills f
+    where f.account_id = p_account and f.position_id = p_position
+  ) + (
+    select coalesce(sum(j.qty), 0) from engine.adjustments j where j.account_id = p_account and j.position_id = p_position
+  );
+end
+$$;
+
+ALTER FUNCTION engine.net_of(p_account uuid, p_position text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION net_of(p_account uuid, p_position text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.net_of(p_account uuid, p_position text) IS 'What fills and adjustments say a position is: long +, short -.';
+
+--
 -- Name: new_token(); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6650,6 +6993,55 @@ ALTER FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p
 --
 
 COMMENT ON FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint) IS 'A line in a user''s log, about an alert where there is one (its id is the correlation id); of some types it is told to the outside, too. The only writer of logs.';
+
+--
+-- Name: note_correction(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+  -- A fill told late is a fact of life, a position that nothing explains is not.
+  c_weight constant numeric := case when x ->> 'kind' like 'position%' then 5 when x ->> 'kind' = 'fill' then 1 else 0.5 end;
+  v_event bigint;
+begin
+  if x ->> 'kind' = 'orphan' then
+    v_event := nextval('public.webhook_events_id_seq');
+    perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
+      'action', 'cancel', 'symbol', x ->> 'symbol', 'order_id', x #>> '{order,id}', 'scope', 'symbol'
+    ))::text, array[a.id]);
+  end if;
+  insert into public.corrections (user_id, account_id, key, kind, symbol, told, numbers, event_id)
+  values (a.user_id, a.id, x ->> 'key', x ->> 'kind', x ->> 'symbol', left(x ->> 'told', 1000), coalesce(x -> 'numbers', '{}'), v_event)
+  on conflict on constraint a_correction_is_made_once do nothing;
+  insert into public.logs (user_id, level, type, correlation_id, message, details)
+  values (
+    a.user_id, (case when a.on_drift = 'adopt' then coalesce(x ->> 'level', 'warning') else 'error' end)::public.log_level,
+    'books_corrected', v_event, left(format('%s: %s', coalesce(a.label, a.account_id), x ->> 'told'), 1000),
+    jsonb_build_object('account_id', a.id, 'kind', x ->> 'kind', 'numbers', coalesce(x -> 'numbers', '{}'))
+  );
+  update public.broker_accounts b
+  set drift = round(c_weight + b.drift * power(0.5, coalesce(extract(epoch from c_now - b.drift_at), 0) / 86400)::numeric, 3), drift_at = c_now
+  where b.id = a.id;
+  if a.on_drift <> 'adopt' then
+    insert into engine.outbox (id, account_id, user_id, subject, body)
+    values (nextval('engine.outbox_id'), a.id, a.user_id, 'empire.account.drifted.' || a.user_id, jsonb_build_object(
+      'schema', 1, 'account_id', a.id, 'kind', x ->> 'kind', 'told', x ->> 'told', 'numbers', coalesce(x -> 'numbers', '{}'), 'at', c_now
+    ));
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION note_correction(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) IS 'A correction was made: its row, the trader''s log, the drift; an orphan is asked to be canceled.';
 
 --
 -- Name: note_money(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7042,6 +7434,31 @@ ALTER FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_
 --
 
 COMMENT ON FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]) IS 'What rules that only orders are refused by look at: entries on their way, losses in a row, other accounts, twins.';
+
+--
+-- Name: order_of(uuid, text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce((
+    select o.id from public.orders o where o.account_id = p_account and o.venue_order_id = p_venue order by o.id desc limit 1
+  ), (
+    select o.id from public.orders o where o.account_id = p_account and o.client_order_id = p_client
+  ));
+end
+$$;
+
+ALTER FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION order_of(p_account uuid, p_venue text, p_client text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) IS 'Our row of an order, by the broker''s id of it or by ours. Null = we do not know it.';
 
 --
 -- Name: others_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7593,6 +8010,101 @@ ALTER FUNCTION engine.recheck_connection(p_connection uuid) OWNER TO empire_engi
 --
 
 COMMENT ON FUNCTION engine.recheck_connection(p_connection uuid) IS 'A worker was refused by the broker of a connected login: it is checked now, so that its owner sees it.';
+
+--
+-- Name: reconcile(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.reconcile(p_results jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  v_answer jsonb := '[]';
+  r record;
+begin
+  perform from public.broker_accounts b
+  where b.id = any (array(select (x ->> 'account')::uuid from jsonb_array_elements(p_results) x))
+  order by b.id for no key update;
+  for r in
+    select a as account, x.said from jsonb_array_elements(p_results) as x (said)
+    join public.broker_accounts a on a.id = (x.said ->> 'account')::uuid
+    join engine.account_marks w on w.account_id = a.id and w.token = (x.said ->> 'token')::bigint
+    order by a.id
+  loop
+    v_answer := v_answer || engine.reconcile_one(r.account, r.said);
+  end loop;
+  return v_answer;
+end
+$$;
+
+ALTER FUNCTION engine.reconcile(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION reconcile(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.reconcile(p_results jsonb) IS 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, waiting}]; an old token changes nothing and is not in it.';
+
+--
+-- Name: reconcile_one(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.reconcile_one(a public.broker_accounts, r jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_read constant timestamptz := (r ->> 'read_from')::timestamptz - make_interval(secs => coalesce((r ->> 'lag_s')::numeric, 0));
+  v_before constant jsonb := coalesce((select k.suspects from engine.reconciled k where k.account_id = a.id), '{}');
+  v_suspects jsonb := '{}';
+  v_made integer := 0;
+  v_waiting integer := 0;
+  v_foreign boolean := false;
+  v_first timestamptz;
+  x jsonb;
+begin
+  for x in select y from jsonb_array_elements(r -> 'corrections') y loop
+    if engine.is_explained(a.id, x ->> 'root')
+      or (x ->> 'kind' like 'position%' and engine.is_newer(a.id, x ->> 'symbol', v_read)) then
+      v_waiting := v_waiting + 1;
+      continue;
+    end if;
+    if (x ->> 'doubtful')::boolean then
+      v_first := (v_before ->> (x ->> 'key'))::timestamptz;
+      if v_first is null or v_first > v_read or v_first >= (r ->> 'read_from')::timestamptz then
+        v_suspects := v_suspects || jsonb_build_object(x ->> 'key', coalesce(v_first, (r ->> 'read_from')::timestamptz));
+        v_waiting := v_waiting + 1;
+        continue;
+      end if;
+    end if;
+    if engine.apply_correction(a, x, v_read) then
+      perform engine.note_correction(a, x);
+      v_made := v_made + 1;
+      v_foreign := v_foreign or coalesce((x ->> 'foreign')::boolean, false);
+    end if;
+  end loop;
+  insert into engine.reconciled as k (account_id, agreed_at, suspects)
+  values (a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects)
+  on conflict (account_id) do update set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects;
+  if v_foreign and a.on_drift = 'flatten' then
+    perform engine.flatten_drift(a);
+  end if;
+  return jsonb_build_object('account', a.id, 'made', v_made, 'waiting', v_waiting);
+end
+$$;
+
+ALTER FUNCTION engine.reconcile_one(a public.broker_accounts, r jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION reconcile_one(a public.broker_accounts, r jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.reconcile_one(a public.broker_accounts, r jsonb) IS 'What one read of an account has found to differ. The caller holds the account.';
 
 --
 -- Name: record_connection(uuid, bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8257,6 +8769,30 @@ ALTER FUNCTION engine.release_trades(p_deliveries bigint[]) OWNER TO empire_engi
 COMMENT ON FUNCTION engine.release_trades(p_deliveries bigint[]) IS 'Gives back the trades reserved for deliveries of which no entry reached the broker.';
 
 --
+-- Name: rename_order(uuid, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders w set venue_order_id = o ->> 'venue_order_id'
+  where w.id = (o ->> 'id')::bigint and w.account_id = p_account and w.venue_order_id is distinct from o ->> 'venue_order_id'
+    and w.updated_at < p_read;
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION rename_order(p_account uuid, o jsonb, p_read timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp with time zone) IS 'The broker has given an order of ours another id.';
+
+--
 -- Name: replay(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -8666,6 +9202,58 @@ ALTER FUNCTION engine.sent_lately(p_target uuid) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.sent_lately(p_target uuid) IS 'Messages that went to a target in the last minute; a digest is one.';
+
+--
+-- Name: set_position(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.set_position(a public.broker_accounts, p jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id constant text := p ->> 'venue_position_id';
+  v_qty constant numeric := coalesce((p ->> 'qty')::numeric, 0);
+  v_signed constant numeric := case when p ->> 'side' = 'sell' then -v_qty else v_qty end;
+  v_missing constant numeric := v_signed - engine.net_of(a.id, v_id);
+  o public.positions;
+begin
+  select x.* into o from public.positions x where x.account_id = a.id and x.venue_position_id = v_id;
+  if (o.id is null and v_qty = 0) or (o.qty = v_qty and (v_qty = 0 or o.side = (p ->> 'side')::public.side)) then
+    return false;
+  end if;
+  if v_missing <> 0 then
+    insert into engine.adjustments (account_id, position_id, nth, qty)
+    select a.id, v_id, count(*) + 1, v_missing from engine.adjustments j where j.account_id = a.id and j.position_id = v_id;
+  end if;
+  if o.id is null then
+    insert into public.positions (
+      user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, unrealized_pnl, stop_loss,
+      take_profit, opened_at
+    ) values (
+      a.user_id, a.broker, a.id, v_id, p ->> 'symbol', p ->> 'root', (p ->> 'side')::public.side, v_qty,
+      (p ->> 'entry_price')::numeric, (p ->> 'unrealized_pnl')::numeric, (p ->> 'stop_loss')::numeric,
+      (p ->> 'take_profit')::numeric, coalesce((p ->> 'opened_at')::timestamptz, clock_timestamp())
+    );
+  else
+    update public.positions x
+    set qty = v_qty, side = case when v_qty = 0 then x.side else (p ->> 'side')::public.side end,
+      entry_price = coalesce((p ->> 'entry_price')::numeric, x.entry_price),
+      opened_at = case when x.closed_at is null then x.opened_at else coalesce((p ->> 'opened_at')::timestamptz, clock_timestamp()) end,
+      closed_at = case when v_qty = 0 then clock_timestamp() end, as_of = clock_timestamp(), freshness = 'fresh'
+    where x.id = o.id;
+  end if;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.set_position(a public.broker_accounts, p jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION set_position(a public.broker_accounts, p jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.set_position(a public.broker_accounts, p jsonb) IS 'A position becomes what the broker says (qty 0 = gone); what no fill explains is an adjustment. False = it is so already.';
 
 --
 -- Name: settle(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -16548,6 +17136,27 @@ ALTER VIEW engine.account_scopes OWNER TO postgres;
 COMMENT ON VIEW engine.account_scopes IS 'What an entry on an account counts for: the user''s live or paper trading, the broker, the account, on its trading day; and for the plan the user''s UTC month, by its first day.';
 
 --
+-- Name: adjustments; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.adjustments (
+    account_id uuid NOT NULL,
+    position_id text NOT NULL,
+    nth integer NOT NULL,
+    qty numeric NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT adjustments_qty_check CHECK ((qty <> (0)::numeric))
+);
+
+ALTER TABLE engine.adjustments OWNER TO postgres;
+
+--
+-- Name: TABLE adjustments; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.adjustments IS 'Quantities (bought +, sold -) of positions that no fill we have seen explains: opened before we came, or told never. A position is the sum of its fills and these; when a fill comes late after all, the next one takes it back.';
+
+--
 -- Name: alarms; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -16980,18 +17589,40 @@ COMMENT ON VIEW engine.invariant_order_and_command_agree IS 'An order''s status 
 CREATE VIEW engine.invariant_position_is_sum_of_fills AS
  SELECT p.account_id,
     p.venue_position_id,
+    p.side,
     p.qty,
+    f.net,
     f.qty AS fills_qty
    FROM (public.positions p
-     CROSS JOIN LATERAL ( SELECT sum(
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum(x.net), (0)::numeric) AS net,
+            (COALESCE(sum((x.net * (
                 CASE
-                    WHEN (x.effect = 'open'::public.effect) THEN x.qty
-                    ELSE (- x.qty)
-                END) AS qty,
-            bool_or((x.effect = 'open'::public.effect)) AS opened_here
-           FROM public.fills x
-          WHERE ((x.account_id = p.account_id) AND (x.position_id = p.venue_position_id))) f)
-  WHERE (((p.closed_at IS NULL) OR (p.as_of > (clock_timestamp() - '1 day'::interval))) AND f.opened_here AND (p.qty <> GREATEST(f.qty, (0)::numeric)));
+                    WHEN (p.side = 'buy'::public.side) THEN 1
+                    ELSE '-1'::integer
+                END)::numeric)) FILTER (WHERE (x.opens IS NULL)), (0)::numeric) + COALESCE(sum(
+                CASE
+                    WHEN x.opens THEN abs(x.net)
+                    ELSE (- abs(x.net))
+                END) FILTER (WHERE (x.opens IS NOT NULL)), (0)::numeric)) AS qty,
+            COALESCE(bool_or((x.opens IS NOT FALSE)), false) AS opened_here
+           FROM ( SELECT
+                        CASE
+                            WHEN (y.side = 'buy'::public.side) THEN y.qty
+                            ELSE (- y.qty)
+                        END AS net,
+                    (y.effect = 'open'::public.effect) AS opens
+                   FROM public.fills y
+                  WHERE ((y.account_id = p.account_id) AND (y.position_id = p.venue_position_id))
+                UNION ALL
+                 SELECT j.qty,
+                    NULL::boolean
+                   FROM engine.adjustments j
+                  WHERE ((j.account_id = p.account_id) AND (j.position_id = p.venue_position_id))) x) f)
+  WHERE (((p.closed_at IS NULL) OR (p.as_of > (clock_timestamp() - '1 day'::interval))) AND f.opened_here AND (f.net <>
+        CASE
+            WHEN (p.side = 'buy'::public.side) THEN p.qty
+            ELSE (- p.qty)
+        END) AND (NOT ((p.qty = GREATEST(f.qty, (0)::numeric)) AND (abs(f.net) <> f.qty))));
 
 ALTER VIEW engine.invariant_position_is_sum_of_fills OWNER TO postgres;
 
@@ -16999,7 +17630,7 @@ ALTER VIEW engine.invariant_position_is_sum_of_fills OWNER TO postgres;
 -- Name: VIEW invariant_position_is_sum_of_fills; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON VIEW engine.invariant_position_is_sum_of_fills IS 'A position differs from the sum of its fills.';
+COMMENT ON VIEW engine.invariant_position_is_sum_of_fills IS 'A position differs, in quantity or side, from the sum of its fills and adjustments.';
 
 --
 -- Name: invariant_queue_and_delivery_agree; Type: VIEW; Schema: engine; Owner: postgres
@@ -17234,6 +17865,31 @@ ALTER TABLE engine.paper_orders OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.paper_orders IS 'What the paper broker answered to each command: a repeated client order id is answered again, never executed again.';
+
+--
+-- Name: reconciled; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.reconciled (
+    account_id uuid NOT NULL,
+    agreed_at timestamp with time zone,
+    suspects jsonb DEFAULT '{}'::jsonb NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE engine.reconciled OWNER TO postgres;
+
+--
+-- Name: TABLE reconciled; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.reconciled IS 'Since when the books of an account agree with its broker, and what one read has found otherwise.';
+
+--
+-- Name: COLUMN reconciled.suspects; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.reconciled.suspects IS 'Key of a difference -> the time of the read that found it first: what no fill explains is believed at the second.';
 
 --
 -- Name: reservations; Type: TABLE; Schema: engine; Owner: postgres
@@ -17577,6 +18233,53 @@ ALTER TABLE public.brands OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.brands IS 'White labels: name and looks. Not an isolation boundary.';
+
+--
+-- Name: corrections; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.corrections (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    key text NOT NULL,
+    kind text NOT NULL,
+    symbol text,
+    told text NOT NULL,
+    numbers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    event_id bigint,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT corrections_key_check CHECK ((char_length(key) <= 200)),
+    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['fill'::text, 'order_unknown'::text, 'order_renamed'::text, 'order_ended'::text, 'position_unknown'::text, 'position_gone'::text, 'position_differs'::text, 'orphan'::text]))),
+    CONSTRAINT corrections_told_check CHECK ((char_length(told) <= 1000))
+);
+
+ALTER TABLE public.corrections OWNER TO postgres;
+
+--
+-- Name: TABLE corrections; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.corrections IS 'What our books had to learn from the broker: a fill told late, an order or a position that somebody made or ended elsewhere. Insert only.';
+
+--
+-- Name: COLUMN corrections.key; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.corrections.key IS 'Kind, the broker''s id and what tells one from the next: made again it is the same.';
+
+--
+-- Name: corrections_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.corrections ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.corrections_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: credential_seals; Type: TABLE; Schema: public; Owner: postgres
@@ -18254,6 +18957,13 @@ ALTER TABLE ONLY engine.account_marks
     ADD CONSTRAINT account_marks_pkey PRIMARY KEY (account_id);
 
 --
+-- Name: adjustments adjustments_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.adjustments
+    ADD CONSTRAINT adjustments_pkey PRIMARY KEY (account_id, position_id, nth);
+
+--
 -- Name: alarms alarms_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -18436,6 +19146,13 @@ ALTER TABLE ONLY engine.queue
     ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
 
 --
+-- Name: reconciled reconciled_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.reconciled
+    ADD CONSTRAINT reconciled_pkey PRIMARY KEY (account_id);
+
+--
 -- Name: reservations reservations_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -18506,6 +19223,13 @@ ALTER TABLE ONLY private.admins
     ADD CONSTRAINT admins_pkey PRIMARY KEY (user_id);
 
 --
+-- Name: corrections a_correction_is_made_once; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT a_correction_is_made_once UNIQUE (account_id, key);
+
+--
 -- Name: fills a_fill_is_recorded_once; Type: CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -18553,6 +19277,13 @@ ALTER TABLE ONLY public.broker_connections
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT client_order_ids_are_unique_per_account UNIQUE (account_id, client_order_id);
+
+--
+-- Name: corrections corrections_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_pkey PRIMARY KEY (id);
 
 --
 -- Name: credential_seals credential_seals_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
@@ -18937,6 +19668,12 @@ CREATE INDEX broker_connections_disabled ON public.broker_connections USING btre
 --
 
 CREATE INDEX broker_connections_user ON public.broker_connections USING btree (user_id);
+
+--
+-- Name: corrections_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX corrections_user ON public.corrections USING btree (user_id, id);
 
 --
 -- Name: deliveries_account; Type: INDEX; Schema: public; Owner: postgres
@@ -19602,6 +20339,20 @@ ALTER TABLE ONLY public.broker_connections
     ADD CONSTRAINT broker_connections_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
+-- Name: corrections corrections_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: corrections corrections_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
 -- Name: credential_seals credential_seals_connection_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -20026,6 +20777,12 @@ CREATE POLICY "Traders read their own alerts, admins read all" ON public.webhook
 CREATE POLICY "Traders read their own broker logins, admins read all" ON public.broker_connections FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
+-- Name: corrections Traders read their own corrections, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own corrections, admins read all" ON public.corrections FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
 -- Name: trading_config Traders read their own defaults, admins read all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -20168,6 +20925,12 @@ ALTER TABLE public.broker_accounts ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.broker_connections ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: corrections; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.corrections ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: credential_seals; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -20554,6 +21317,24 @@ GRANT SELECT(created_at) ON TABLE public.broker_accounts TO authenticated;
 GRANT SELECT(updated_at) ON TABLE public.broker_accounts TO authenticated;
 
 --
+-- Name: COLUMN broker_accounts.on_drift; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(on_drift) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.drift; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(drift) ON TABLE public.broker_accounts TO authenticated;
+
+--
+-- Name: COLUMN broker_accounts.drift_at; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(drift_at) ON TABLE public.broker_accounts TO authenticated;
+
+--
 -- Name: TABLE broker_connections; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -20583,6 +21364,18 @@ REVOKE ALL ON FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) FROM PUBL
 --
 
 REVOKE ALL ON FUNCTION engine.add_fills(p_news engine.news[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION adopt_fill(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.adopt_fill(a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION adopt_order(a public.broker_accounts, o jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.adopt_order(a public.broker_accounts, o jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION advance(a public.broker_accounts, m engine.mark); Type: ACL; Schema: engine; Owner: empire_engine
@@ -20646,6 +21439,12 @@ REVOKE ALL ON FUNCTION engine.answer_if_seen(e public.webhook_endpoints, p jsonb
 REVOKE ALL ON FUNCTION engine.apply_account_settings() FROM PUBLIC;
 
 --
+-- Name: FUNCTION apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION apply_results(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -20688,6 +21487,13 @@ GRANT ALL ON FUNCTION engine.begin_send(p_commands jsonb, p_request_timeout_ms i
 --
 
 REVOKE ALL ON FUNCTION engine.blocks_left(p_blocks engine.call_block[], p_worker text, p_used jsonb, p_window interval, p_now timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: FUNCTION books(p_account uuid, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.books(p_account uuid, p_token bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.books(p_account uuid, p_token bigint) TO empire_worker;
 
 --
 -- Name: FUNCTION breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean); Type: ACL; Schema: engine; Owner: empire_engine
@@ -20991,6 +21797,12 @@ GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_worker;
 GRANT ALL ON FUNCTION engine.end_entries(p_limit integer) TO empire_maintenance;
 
 --
+-- Name: FUNCTION end_order(p_account uuid, o jsonb, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.end_order(p_account uuid, o jsonb, p_read timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION end_unreachable(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -21071,6 +21883,12 @@ REVOKE ALL ON FUNCTION engine.first_free(p_blocks engine.call_block[], p_allowed
 
 REVOKE ALL ON FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.flatten_again(p_account uuid, p_rule text, p_seen_at timestamp with time zone) TO empire_worker;
+
+--
+-- Name: FUNCTION flatten_drift(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.flatten_drift(a public.broker_accounts) FROM PUBLIC;
 
 --
 -- Name: FUNCTION flow_in(k engine.account_marks, m engine.mark, p_new numeric); Type: ACL; Schema: engine; Owner: empire_engine
@@ -21242,10 +22060,22 @@ REVOKE ALL ON FUNCTION engine.is_entry(l jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.is_exit(p_action public.action) FROM PUBLIC;
 
 --
+-- Name: FUNCTION is_explained(p_account uuid, p_root text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_explained(p_account uuid, p_root text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_limited(l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_overtaken(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
@@ -21507,6 +22337,12 @@ GRANT SELECT ON TABLE public.fills TO authenticated;
 REVOKE ALL ON FUNCTION engine.net_of(f public.fills) FROM PUBLIC;
 
 --
+-- Name: FUNCTION net_of(p_account uuid, p_position text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.net_of(p_account uuid, p_position text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION new_token(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -21542,6 +22378,12 @@ REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures int
 --
 
 REVOKE ALL ON FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION note_correction(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION note_money(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -21611,6 +22453,12 @@ GRANT ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin json
 --
 
 REVOKE ALL ON FUNCTION engine.order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION order_of(p_account uuid, p_venue text, p_client text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION others_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
@@ -21730,6 +22578,19 @@ REVOKE ALL ON FUNCTION engine.recheck_connection(p_connection uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.recheck_connection(p_connection uuid) TO empire_worker;
 
 --
+-- Name: FUNCTION reconcile(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.reconcile(p_results jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.reconcile(p_results jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION reconcile_one(a public.broker_accounts, r jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.reconcile_one(a public.broker_accounts, r jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION record_connection(p_connection uuid, p_token bigint, p_result jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -21842,6 +22703,12 @@ GRANT ALL ON FUNCTION engine.release(p_deliveries jsonb) TO empire_worker;
 REVOKE ALL ON FUNCTION engine.release_trades(p_deliveries bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION rename_order(p_account uuid, o jsonb, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION replay(p_user uuid, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -21917,6 +22784,12 @@ REVOKE ALL ON FUNCTION engine.send_again(k engine.commands) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.sent_lately(p_target uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION set_position(a public.broker_accounts, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.set_position(a public.broker_accounts, p jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION settle(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23675,6 +24548,12 @@ GRANT USAGE ON SEQUENCE engine.account_identities_id_seq TO empire_engine;
 GRANT SELECT ON TABLE engine.account_scopes TO empire_engine;
 
 --
+-- Name: TABLE adjustments; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.adjustments TO empire_engine;
+
+--
 -- Name: TABLE alarms; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -23859,6 +24738,12 @@ GRANT USAGE ON SEQUENCE engine.paper_fills_id_seq TO empire_engine;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.paper_orders TO empire_engine;
+
+--
+-- Name: TABLE reconciled; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.reconciled TO empire_engine;
 
 --
 -- Name: TABLE reservations; Type: ACL; Schema: engine; Owner: postgres
@@ -24047,6 +24932,19 @@ GRANT SELECT(created_at) ON TABLE public.api_keys TO authenticated;
 
 GRANT SELECT ON TABLE public.brands TO empire_engine;
 GRANT SELECT ON TABLE public.brands TO authenticated;
+
+--
+-- Name: TABLE corrections; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE public.corrections TO empire_engine;
+GRANT SELECT ON TABLE public.corrections TO authenticated;
+
+--
+-- Name: SEQUENCE corrections_id_seq; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT USAGE ON SEQUENCE public.corrections_id_seq TO empire_engine;
 
 --
 -- Name: TABLE credential_seals; Type: ACL; Schema: public; Owner: postgres

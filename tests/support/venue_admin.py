@@ -31,10 +31,20 @@ def book(url: str, account: str) -> dict[str, Any]:
     return state
 
 
-def by_hand(url: str, account: str, symbol: str, side: str, qty: float) -> None:
-    """The trader trades at the broker himself; we are not asked."""
+def by_hand(url: str, account: str, symbol: str, side: str, qty: float, **more: Any) -> str:
+    """The trader trades at the broker himself; we are not asked. The venue's id of the order."""
     asked = {"client_order_id": uuid.uuid4().hex, "kind": "place", "symbol": symbol, "side": side, "qty": qty}
-    httpx.post(f"{url}/accounts/{account}/commands", json=asked).raise_for_status()
+    answer = (
+        httpx.post(f"{url}/accounts/{account}/commands", json={**asked, **more}).raise_for_status().json()
+    )
+    return str(answer["accepted"]["venue_order_id"])
+
+
+def taken_back(url: str, account: str, symbol: str, order: str) -> None:
+    """The trader cancels a waiting order at the broker himself."""
+    asked = {"client_order_id": uuid.uuid4().hex, "kind": "cancel", "symbol": symbol, "order_id": order}
+    answer = httpx.post(f"{url}/accounts/{account}/commands", json=asked).raise_for_status().json()
+    assert answer["accepted"], answer
 
 
 def price(url: str, symbol: str, at: float) -> None:

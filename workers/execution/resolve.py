@@ -31,7 +31,11 @@ MONEY_RULES = (
     "daily_loss", "weekly_loss", "daily_profit", "trailing_drawdown", "static_floor", "consistency",
 )  # fmt: skip
 MONEY_AGE = timedelta(seconds=5)
-"""A size that is a share of the account, and a rule of what it may lose, need money read within this time."""
+"""A size that is a share of the account, and a rule of what it may lose, need money read within this time.
+
+So does the word that nothing is open."""
+EXITS = frozenset({Action.CLOSE, Action.REDUCE, Action.REVERSE, Action.TARGET})
+"""What does something to a position, where there is one."""
 NO_RULES, NO_LIMITS, NO_DEFAULTS, NOTHING_COUNTED = EndpointRules(), Limits(), Defaults(), Counters()
 T = TypeVar("T")
 
@@ -53,7 +57,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
     if signal.symbol is not None:
         found = await _read(instrument_for(broker, signal.symbol, claimed.word), unread)
     asked = not unread
-    must_read = _must_read(claimed, signal, account)
+    must_read = _must_read(claimed, signal, account) or _flat_of_old(claimed, signal, found)
     if must_read:
         snapshot = await _read(broker.snapshot(), unread)
     positions = claimed.positions if snapshot is None else _positions(claimed, snapshot)
@@ -144,6 +148,15 @@ async def _read(reading: Awaitable[T], unread: list[str]) -> T | None:
     except ReadFailed as error:
         unread.append(str(error) or "the broker could not be read")
         return None
+
+
+def _flat_of_old(claimed: Claimed, signal: Signal, found: Instrument | Ambiguous | None) -> bool:
+    """An exit that finds nothing to exit from, by books that somebody may have overtaken at the broker: it looks."""
+    as_of = claimed.account.as_of
+    if signal.action not in EXITS or (as_of is not None and claimed.now - as_of <= MONEY_AGE):
+        return False
+    root = found.root if isinstance(found, Instrument) else None
+    return not any(root is None or each.root == root for each in claimed.positions)
 
 
 def _must_read(claimed: Claimed, signal: Signal, account: Account) -> bool:

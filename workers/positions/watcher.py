@@ -27,6 +27,7 @@ from workers.gather import Gather
 from workers.leases import Leases
 from workers.positions import mark
 from workers.positions.enforce import Enforcer, Seen, in_dollars
+from workers.positions.reconcile import Reconciler
 from workers.positions.standing import Standings
 
 _log = log.get("positions")
@@ -47,6 +48,7 @@ class Watcher:
         self._store, self._brokers, self._leases, self._worker = store, brokers, leases, worker
         self._enforcer = enforcer
         self._standings = Standings(store)
+        self._reconciler = Reconciler(store, brokers)
         self._open: dict[str, asyncio.Task[None]] = {}
         self._rates: dict[str, tuple[float, Decimal | None]] = {}
         self.latencies: dict[str, float] = {}
@@ -84,6 +86,7 @@ class Watcher:
             seen = await self._read(watched)
             try:
                 await self._enforcer.enforce(watched, seen)
+                await self._reconciler.reconcile(watched, seen.snapshot)
             finally:
                 await self._hand_in(watched, seen)
             await self._standings.tell(watched, seen)

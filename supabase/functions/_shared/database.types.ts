@@ -119,6 +119,8 @@ export type Database = {
           "connection_id": string;
           "created_at": string;
           "currency": string;
+          "drift": number;
+          "drift_at": string | null;
           "equity": number | null;
           "executor": Database["public"]["Enums"]["executor"] | null;
           "freshness": Database["public"]["Enums"]["freshness"];
@@ -133,6 +135,7 @@ export type Database = {
           "margin_mode": Database["public"]["Enums"]["margin_mode"];
           "next_settings": Json | null;
           "next_settings_from": string | null;
+          "on_drift": string;
           "reset_time": string;
           "timezone": string;
           "trading_enabled": boolean;
@@ -152,6 +155,8 @@ export type Database = {
           "connection_id": string;
           "created_at"?: string;
           "currency"?: string;
+          "drift"?: number;
+          "drift_at"?: string | null;
           "equity"?: number | null;
           "executor"?: Database["public"]["Enums"]["executor"] | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
@@ -166,6 +171,7 @@ export type Database = {
           "margin_mode": Database["public"]["Enums"]["margin_mode"];
           "next_settings"?: Json | null;
           "next_settings_from"?: string | null;
+          "on_drift"?: string;
           "reset_time"?: string;
           "timezone"?: string;
           "trading_enabled"?: boolean;
@@ -184,6 +190,8 @@ export type Database = {
           "connection_id"?: string;
           "created_at"?: string;
           "currency"?: string;
+          "drift"?: number;
+          "drift_at"?: string | null;
           "equity"?: number | null;
           "executor"?: Database["public"]["Enums"]["executor"] | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
@@ -198,6 +206,7 @@ export type Database = {
           "margin_mode"?: Database["public"]["Enums"]["margin_mode"];
           "next_settings"?: Json | null;
           "next_settings_from"?: string | null;
+          "on_drift"?: string;
           "reset_time"?: string;
           "timezone"?: string;
           "trading_enabled"?: boolean;
@@ -282,6 +291,68 @@ export type Database = {
         Relationships: [
           {
             foreignKeyName: "broker_connections_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "corrections": {
+        Row: {
+          "account_id": string;
+          "at": string;
+          "event_id": number | null;
+          "id": number;
+          "key": string;
+          "kind": string;
+          "numbers": NonNullable<Json>;
+          "symbol": string | null;
+          "told": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account_id": string;
+          "at"?: string;
+          "event_id"?: number | null;
+          "id"?: never;
+          "key": string;
+          "kind": string;
+          "numbers"?: NonNullable<Json>;
+          "symbol"?: string | null;
+          "told": string;
+          "user_id": string;
+        };
+        Update: {
+          "account_id"?: string;
+          "at"?: string;
+          "event_id"?: number | null;
+          "id"?: never;
+          "key"?: string;
+          "kind"?: string;
+          "numbers"?: NonNullable<Json>;
+          "symbol"?: string | null;
+          "told"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "corrections_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "corrections_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "corrections_user_id_fkey";
             columns: ["user_id"];
             isOneToOne: false;
             referencedRelation: "profiles";

@@ -1,0 +1,66 @@
+"""What we believe of an account, as engine.books tells it. Field names are those of the JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shared.models.enums import OrderStatus, OrderType, Side
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPosition:
+    """A position by our books; `qty` 0 = closed. `is_ours`: something of ours is in it.
+
+    `adjusted`: how often it was set without a fill.
+    """
+
+    venue_position_id: str
+    symbol: str
+    root: str
+    side: Side
+    qty: Decimal
+    entry_price: Decimal
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    is_ours: bool = False
+    adjusted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrder:
+    """An order by our books; ended ones are there as long as news of them may still come."""
+
+    id: int
+    client_order_id: str
+    venue_order_id: str | None
+    symbol: str
+    root: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    qty: Decimal
+    filled_qty: Decimal
+    reduce_only: bool
+    origin: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """An account as we have it. `fills`: ids of those we know; `since`: what is older needs not be asked for."""
+
+    since: datetime
+    fills: frozenset[str] = frozenset()
+    positions: tuple[KnownPosition, ...] = ()
+    orders: tuple[KnownOrder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What became of the corrections of an account: how many were made, and how many wait for another read."""
+
+    account: str
+    made: int
+    waiting: int

@@ -1,0 +1,251 @@
+"""engine.books and engine.reconcile: what is corrected at once, what waits, and what is never touched."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from tests.integration.engine.road import Json, Road
+from tests.integration.engine.watching import Watch
+
+
+@pytest.fixture
+async def watch(road: Road) -> Watch:
+    """A trader's only account."""
+    trader = await road.trader(broker="tradelocker")
+    return await Watch.of(road, trader.account)
+
+
+def fill(name: str, side: str, qty: Any, effect: str = "open", position: str = "p1", **more: Any) -> Json:
+    """A fill that nobody told us."""
+    said = {
+        "venue_fill_id": name,
+        "venue_order_id": f"o{name}",
+        "position_id": position,
+        "effect": effect,
+        "symbol": "EURUSD",
+    }
+    said |= {"side": side, "qty": qty, "price": 1.1, "realised": 0, "filled_at": datetime.now(UTC), **more}
+    order = {
+        "venue_order_id": f"o{name}",
+        "origin": "broker",
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "side": side,
+    }
+    order |= {
+        "type": "market",
+        "qty": qty,
+        "reduce_only": effect == "close",
+        "position_id": position,
+        "status": "filled",
+    }
+    return {
+        "key": f"fill:{name}",
+        "kind": "fill",
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "told": "told",
+        "fill": said,
+        "order": order,
+    }
+
+
+def position(
+    qty: Any, side: str = "buy", position: str = "p1", kind: str = "position_differs", **more: Any
+) -> Json:
+    """A position as one read shows it, whatever fills say."""
+    said = {
+        "venue_position_id": position,
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "side": side,
+        "qty": qty,
+        "entry_price": 1.2,
+    }
+    key = f"{kind}:{position}:{side}:{qty}"
+    return {
+        "key": key,
+        "kind": kind,
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "told": "told",
+        "doubtful": True,
+        "position": said,
+        **more,
+    }
+
+
+async def handed_in(watch: Watch, *found: Json, token: int | None = None, lag_s: int = 0) -> Json | None:
+    """engine.reconcile of a read that begins now; None = the token was an old one."""
+    claimed = await watch.due()
+    given = {
+        "account": watch.account,
+        "token": claimed["token"] if token is None else token,
+        "read_from": claimed["now"],
+        "lag_s": lag_s,
+        "complete": True,
+        "corrections": list(found),
+    }
+    answer = await watch.road.value("select engine.reconcile($1)", [given])
+    return dict(answer[0]) if answer else None
+
+
+async def held(watch: Watch) -> dict[str, D]:
+    """Open positions by our books, long +, short -."""
+    rows = await watch.road.admin.fetch(
+        "select venue_position_id as id, case when side = 'buy' then qty else -qty end as qty from public.positions"
+        " where account_id = $1::text::uuid and closed_at is null",
+        watch.account,
+    )
+    return {row["id"]: row["qty"] for row in rows}
+
+
+async def sums_hold(watch: Watch) -> bool:
+    """Whether every position is the sum of its fills and adjustments, side included."""
+    found = await watch.road.value("select count(*) from engine.invariant_position_is_sum_of_fills")
+    return bool(found == 0)
+
+
+async def test_a_fill_is_believed_at_once_and_once(watch: Watch) -> None:
+    """Told again, in another call or the same, it changes nothing."""
+    first = await handed_in(watch, fill("f1", "buy", 2), fill("f1", "buy", 2))
+    again = await handed_in(watch, fill("f1", "buy", 2))
+    assert first is not None
+    assert again is not None
+    assert (first["made"], again["made"]) == (1, 0)
+    assert await held(watch) == {"p1": 2}
+    assert await watch.road.value("select count(*) from public.corrections") == 1
+    assert await sums_hold(watch)
+
+
+async def test_what_no_fill_explains_needs_two_reads(watch: Watch) -> None:
+    """The first read only makes suspicious, and a second one too soon for a broker whose lists lag does, too."""
+    await handed_in(watch, fill("f1", "buy", 2))
+    await watch.road.admin.execute("update public.fills set created_at = now() - interval '5 minutes'")
+    assert (await handed_in(watch, position(0, kind="position_gone"), lag_s=60) or {})["waiting"] == 1
+    assert (await handed_in(watch, position(0, kind="position_gone"), lag_s=60) or {})["waiting"] == 1
+    assert await held(watch) == {"p1": 2}
+    assert (await handed_in(watch, position(0, kind="position_gone")) or {})["made"] == 1
+    assert await held(watch) == {}
+    assert await sums_hold(watch)
+
+
+async def test_reads_that_do_not_agree_prove_nothing(watch: Watch) -> None:
+    """Two reads that show two things, or one in between that shows nothing odd, begin anew."""
+    await handed_in(watch, position(1, kind="position_unknown"))
+    await handed_in(watch, position(2, kind="position_unknown"))
+    await handed_in(watch)
+    await handed_in(watch, position(1, kind="position_unknown"))
+    assert await held(watch) == {}
+
+
+async def test_a_position_from_before_is_taken_over_and_late_fills_do_not_double_it(watch: Watch) -> None:
+    """Short 3, opened before we came: ours, too. Then the fill is told after all: the next two reads put it right, and
+    quantity, side and sum hold all the time."""
+    for _ in range(2):
+        await handed_in(watch, position(3, "sell", kind="position_unknown"))
+    assert await held(watch) == {"p1": -3}
+    assert await sums_hold(watch)
+    await handed_in(watch, fill("f1", "sell", 3))
+    assert await held(watch) == {"p1": -6}
+    assert await sums_hold(watch)
+    for _ in range(2):
+        await handed_in(watch, position(3, "sell"))
+    assert await held(watch) == {"p1": -3}
+    assert await sums_hold(watch)
+    await handed_in(watch, fill("f2", "buy", 3, "close"))
+    assert await held(watch) == {}
+    assert await sums_hold(watch)
+
+
+async def test_one_fill_that_turned_a_position(watch: Watch) -> None:
+    """Long 1, and one fill sells 3: flat by its word, short 2 at the broker. Its fills already say so."""
+    await handed_in(watch, fill("f1", "buy", 1), fill("f2", "sell", 3, "close"))
+    for _ in range(2):
+        await handed_in(watch, position(2, "sell"))
+    assert await held(watch) == {"p1": -2}
+    assert await sums_hold(watch)
+    assert await watch.road.value("select count(*) from engine.adjustments") == 0
+
+
+async def test_the_wrong_side_is_seen(watch: Watch) -> None:
+    """A position of the right quantity on the wrong side is not the sum of its fills."""
+    await handed_in(watch, fill("f1", "buy", 2))
+    assert await sums_hold(watch)
+    await watch.road.admin.execute("update public.positions set side = 'sell'")
+    assert not await sums_hold(watch)
+
+
+async def test_a_command_under_way_is_waited_for(watch: Watch) -> None:
+    """What it may explain is not touched; of another symbol it says nothing."""
+    await watch.road.admin.execute(
+        "insert into engine.commands (delivery_id, account_id, user_id, leg, kind, client_order_id, root, is_entry, request, state)"
+        " select 1, id, user_id, 0, 'place', 'c', 'EURUSD', true, '{}', 'unknown' from public.broker_accounts where id = $1::text::uuid",
+        watch.account,
+    )
+    answer = await handed_in(
+        watch,
+        fill("f1", "buy", 2),
+        {**fill("f2", "buy", 1, position="p2", symbol="XAUUSD"), "root": "XAUUSD"},
+    )
+    assert answer is not None
+    assert (answer["made"], answer["waiting"]) == (1, 1)
+    assert await held(watch) == {"p2": 1}
+
+
+async def test_a_read_older_than_our_last_fill_says_nothing(watch: Watch) -> None:
+    """A position read before our own fill was recorded is no evidence against it, however often it is read."""
+    claimed = await watch.due()
+    await handed_in(watch, fill("f1", "buy", 2))
+    now = (await watch.due())["token"]
+    for _ in range(2):
+        given = {
+            "account": watch.account,
+            "token": now,
+            "read_from": claimed["now"],
+            "lag_s": 0,
+            "complete": True,
+        }
+        given["corrections"] = [position(0, kind="position_gone")]
+        (answer,) = await watch.road.value("select engine.reconcile($1)", [given])
+        assert (answer["made"], answer["waiting"]) == (0, 1)
+    assert await held(watch) == {"p1": 2}
+
+
+async def test_the_fence(watch: Watch) -> None:
+    """A reader whose lease somebody else has now gets no books and corrects nothing."""
+    old = await watch.due()
+    assert await handed_in(watch, fill("f1", "buy", 2), token=old["token"]) is None
+    assert (
+        await watch.road.value("select engine.books($1::text::uuid, $2)", watch.account, old["token"]) is None
+    )
+    assert await held(watch) == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "level", "flattens"), [("adopt", "warning", 0), ("alert", "error", 0), ("flatten", "error", 1)]
+)
+async def test_what_follows_is_the_traders_choice(
+    watch: Watch, policy: str, level: str, flattens: int
+) -> None:
+    """The books follow in any case; asked to, we raise the alarm, or close what is not ours, in the urgent lane, once."""
+    await watch.road.set("public.broker_accounts", watch.account, on_drift=policy)
+    await handed_in(
+        watch, {**fill("f1", "buy", 2), "foreign": True}, {**fill("f2", "buy", 2), "foreign": True}
+    )
+    await handed_in(watch, {**fill("f3", "buy", 2), "foreign": True})
+    assert await held(watch) == {"p1": 6}
+    levels = await watch.road.value(
+        "select jsonb_agg(distinct level) from public.logs where type = 'books_corrected' and message like '%told'"
+    )
+    lanes = await watch.road.value(
+        "select coalesce(jsonb_agg(lane), '[]') from public.deliveries where action = 'flatten'"
+    )
+    assert (levels, lanes) == ([level], ["urgent"] * flattens)
+    assert await watch.road.value(
+        "select drift from public.broker_accounts where id = $1::text::uuid", watch.account
+    ) >= D("2.9")

@@ -1,0 +1,265 @@
+"""The comparison of our books with the broker's, over random lives of an account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.models.enums import Effect, OrderStatus, OrderType, Side
+from shared.models.trading import AccountSnapshot, Fill, Position, WorkingOrder
+from shared.store.book_rows import Books, KnownOrder, KnownPosition
+from workers.positions.diff import LIVE, Correction, corrections
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SYMBOLS = ("EURUSD", "MNQZ2026", "MESZ2026")
+ROOTS = {"EURUSD": "EURUSD", "MNQZ2026": "MNQ", "MESZ2026": "MES"}
+D = Decimal
+
+
+def fill(number: int, pid: str, symbol: str, signed: int, effect: Effect, order: str | None = None) -> Fill:
+    """An execution; bought +, sold -."""
+    return Fill(
+        f"F{number}",
+        Side.BUY if signed > 0 else Side.SELL,
+        D(abs(signed)),
+        D("1.5"),
+        NOW + timedelta(seconds=number),
+        symbol,
+        effect,
+        venue_order_id=order or f"O{number}",
+        venue_position_id=pid,
+    )
+
+
+def position(pid: str, symbol: str, signed: int) -> Position:
+    """A position as the broker shows it."""
+    side = Side.BUY if signed > 0 else Side.SELL
+    return Position("A", pid, symbol, ROOTS[symbol], side, D(abs(signed)), D("1.5"))
+
+
+def waiting(number: int, symbol: str, reduces: bool, name: str | None = None) -> WorkingOrder:
+    """An order that waits at the broker."""
+    return WorkingOrder(
+        "A",
+        symbol,
+        ROOTS[symbol],
+        Side.SELL,
+        OrderType.LIMIT,
+        D(3),
+        D(0),
+        OrderStatus.WORKING,
+        f"W{number}",
+        client_order_id=name,
+        price=D(2),
+        reduce_only=reduces,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What happened at a broker: the fills in order, what is open, what waits; and how much of it we know."""
+
+    fills: tuple[Fill, ...]
+    held: dict[str, int]
+    orders: tuple[WorkingOrder, ...]
+    known_fills: frozenset[str]
+    known_orders: frozenset[str]
+    unexplained: dict[str, int]
+
+    def theirs(self) -> AccountSnapshot:
+        """The read."""
+        symbols = {each.venue_position_id: each.symbol for each in self.fills}
+        real = {pid: qty + self.unexplained.get(pid, 0) for pid, qty in self.held.items()}
+        real |= {pid: qty for pid, qty in self.unexplained.items() if pid not in real}
+        positions = [position(pid, symbols.get(pid, SYMBOLS[0]), qty) for pid, qty in real.items() if qty]
+        return AccountSnapshot(D(1000), D(1000), NOW, tuple(positions), self.orders)
+
+    def ours(self) -> Books:
+        """Our books: the fills that we know, and what they come to."""
+        known = [each for each in self.fills if each.venue_fill_id in self.known_fills]
+        books = Books(NOW, frozenset(each.venue_fill_id for each in known))
+        orders = [_known(each) for each in self.orders if each.venue_order_id in self.known_orders]
+        return replace(books, positions=_summed(known, ()), orders=tuple(orders))
+
+
+def _known(order: WorkingOrder) -> KnownOrder:
+    return KnownOrder(
+        int((order.venue_order_id or "W0")[1:]) + 1,
+        order.client_order_id or f"x{order.venue_order_id}",
+        order.venue_order_id,
+        order.symbol,
+        order.root,
+        order.side,
+        order.type,
+        order.status,
+        order.qty,
+        order.filled_qty,
+        order.reduce_only,
+        "broker",
+    )
+
+
+def _summed(fills: Sequence[Fill], before: Sequence[KnownPosition]) -> tuple[KnownPosition, ...]:
+    held = {each.venue_position_id: each for each in before}
+    for each in fills:
+        pid = each.venue_position_id or ""
+        old = held.get(pid) or KnownPosition(
+            pid, each.symbol, ROOTS[each.symbol], each.side, D(0), each.price
+        )
+        net = old.qty * (1 if old.side is Side.BUY else -1) + each.qty * (1 if each.side is Side.BUY else -1)
+        side = old.side if net == 0 else Side.BUY if net > 0 else Side.SELL
+        held[pid] = replace(old, side=side, qty=abs(net))
+    return tuple(held.values())
+
+
+def applied(ours: Books, found: Sequence[Correction], fills: Sequence[Fill]) -> Books:
+    """Our books after the corrections, as engine.reconcile writes them."""
+    told = {each.fill["venue_fill_id"] for each in found if each.fill is not None}
+    positions = {
+        each.venue_position_id: each
+        for each in _summed([each for each in fills if each.venue_fill_id in told], ours.positions)
+    }
+    orders = {each.venue_order_id: each for each in ours.orders}
+    for each in found:
+        if each.position is not None:
+            pid, qty = each.position["venue_position_id"], each.position["qty"]
+            old = positions.get(pid) or KnownPosition(pid, each.symbol, each.root, Side.BUY, D(0), D(1))
+            side = each.position.get("side", old.side)
+            positions[pid] = replace(old, qty=qty, side=side, adjusted=old.adjusted + 1)
+        elif each.kind == "order_unknown" and each.order is not None:
+            adopted = next(one for one in WAITING[0] if one.venue_order_id == each.order["venue_order_id"])
+            orders[adopted.venue_order_id] = _known(adopted)
+        elif each.kind == "order_ended" and each.order is not None:
+            gone = next(one for one in orders.values() if one.id == each.order["id"])
+            orders[gone.venue_order_id] = replace(gone, status=each.order["status"])
+    return Books(ours.since, ours.fills | told, tuple(positions.values()), tuple(orders.values()))
+
+
+WAITING: list[tuple[WorkingOrder, ...]] = [()]
+"""The orders of the life that is played, for `applied` to find."""
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    """Up to twelve fills over three positions, a few orders, any part of it known, some of it never explained."""
+    held: dict[str, int] = {}
+    fills: list[Fill] = []
+    for number in range(draw(st.integers(0, 12))):
+        pid = draw(st.sampled_from(["p1", "p2", "p3"]))
+        symbol = SYMBOLS[int(pid[1]) - 1]
+        now = held.get(pid, 0)
+        signed = draw(st.integers(-abs(now) or -3, abs(now) or 3).filter(bool))
+        effect = Effect.CLOSE if now * signed < 0 else Effect.OPEN
+        held[pid] = now + signed
+        fills.append(fill(number, pid, symbol, signed, effect))
+    orders = [
+        waiting(number, draw(st.sampled_from(SYMBOLS)), draw(st.booleans()))
+        for number in range(draw(st.integers(0, 4)))
+    ]
+    return Life(
+        tuple(fills),
+        held,
+        tuple(orders),
+        frozenset(
+            draw(
+                st.sets(st.sampled_from([each.venue_fill_id for each in fills])) if fills else st.just(set())
+            )
+        ),
+        frozenset(
+            draw(
+                st.sets(st.sampled_from([str(each.venue_order_id) for each in orders]))
+                if orders
+                else st.just(set())
+            )
+        ),
+        draw(st.dictionaries(st.sampled_from(["p1", "p2", "p9"]), st.integers(-3, 3), max_size=2)),
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(lives())
+def test_corrected_books_say_what_the_broker_says(life: Life) -> None:
+    """Whatever part of an account's life we missed: after the corrections our positions and orders are the broker's, and
+    nothing is left to correct."""
+    WAITING[0] = life.orders
+    theirs, ours = life.theirs(), life.ours()
+    found = corrections(ours, theirs, life.fills)
+    after = applied(ours, found, life.fills)
+    held = {each.venue_position_id: (each.side, each.qty) for each in after.positions if each.qty}
+    assert held == {each.venue_position_id: (each.side, each.qty) for each in theirs.positions}
+    standing = {each.venue_order_id for each in after.orders if each.status in LIVE}
+    assert standing == {each.venue_order_id for each in theirs.orders}
+    assert corrections(after, theirs, life.fills) == ()
+
+
+@settings(max_examples=50, deadline=None)
+@given(lives())
+def test_found_again_it_has_the_same_key(life: Life) -> None:
+    """A restart finds the same corrections under the same keys, each once."""
+    keys = [each.key for each in corrections(life.ours(), life.theirs(), life.fills)]
+    assert keys == [each.key for each in corrections(life.ours(), life.theirs(), life.fills)]
+    assert len(keys) == len(set(keys))
+
+
+@settings(max_examples=50, deadline=None)
+@given(lives())
+def test_what_fills_explain_is_not_doubted(life: Life) -> None:
+    """Where the broker tells every fill, no position is corrected by its word alone."""
+    told = replace(life, unexplained={})
+    found = corrections(told.ours(), told.theirs(), told.fills)
+    assert not [each for each in found if each.position is not None]
+
+
+def test_a_fill_of_ours_is_known_by_either_name() -> None:
+    """By the broker's id of the order, or by ours; anything else is somebody else's and gets an order of its own."""
+    order = replace(_known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
+    ours = Books(NOW, orders=(order,))
+    read = AccountSnapshot(D(1), D(1), NOW, (position("p1", "EURUSD", 3),))
+    by_theirs = corrections(ours, read, [fill(1, "p1", "EURUSD", 3, Effect.OPEN, "W1")])
+    by_ours = corrections(
+        ours, read, [replace(fill(1, "p1", "EURUSD", 3, Effect.OPEN), client_order_id="E1_0")]
+    )
+    foreign = corrections(ours, read, [fill(1, "p1", "EURUSD", 3, Effect.OPEN)])
+    assert [each.kind for each in by_theirs] == [each.kind for each in by_ours] == ["fill"]
+    assert (by_theirs[0].order, by_theirs[0].foreign) == (None, False)
+    assert [(each.kind, each.foreign) for each in foreign] == [("fill", True), ("order_ended", False)]
+
+
+def test_an_orders_new_number() -> None:
+    """The broker shows our order under another id: it is renamed, neither ended nor adopted."""
+    order = replace(_known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
+    read = AccountSnapshot(D(1), D(1), NOW, (), (waiting(2, "EURUSD", False, "E1_0"),))
+    (found,) = corrections(Books(NOW, orders=(order,)), read, ())
+    assert (found.kind, found.order) == ("order_renamed", {"id": 2, "venue_order_id": "W2"})
+
+
+def test_an_exit_without_a_position() -> None:
+    """A stop of ours that still waits when its position is gone is an orphan; one of the trader's own is his, and an exit
+    beside an entry that waits may belong to it."""
+    stop = replace(_known(waiting(1, "MNQZ2026", True)), origin="protection")
+    read = AccountSnapshot(D(1), D(1), NOW, (), (waiting(1, "MNQZ2026", True),))
+    beside = replace(read, orders=(*read.orders, waiting(2, "MNQZ2026", False)))
+    assert [each.kind for each in corrections(Books(NOW, orders=(stop,)), read, ())] == ["orphan"]
+    assert corrections(Books(NOW, orders=(replace(stop, origin="broker"),)), read, ()) == ()
+    assert [each.kind for each in corrections(Books(NOW, orders=(stop,)), beside, ())] == ["order_unknown"]
+
+
+def test_a_stop_that_fired_is_called_one() -> None:
+    """At or beyond its price, with the gap; at the target's price the target."""
+    held = KnownPosition("p1", "EURUSD", "EURUSD", Side.BUY, D(3), D(2), D("1.5"), D("2.5"))
+    read, ours = AccountSnapshot(D(1), D(1), NOW), Books(NOW, positions=(held,))
+    at = {
+        price: corrections(ours, read, [replace(fill(1, "p1", "EURUSD", -3, Effect.CLOSE), price=D(price))])[
+            0
+        ].told
+        for price in ("1.4", "1.5", "1.6", "2.5")
+    }
+    assert "the stop was reached: sold 3 at 1.4" in at["1.4"]
+    assert "the stop was reached" in at["1.5"]
+    assert "not by us" in at["1.6"]
+    assert "the target was reached" in at["2.5"]

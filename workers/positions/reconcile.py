@@ -1,0 +1,123 @@
+"""Our books follow the broker's: a read that shows something else asks for the fills since, and ours are corrected.
+
+    look       a difference, an unexplained balance, or a few minutes since the last look
+    ask        engine.books, under the token of the read; then the broker's fills since both agreed
+    compare    workers/positions/diff.py, pure
+    correct    engine.reconcile: one call for all accounts that were compared in the meantime
+
+A read that fails corrects nothing. Everything here is behind the orders in the broker's limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from shared import clock, log
+from shared.brokers.port import Broker, ReadFailed
+from shared.brokers.registry import Registry
+from shared.models.trading import AccountSnapshot
+from shared.store.book_rows import Reconciled
+from shared.store.port import Store, StoreUnavailable
+from shared.store.watch_rows import Watched
+from workers.gather import Gather
+from workers.positions.diff import corrections, differs
+
+_log = log.get("positions")
+BATCH = 64
+FILLS_S = 2.5
+"""So long the broker may take to tell its fills: the account's next read waits for it."""
+EVERY_S = 300.0
+"""So often fills are asked for where nothing differs: a trade that left no other trace is seen then."""
+PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Before the next look at a difference that stays: what explains it may be under way, and reads are not free."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """When an account was compared last, and since how many looks a difference stays."""
+
+    checked: float
+    stays: int = 0
+    next: float = 0.0
+
+    def saw(self, told: Reconciled, now: float) -> None:
+        """What has just been corrected is looked at once more, soon; what stays as it is, less and less often."""
+        if told.made:
+            self.stays = 1
+        else:
+            self.stays = min(self.stays + 1, len(PAUSES_S) - 1) if told.waiting else 0
+        self.next = now + PAUSES_S[self.stays]
+        if not self.stays:
+            self.checked = now
+
+
+class Reconciler:
+    """Compares accounts as they are read; each is read by one worker at a time."""
+
+    def __init__(self, store: Store, brokers: Registry) -> None:
+        self._store, self._brokers = store, brokers
+        self._looks: dict[str, _Look] = {}
+        self._correcting: Gather[dict[str, Any], Reconciled] = Gather(self._correct, lambda _: 0, BATCH)
+
+    async def reconcile(self, watched: Watched, theirs: AccountSnapshot | None) -> None:
+        """Compare what was read with our books, where there is cause to. Raises nothing: the account is read again."""
+        if theirs is None or not self._has_cause(watched, theirs):
+            return
+        look = self._looks[watched.account.id]
+        try:
+            told = await self._compare(watched, theirs)
+        except (ReadFailed, StoreUnavailable, TimeoutError) as error:
+            _log.info("books not compared", account_id=watched.account.id, error=str(error) or "no answer")
+            told = Reconciled(watched.account.id, made=0, waiting=1)
+        except Exception as error:  # noqa: BLE001 - the watch of the account goes on, whatever its books say
+            _log.error("comparing the books failed", account_id=watched.account.id, exc_info=error)
+            told = Reconciled(watched.account.id, made=0, waiting=1)
+        look.saw(told, clock.monotonic())
+
+    def _has_cause(self, watched: Watched, theirs: AccountSnapshot) -> bool:
+        now = clock.monotonic()
+        look = self._looks.get(watched.account.id)
+        if look is None:
+            # A fleet that begins does not ask for everybody's fills in the same second.
+            look = self._looks[watched.account.id] = _Look(now - random.random() * EVERY_S)  # noqa: S311
+        if now < look.next:
+            return False
+        return look.stays > 0 or differs(watched, theirs) or now - look.checked > EVERY_S
+
+    async def _compare(self, watched: Watched, theirs: AccountSnapshot) -> Reconciled:
+        account = watched.account.account()
+        books = await self._store.books(account=account.id, token=watched.token)
+        if books is None:
+            return Reconciled(account.id, made=0, waiting=0)  # somebody else reads it now
+        broker = await self._brokers.broker(account)
+        async with asyncio.timeout(FILLS_S):
+            fills = await broker.fills(books.since)
+        found = corrections(books, theirs, fills)
+        return await self._correcting.ask(
+            {
+                "account": account.id,
+                "token": watched.token,
+                "read_from": watched.now,
+                "lag_s": _lag(broker),
+                "complete": True,
+                "corrections": found,
+            }
+        )
+
+    async def _correct(self, results: list[dict[str, Any]]) -> list[Reconciled]:
+        told = {each.account: each for each in await self._store.reconcile(results=results)}
+        for each in told.values():
+            if each.made:
+                _log.info("books corrected", account_id=each.account, made=each.made, waiting=each.waiting)
+        return [
+            told.get(each["account"]) or Reconciled(each["account"], made=0, waiting=0) for each in results
+        ]
+
+
+def _lag(broker: Broker) -> Decimal:
+    """How far the broker's lists may be behind."""
+    return broker.capabilities.lookup_lag_s
