@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 
 from shared.models.enums import Effect, OrderStatus, OrderType, Side
 from shared.models.trading import AccountSnapshot, Fill, Position, WorkingOrder
-from shared.store.book_rows import Books, KnownOrder, KnownPosition
-from workers.positions.diff import LIVE, Correction, corrections
+from shared.store.book_rows import Books, KnownPosition
+from tests.unit.worker.books import applied, known, summed
+from workers.positions.diff import LIVE, corrections
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SYMBOLS = ("EURUSD", "MNQZ2026", "MESZ2026")
@@ -81,67 +81,10 @@ class Life:
 
     def ours(self) -> Books:
         """Our books: the fills that we know, and what they come to."""
-        known = [each for each in self.fills if each.venue_fill_id in self.known_fills]
-        books = Books(NOW, frozenset(each.venue_fill_id for each in known))
-        orders = [_known(each) for each in self.orders if each.venue_order_id in self.known_orders]
-        return replace(books, positions=_summed(known, ()), orders=tuple(orders))
-
-
-def _known(order: WorkingOrder) -> KnownOrder:
-    return KnownOrder(
-        int((order.venue_order_id or "W0")[1:]) + 1,
-        order.client_order_id or f"x{order.venue_order_id}",
-        order.venue_order_id,
-        order.symbol,
-        order.root,
-        order.side,
-        order.type,
-        order.status,
-        order.qty,
-        order.filled_qty,
-        order.reduce_only,
-        "broker",
-    )
-
-
-def _summed(fills: Sequence[Fill], before: Sequence[KnownPosition]) -> tuple[KnownPosition, ...]:
-    held = {each.venue_position_id: each for each in before}
-    for each in fills:
-        pid = each.venue_position_id or ""
-        old = held.get(pid) or KnownPosition(
-            pid, each.symbol, ROOTS[each.symbol], each.side, D(0), each.price
-        )
-        net = old.qty * (1 if old.side is Side.BUY else -1) + each.qty * (1 if each.side is Side.BUY else -1)
-        side = old.side if net == 0 else Side.BUY if net > 0 else Side.SELL
-        held[pid] = replace(old, side=side, qty=abs(net))
-    return tuple(held.values())
-
-
-def applied(ours: Books, found: Sequence[Correction], fills: Sequence[Fill]) -> Books:
-    """Our books after the corrections, as engine.reconcile writes them."""
-    told = {each.fill["venue_fill_id"] for each in found if each.fill is not None}
-    positions = {
-        each.venue_position_id: each
-        for each in _summed([each for each in fills if each.venue_fill_id in told], ours.positions)
-    }
-    orders = {each.venue_order_id: each for each in ours.orders}
-    for each in found:
-        if each.position is not None:
-            pid, qty = each.position["venue_position_id"], each.position["qty"]
-            old = positions.get(pid) or KnownPosition(pid, each.symbol, each.root, Side.BUY, D(0), D(1))
-            side = each.position.get("side", old.side)
-            positions[pid] = replace(old, qty=qty, side=side, adjusted=old.adjusted + 1)
-        elif each.kind == "order_unknown" and each.order is not None:
-            adopted = next(one for one in WAITING[0] if one.venue_order_id == each.order["venue_order_id"])
-            orders[adopted.venue_order_id] = _known(adopted)
-        elif each.kind == "order_ended" and each.order is not None:
-            gone = next(one for one in orders.values() if one.id == each.order["id"])
-            orders[gone.venue_order_id] = replace(gone, status=each.order["status"])
-    return Books(ours.since, ours.fills | told, tuple(positions.values()), tuple(orders.values()))
-
-
-WAITING: list[tuple[WorkingOrder, ...]] = [()]
-"""The orders of the life that is played, for `applied` to find."""
+        told = [each for each in self.fills if each.venue_fill_id in self.known_fills]
+        books = Books(NOW, frozenset(each.venue_fill_id for each in told))
+        orders = [known(each) for each in self.orders if each.venue_order_id in self.known_orders]
+        return replace(books, positions=summed(told, ()), orders=tuple(orders))
 
 
 @st.composite
@@ -186,10 +129,9 @@ def lives(draw: st.DrawFn) -> Life:
 def test_corrected_books_say_what_the_broker_says(life: Life) -> None:
     """Whatever part of an account's life we missed: after the corrections our positions and orders are the broker's, and
     nothing is left to correct."""
-    WAITING[0] = life.orders
     theirs, ours = life.theirs(), life.ours()
     found = corrections(ours, theirs, life.fills)
-    after = applied(ours, found, life.fills)
+    after = applied(ours, found, life.fills, theirs.orders)
     held = {each.venue_position_id: (each.side, each.qty) for each in after.positions if each.qty}
     assert held == {each.venue_position_id: (each.side, each.qty) for each in theirs.positions}
     standing = {each.venue_order_id for each in after.orders if each.status in LIVE}
@@ -217,7 +159,7 @@ def test_what_fills_explain_is_not_doubted(life: Life) -> None:
 
 def test_a_fill_of_ours_is_known_by_either_name() -> None:
     """By the broker's id of the order, or by ours; anything else is somebody else's and gets an order of its own."""
-    order = replace(_known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
+    order = replace(known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
     ours = Books(NOW, orders=(order,))
     read = AccountSnapshot(D(1), D(1), NOW, (position("p1", "EURUSD", 3),))
     by_theirs = corrections(ours, read, [fill(1, "p1", "EURUSD", 3, Effect.OPEN, "W1")])
@@ -232,7 +174,7 @@ def test_a_fill_of_ours_is_known_by_either_name() -> None:
 
 def test_an_orders_new_number() -> None:
     """The broker shows our order under another id: it is renamed, neither ended nor adopted."""
-    order = replace(_known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
+    order = replace(known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
     read = AccountSnapshot(D(1), D(1), NOW, (), (waiting(2, "EURUSD", False, "E1_0"),))
     (found,) = corrections(Books(NOW, orders=(order,)), read, ())
     assert (found.kind, found.order) == ("order_renamed", {"id": 2, "venue_order_id": "W2"})
@@ -241,7 +183,7 @@ def test_an_orders_new_number() -> None:
 def test_an_exit_without_a_position() -> None:
     """A stop of ours that still waits when its position is gone is an orphan; one of the trader's own is his, and an exit
     beside an entry that waits may belong to it."""
-    stop = replace(_known(waiting(1, "MNQZ2026", True)), origin="protection")
+    stop = replace(known(waiting(1, "MNQZ2026", True)), origin="protection")
     read = AccountSnapshot(D(1), D(1), NOW, (), (waiting(1, "MNQZ2026", True),))
     beside = replace(read, orders=(*read.orders, waiting(2, "MNQZ2026", False)))
     assert [each.kind for each in corrections(Books(NOW, orders=(stop,)), read, ())] == ["orphan"]

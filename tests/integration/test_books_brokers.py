@@ -1,0 +1,169 @@
+"""What happens at a broker without us, at each broker's simulator: our books follow. Real processes, real logins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from local.console.connecting import Place
+from local.demo.people import endpoint_url
+from local.keys.fleet import KeyFiles
+from shared import codec
+from tests.conformance.simulators import Operator, running_simulator
+from tests.integration.test_worker_connections import send
+from tests.support.connections import PASSWORD, USER, Customer, customer, fleet_worker, key_folder, publish
+from tests.support.stacks import RunningStack
+from tests.support.trading import until, worker
+
+
+@dataclass(frozen=True)
+class Case:
+    """A broker's market: the symbol as we and as its simulator name it, and bid and ask as we begin."""
+
+    place: Place
+    secret: str
+    user: str
+    symbol: str
+    listing: str
+    qty: dict[str, Any]
+    bid: D
+    spread: D
+    step: D
+    """A move that reaches the limit; ten times as far lies the stop."""
+
+
+CASES = [
+    Case(
+        Place("tradelocker", "simulated", "SIM"),
+        PASSWORD,
+        USER,
+        "OANDA:EURUSD",
+        "EURUSD",
+        {"qty_mode": "lots", "qty": 0.1},
+        D("1.10000"),
+        D("0.00006"),
+        D("0.00100"),
+    ),
+    Case(
+        Place("topstepx", "simulated"),
+        "an-api-key-of-projectx",
+        "trader",
+        "CME_MINI:MNQ1!",
+        "MNQ",
+        {"qty_mode": "contracts", "qty": 2},
+        D("25000.00"),
+        D("0.25"),
+        D("5.00"),
+    ),
+    Case(
+        Place("metatrader", "simulated", "SIM"),
+        PASSWORD,
+        USER,
+        "EURUSD",
+        "EURUSD",
+        {"qty_mode": "lots", "qty": 0.1},
+        D("1.10000"),
+        D("0.00006"),
+        D("0.00100"),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[KeyFiles]:
+    """The keys of the module's fleet."""
+    with key_folder() as made:
+        yield made
+
+
+@pytest.fixture
+async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
+    """A user of a stack of the test's own."""
+    await publish(stack.database, files)
+    async with customer(stack, files) as made:
+        yield made
+
+
+async def begin(trader: Customer, case: Case) -> str:
+    """Connect, enable, make an endpoint; its address."""
+    connection = await trader.connect(case.place, case.secret, case.user)
+    assert (await trader.checked(connection))["status"] == "connected"
+    account = (await trader.accounts(connection))[0]
+    await trader.call("enable_account", p_account_id=account["id"])
+    endpoint = await trader.call(
+        "create_endpoint", p_broker=case.place.broker, p_name="T", p_account_ids=[account["id"]]
+    )
+    return await endpoint_url(trader.login, trader.client, endpoint)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[each.place.broker for each in CASES])
+async def test_a_limit_is_filled_and_its_stop_fires(
+    stack: RunningStack, trader: Customer, files: KeyFiles, case: Case
+) -> None:
+    """Nobody asks for either: the waiting entry is filled by the market, later its stop closes what it opened. Both are in
+    our books with their fills, the result is the broker's, no order is left standing, and every sum holds."""
+    sql = stack.database.sql
+
+    async def comes(question: str, answer: str) -> None:
+        async def there() -> bool:
+            # Where nothing is open by our books it would be read in half a minute.
+            sql("update engine.account_marks set due_at = least(due_at, now())")
+            return sql(question) == answer
+
+        try:
+            await until(there, 25)
+        except TimeoutError:
+            shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
+            raise TimeoutError(f"{question}: {sql(question)!r}, not {answer!r}; {sql(shown)}") from None
+
+    with running_simulator(case.place.broker, "--no-limits") as venue:
+        listing = case.listing
+        if case.place.broker == "topstepx":
+            listing = venue.ask("contracts")[case.listing]
+        move = mover(venue, case, listing)
+        addresses = json.dumps({case.place.broker: {"simulated": venue.url}})
+        watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
+        with (
+            fleet_worker(stack.database, files, {case.place.broker: venue.url}),
+            worker(stack.database, "positions", **watching),
+        ):
+            url = await begin(trader, case)
+            move(0)
+            entry = {"action": "open", "side": "buy", "symbol": case.symbol, "type": "limit", **case.qty}
+            stop = {"mode": "price", "value": str(case.bid - 10 * case.step)}
+            road = await send(trader, url, **entry, price=str(case.bid - case.step), sl=stop)
+            assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+            ours = (
+                f"client_order_id = '{sql('select client_order_id from public.orders order by id limit 1')}'"
+            )
+            move(-2)
+            await comes("select count(*) from public.positions where closed_at is null", "1")
+            await comes(f"select status from public.orders where {ours}", "filled")
+            await comes("select count(*) from public.positions where stop_loss is not null", "1")
+            move(-11)
+            await comes("select count(*) from public.positions where closed_at is null", "0")
+            await comes(
+                "select count(*) from public.orders where status in ('working', 'partially_filled')", "0"
+            )
+            books = [each for each in venue.state().values() if each.get("positions")]
+    assert books == []
+    fills = codec.decode(sql("select jsonb_agg(to_jsonb(f) order by id) from public.fills f"))
+    assert [each["effect"] for each in fills] == ["open", "close"], fills
+    assert fills[1]["realised"] < 0
+    assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
+    assert sql("select count(*) = count(distinct key) from public.corrections") == "t"
+
+
+def mover(venue: Operator, case: Case, listing: str) -> Callable[[int], None]:
+    """Moves the simulated market by so many steps from where it began."""
+
+    def move(steps: int) -> None:
+        bid = case.bid + steps * case.step
+        venue.price(listing, bid, bid + case.spread)
+
+    return move
