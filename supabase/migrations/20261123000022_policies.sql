@@ -71,7 +71,7 @@ using (
   ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
   or (select private.is_admin())
 );
-create policy "Traders rename their own accounts"
+create policy "Traders name their own accounts and what follows on drift"
 on public.broker_accounts for update to authenticated
 using ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
 with check ((select auth.uid()) = user_id and (select private.session_is_strong_enough()));

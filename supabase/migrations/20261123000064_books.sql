@@ -8,7 +8,7 @@ comment on column public.broker_accounts.on_drift is
 'What follows when the broker shows what we did not do: adopt (the books follow), alert (the owner is told, too), flatten '
 '(what was opened elsewhere is closed, too). The books follow in any case.';
 comment on column public.broker_accounts.drift is 'How much had to be corrected lately, as of drift_at; halves every day.';
-grant select (on_drift, drift, drift_at) on public.broker_accounts to authenticated;
+grant select (on_drift, drift, drift_at), update (on_drift) on public.broker_accounts to authenticated;
 
 create table public.corrections (
   id bigint generated always as identity primary key,

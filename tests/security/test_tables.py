@@ -88,7 +88,7 @@ _DEFAULTS = {
 _SYMBOL = {"account_id", "tv_symbol", "venue_symbol", "pip_size"}
 UPDATABLE = {
     "profiles": {"name", "locale", "timezone"},
-    "broker_accounts": {"label"},
+    "broker_accounts": {"label", "on_drift"},
     "symbol_map": _SYMBOL,
     "trading_config": _DEFAULTS,
 }

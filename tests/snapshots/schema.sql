@@ -20733,6 +20733,12 @@ CREATE POLICY "Traders delete their own defaults" ON public.trading_config FOR D
 CREATE POLICY "Traders delete their own symbols" ON public.symbol_map FOR DELETE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
 
 --
+-- Name: broker_accounts Traders name their own accounts and what follows on drift; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders name their own accounts and what follows on drift" ON public.broker_accounts FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
+
+--
 -- Name: risk_standings Traders read how far they are from their limits, admins all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -20889,12 +20895,6 @@ CREATE POLICY "Traders read what was done to them, admins read all" ON public.ad
 --
 
 CREATE POLICY "Traders read what was sent to them, admins read all" ON public.notifications FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
-
---
--- Name: broker_accounts Traders rename their own accounts; Type: POLICY; Schema: public; Owner: postgres
---
-
-CREATE POLICY "Traders rename their own accounts" ON public.broker_accounts FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
 
 --
 -- Name: admin_actions; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -21320,7 +21320,7 @@ GRANT SELECT(updated_at) ON TABLE public.broker_accounts TO authenticated;
 -- Name: COLUMN broker_accounts.on_drift; Type: ACL; Schema: public; Owner: postgres
 --
 
-GRANT SELECT(on_drift) ON TABLE public.broker_accounts TO authenticated;
+GRANT SELECT(on_drift),UPDATE(on_drift) ON TABLE public.broker_accounts TO authenticated;
 
 --
 -- Name: COLUMN broker_accounts.drift; Type: ACL; Schema: public; Owner: postgres

@@ -32,27 +32,33 @@ FILLS_S = 2.5
 """So long the broker may take to tell its fills: the account's next read waits for it."""
 EVERY_S = 300.0
 """So often fills are asked for where nothing differs: a trade that left no other trace is seen then."""
-PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Before the next look at a difference that stays: what explains it may be under way, and reads are not free."""
 
 
 @dataclass(slots=True)
 class _Look:
-    """When an account was compared last, and since how many looks a difference stays."""
+    """When an account was compared last, since how many looks a difference stays, and whether more has to follow."""
 
     checked: float
     stays: int = 0
     next: float = 0.0
+    is_open: bool = False
 
     def saw(self, told: Reconciled, now: float) -> None:
         """What has just been corrected is looked at once more, soon; what stays as it is, less and less often."""
-        if told.made:
-            self.stays = 1
-        else:
-            self.stays = min(self.stays + 1, len(PAUSES_S) - 1) if told.waiting else 0
+        self.is_open = told.made + told.waiting > 0
+        self.stays = 0 if told.made else min(self.stays + 1, len(PAUSES_S) - 1)
         self.next = now + PAUSES_S[self.stays]
-        if not self.stays:
+        if not self.is_open:
             self.checked = now
+
+    def is_due(self, differs: bool, now: float) -> bool:
+        """Whether the account has to be compared at this read, which shows something else than our books, or not."""
+        if not differs and not self.is_open:
+            self.stays = 0
+            return now - self.checked > EVERY_S
+        return now >= self.next
 
 
 class Reconciler:
@@ -84,9 +90,7 @@ class Reconciler:
         if look is None:
             # A fleet that begins does not ask for everybody's fills in the same second.
             look = self._looks[watched.account.id] = _Look(now - random.random() * EVERY_S)  # noqa: S311
-        if now < look.next:
-            return False
-        return look.stays > 0 or differs(watched, theirs) or now - look.checked > EVERY_S
+        return look.is_due(differs(watched, theirs), now)
 
     async def _compare(self, watched: Watched, theirs: AccountSnapshot) -> Reconciled:
         account = watched.account.account()
