@@ -28,7 +28,7 @@ _SETTINGS = {
     "max_wal_senders": "20",
     "max_worker_processes": "4",
     "max_parallel_workers_per_gather": "0",
-    "shared_buffers": "64MB",  # all of it counts as ours; what does not fit is in the system's cache
+    "shared_buffers": "48MB",  # all of it counts as ours; 1,000 alerts a second need more than 32
     "wal_buffers": "4MB",
     # A worker that analyzes the inbox holds 36 MB for a while: one beside the queue's is enough.
     "autovacuum_max_workers": "2",

@@ -17,7 +17,7 @@ from local.postgres import SUPERUSER, Cluster
 from local.project_config import read_project_config
 from local.secrets import Secrets
 
-WORKERS = ("execution", "positions", "maintenance+relay")
+WORKERS = ("execution", "positions+maintenance+relay")
 """Workers that `empire up` runs; each is `empire worker <kind> ...` (a + joins kinds of one process)."""
 VENUES = SIMULATED
 """Brokers that `empire up --venues` simulates; each is `empire venue <name>`."""
