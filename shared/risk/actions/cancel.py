@@ -1,4 +1,4 @@
-"""cancel: pending entries go; protection never does."""
+"""cancel: pending entries go; protection never does, but an exit whose position is gone protects nothing."""
 
 from shared.models.context import RiskContext
 from shared.models.reasons import Reason
@@ -10,8 +10,8 @@ from shared.risk.scope import LIVE, pending_entries
 
 
 def plan_cancel(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
-    """Cancels pending entries of scope, by order, tag, side or symbol; never protection."""
-    entries = addressed(signal, ctx)
+    """Cancels pending entries of scope, by order, tag, side or symbol; never protection. By its id an orphan, too."""
+    entries = addressed(signal, ctx) or _orphan(signal, ctx)
     legs = cancel_legs(entries, ctx)
     notes = uncancelable(entries)
     if not legs:
@@ -29,6 +29,17 @@ def addressed(signal: Signal, ctx: RiskContext) -> tuple[WorkingOrder, ...]:
         orders = tuple(each for each in ctx.orders if each.is_entry and each.status in LIVE)
         orders = tuple(each for each in orders if signal.order_id in _ids(each))
     return tuple(each for each in orders if signal.side is None or each.side is signal.side)
+
+
+def _orphan(signal: Signal, ctx: RiskContext) -> tuple[WorkingOrder, ...]:
+    """The exit with this `order_id` that waits where nothing is open any more: filled it would open a position."""
+    if signal.order_id is None or not ctx.positions_known:
+        return ()
+    held = {each.root for each in ctx.positions}
+    exits = (
+        each for each in ctx.orders if not each.is_entry and each.status in LIVE and each.root not in held
+    )
+    return tuple(each for each in exits if signal.order_id in _ids(each))
 
 
 def _ids(order: WorkingOrder) -> tuple[str | None, ...]:

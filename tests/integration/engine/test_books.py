@@ -216,6 +216,29 @@ async def test_a_read_older_than_our_last_fill_says_nothing(watch: Watch) -> Non
     assert await held(watch) == {"p1": 2}
 
 
+async def test_an_orphan_is_asked_to_be_canceled(watch: Watch) -> None:
+    """Believed at the second read, asked for once: a cancel by the order's id, from the system, on the ordinary road."""
+    account = watch.account
+    await watch.road.admin.execute(
+        "insert into public.orders (user_id, broker, account_id, client_order_id, venue_order_id, origin, reduce_only, symbol,"
+        " root, side, type, qty, status) select user_id, broker, id, 'c1', 'w1', 'protection', true, 'EURUSD', 'EURUSD', 'sell',"
+        " 'stop', 1, 'working' from public.broker_accounts where id = $1::text::uuid",
+        account,
+    )
+    order = await watch.road.value("select id from public.orders")
+    orphan = {"key": "orphan:w1:1", "kind": "orphan", "symbol": "EURUSD", "root": "EURUSD", "told": "told"}
+    orphan |= {"doubtful": True, "order": {"id": str(order)}}
+    made = [(await handed_in(watch, orphan) or {})["made"] for _ in range(2)]
+    asked = await watch.road.admin.fetch(
+        "select d.action, d.lane, e.source, e.payload #>> '{intent,order_id}' as named, c.event_id = e.id as noted"
+        " from public.deliveries d join public.webhook_events e on e.id = d.event_id"
+        " join public.corrections c on c.account_id = d.account_id where d.account_id = $1::text::uuid",
+        account,
+    )
+    assert made == [0, 1]
+    assert [tuple(row) for row in asked] == [("cancel", "urgent", "system", str(order), True)]
+
+
 async def test_the_fence(watch: Watch) -> None:
     """A reader whose lease somebody else has now gets no books and corrects nothing."""
     old = await watch.due()

@@ -416,6 +416,21 @@ def test_cancel(mode: MarginMode, ask: Signal, gone: list[str]) -> None:
             assert skipped(answer) is Reason.NOTHING_TO_CANCEL
 
 
+def test_cancel_takes_an_exit_by_its_id_where_nothing_is_open() -> None:
+    """A stop whose position is gone protects nothing; beside a position of its root, or while positions are not known, it
+    stays."""
+    held = position()
+    stop_order = guard(held, OrderType.STOP)
+    ask = signal(Action.CANCEL, order_id=stop_order.venue_order_id)
+    flat = context(orders=(stop_order,))
+    (leg,) = legs(plan(ask, flat))
+    assert (leg.kind, leg.venue_order_id) == (CANCEL, stop_order.venue_order_id)
+    for ctx in (replace(flat, positions=(held,)), replace(flat, positions_known=False)):
+        skipped = plan(ask, ctx)
+        assert isinstance(skipped, Skipped)
+        assert skipped.reason is Reason.NOTHING_TO_CANCEL
+
+
 # ------------------------------------------------------------------------------------------------ flatten
 @BOTH
 def test_flatten(mode: MarginMode) -> None:
