@@ -30,9 +30,10 @@ _BEYOND = Decimal("-Infinity")
 
 
 class Judged(NamedTuple):
-    """What one setting says. `distance` None = cannot be told. `refused` None = it lets the order through.
+    """What one setting says. `refused` None = it lets the order through.
 
-    `numbers` may be a function: of several settings only the one that decides is written out.
+    `distance` None = it cannot be told, or nothing is measured. `numbers` may be a function: of several settings only
+    the one that decides is written out.
     """
 
     numbers: Numbers | Callable[[], Numbers]

@@ -101,6 +101,6 @@ def _news(setting: News, case: Case) -> Judged:
     if isinstance(near, NoData):
         return _no_data(near, named)
     if near is None:
-        return Judged(named, Decimal(0))
+        return Judged(named)
     numbers = named | {"event": near.name, "at": moment(near.at), "until": moment(near.until)}
     return Judged(numbers, None, Reason.NEWS_BLACKOUT)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from shared.models.enums import CommandKind, MarginMode, OrderStatus
 from shared.models.limits import CoolDown, Duplicates
 from shared.models.reasons import Reason
+from shared.models.trading import Position
 from shared.risk.decision import Denied
 from shared.risk.grid import shown
 from shared.risk.rules.base import OFF, Judged, Verdict, ask_scopes, closes, moment
@@ -29,13 +30,13 @@ def open_trades(case: Case) -> Verdict:
     canceled = {leg.venue_order_id for leg in case.legs if leg.kind is CommandKind.CANCEL}
     pending = (each for each in case.ctx.orders if each.is_entry and each.status in _OPENED)
     left = sum(1 for each in pending if each.venue_order_id not in canceled)
-    value = _positions_left(case) + left + case.ctx.counters.entries_in_flight + case.opens
+    value = len(_positions_left(case)) + left + case.ctx.counters.entries_in_flight + case.opens
     return _compared(value, case.ctx.limits.max_open_trades, case, Reason.MAX_OPEN_TRADES)
 
 
 def concurrent_positions(case: Case) -> Verdict:
     """No more positions open at once than the limit says, this one included."""
-    value = _positions_left(case) + case.ctx.counters.entries_in_flight + _new_positions(case)
+    value = len(_positions_left(case)) + case.ctx.counters.entries_in_flight + _new_positions(case)
     return _compared(value, case.ctx.limits.max_concurrent_positions, case, Reason.MAX_CONCURRENT_POSITIONS)
 
 
@@ -70,16 +71,16 @@ def _duplicates(setting: Duplicates, case: Case) -> Judged:
         return Judged(_NO_RECORD, None, Reason.BALANCE_UNKNOWN)
     limit, twin = {"limit": shown(setting.window_s)}, case.ctx.risk.twin
     if twin is None or setting.window_s == 0 or not case.opens:
-        return Judged(limit, Decimal(0))
+        return Judged(limit)
     return Judged(limit | {"twin": str(twin)}, None, Reason.DUPLICATE_INTENT)
 
 
-def _positions_left(case: Case) -> int:
-    return sum(
-        1
+def _positions_left(case: Case) -> list[Position]:
+    return [
+        each
         for each in case.ctx.positions
         if not any(closes(leg, each.venue_position_id, each.symbol) for leg in case.legs)
-    )
+    ]
 
 
 def _new_positions(case: Case) -> int:
@@ -87,8 +88,8 @@ def _new_positions(case: Case) -> int:
     entries = [leg for leg in case.legs if leg.is_entry]
     if case.ctx.account.margin_mode is MarginMode.HEDGING:
         return len(entries)
-    held = [each for each in case.ctx.positions if not any(closes(leg, "", each.symbol) for leg in case.legs)]
-    return 1 if any(all(each.symbol != leg.symbol for each in held) for leg in entries) else 0
+    held = {each.symbol for each in _positions_left(case)}
+    return 1 if any(leg.symbol not in held for leg in entries) else 0
 
 
 def _compared(value: int, limit: int | None, case: Case, reason: Reason) -> Verdict:

@@ -74,7 +74,7 @@ def _stop_distance(setting: StopDistance, case: Case) -> Iterator[Judged]:
         (leg, leg.protection.stop_loss) for leg in case.limited if leg.protection.stop_loss is not None
     ]
     if not stopped:
-        yield Judged({"value": "no stop"}, Decimal(0))
+        yield Judged({"value": "no stop"})
         return
     if isinstance(instrument, Denied):
         yield unknown(instrument)

@@ -96,11 +96,10 @@ def _before_loss(
 
 
 def _worst_case(rule: str, stand: _Stand, reason: Reason, setting: Any, case: Case) -> Judged:
-    standing, risk = stand(case.state, setting, case.money), case.at_risk
-    missing = _missing(rule, standing, case)
-    if missing is not None:
-        return missing
-    if risk is None or isinstance(standing, Unarmed):
+    standing, risk = _known(rule, stand(case.state, setting, case.money), case), case.at_risk
+    if isinstance(standing, Judged):
+        return standing
+    if risk is None:
         return Judged({"what": "the worst case of what is open"}, None, Reason.BALANCE_UNKNOWN)
     left = standing.after(risk.total)
     return Judged(lambda: _told_before(rule, standing, risk, left, case), left, reason if left <= 0 else None)
@@ -124,36 +123,39 @@ def _capped(rule: str, stand: _Stand, reason: Reason, case: Case) -> Verdict:
 
 def _cap(rule: str, stand: _Stand, reason: Reason, setting: Any, case: Case) -> Judged:
     warns = isinstance(setting, Consistency) and setting.action == "warn"
-    standing = stand(case.state, setting, case.money)
-    missing = _missing(rule, standing, case)
-    if missing is not None or isinstance(standing, Unarmed):
-        found = missing or Judged(OFF, None, Reason.BALANCE_UNKNOWN)
-        return Judged(found.numbers) if warns else found
+    standing = _known(rule, stand(case.state, setting, case.money), case)
+    if isinstance(standing, Judged):
+        return Judged(standing.numbers) if warns else standing
 
     def tell() -> dict[str, str]:
         numbers = compared(standing.value, standing.limit, standing.distance, 2)
         numbers["currency"] = case.ctx.account.currency
         if isinstance(setting, Consistency):
             numbers |= {"max_pct": shown(setting.max_pct), "action": setting.action}
-        return numbers | _ends(rule, case)
+        return numbers | _with_the_day(case)
 
     return Judged(tell, standing.distance, reason if standing.reached and not warns else None)
 
 
-def _missing(rule: str, standing: Standing | Unarmed, case: Case) -> Judged | None:
-    """The fact without which the rule is not asked: what floors.py lacks, or an equity that is not fresh."""
+def _known(rule: str, standing: Standing | Unarmed, case: Case) -> Standing | Judged:
+    """The standing; or what is said where floors.py lacks a fact, or the equity is not fresh."""
     if isinstance(standing, Unarmed):
         numbers = {**standing.numbers, "asked_by": rule, "why": standing.why}
         return Judged(numbers, None, standing.reason)
-    return unknown(case.equity) if isinstance(case.equity, Denied) else None
+    return unknown(case.equity) if isinstance(case.equity, Denied) else standing
 
 
 def _ends(rule: str, case: Case) -> dict[str, str]:
     """When a denial ends by itself: the day's reset, the week's; a floor stays where it is."""
-    account, state = case.ctx.account, case.state
+    account, week = case.ctx.account, case.state.week
     if rule in ("trailing_drawdown", "static_floor"):
         return {}
     if rule == "weekly_loss":
-        told = state.week.ends_at if state.week is not None else None
+        told = week and week.ends_at
         return {"until": moment(told or week_ends(case.ctx.now, account.reset_time, account.timezone))}
-    return {"until": moment(state.day.ends_at if state.day is not None else case.day[1])}
+    return _with_the_day(case)
+
+
+def _with_the_day(case: Case) -> dict[str, str]:
+    day = case.state.day
+    return {"until": moment(day.ends_at)} if day else {}

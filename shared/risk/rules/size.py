@@ -81,7 +81,7 @@ def _sides(setting: Sides, case: Case) -> Iterator[Judged]:
     for leg in case.limited:
         side = "unknown" if leg.side is None else leg.side.value
         fits = side in setting.allowed
-        yield Judged({"side": side, **allowed}, ZERO, None if fits else Reason.SIDE_NOT_ALLOWED)
+        yield Judged({"side": side, **allowed}, refused=None if fits else Reason.SIDE_NOT_ALLOWED)
 
 
 # --- quantities -------------------------------------------------------------------------------------------------
@@ -143,11 +143,11 @@ def _no_opposite(setting: NoOpposite, case: Case) -> Judged:
     if case.ctx.risk is None:
         return Judged({"what": "the other accounts are not known"}, None, Reason.POSITION_UNKNOWN)
     others = case.ctx.risk.others
-    for leg in case.limited if others else ():
+    for leg in case.limited:
         root = mini(leg.root.upper())
         for each in others:
             if mini(each.root.upper()) == root and each.side is not leg.side:
                 numbers = {"account": each.account_id, "held": each.side.value, "qty": shown(each.qty)}
                 numbers |= {"root": each.root, "side": leg.side.value if leg.side else "unknown"}
                 return Judged(numbers, None, Reason.OPPOSITE_ELSEWHERE)
-    return Judged({"others": str(len(others))}, ZERO)
+    return Judged({"others": str(len(others))})
