@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from shared.models.context import Elsewhere, RiskState
 from shared.models.limits import Exposure, RuleScope
 from shared.models.reasons import Reason
 from shared.risk.book import ZERO
@@ -58,8 +59,7 @@ class _Worth:
                     )
 
     def _in(self, members: Sequence[str], everywhere: bool) -> list[str]:
-        state = self._case.ctx.risk
-        others = state.others if state is not None and everywhere else ()
+        others = _others(self._case) if everywhere else ()
         return sorted(
             each for each in {*self._case.book, *(each.root for each in others)} if each.upper() in members
         )
@@ -84,6 +84,10 @@ class _Worth:
         return found
 
 
+def _others(case: Case) -> Sequence[Elsewhere]:
+    return (case.ctx.risk or RiskState()).others
+
+
 def _own(root: str, case: Case) -> Decimal | Denied:
     held = case.book.get(root)
     qty = ZERO if held is None else held.worst(case.ctx.account.margin_mode)
@@ -96,7 +100,7 @@ def _own(root: str, case: Case) -> Decimal | Denied:
 def _elsewhere(root: str, case: Case) -> Decimal | Denied:
     """What the other accounts hold: at the value they were recorded with, else as if it were ours."""
     total = ZERO
-    for each in case.ctx.risk.others if case.ctx.risk is not None else ():
+    for each in _others(case):
         if each.root != root:
             continue
         if each.notional_usd is not None:
@@ -125,7 +129,7 @@ def _usd_of_one(root: str, case: Case) -> Decimal | Denied:
 
 def _recorded(root: str, case: Case) -> Decimal | Denied:
     """From the values that entries on their way were recorded with, where the broker states nothing."""
-    flying = case.ctx.risk.in_flight if case.ctx.risk is not None else ()
+    flying = (case.ctx.risk or RiskState()).in_flight
     known = [
         abs(each.notional_usd) / each.qty
         for each in flying

@@ -21,17 +21,19 @@ _ALL = "the whole account"
 
 def symbol_allowed(case: Case) -> Verdict:
     """Only symbols on the account's list and on the endpoint's list are opened. No list = every symbol."""
-    lists = (("account", case.ctx.limits.allowed_symbols), ("endpoint", case.ctx.endpoint.allowed_symbols))
-    asked = False
+    limits, endpoint = case.ctx.limits.allowed_symbols, case.ctx.endpoint.allowed_symbols
+    lists = [
+        (where, each) for where, each in (("account", limits), ("endpoint", endpoint)) if each is not None
+    ]
+    if not lists:
+        return OFF
     for where, allowed in lists:
-        if allowed is None:
-            continue
-        asked, names = True, {symbol_key(each) for each in allowed}
+        names = {symbol_key(each) for each in allowed}
         for leg in case.limited:
             if not names & _names(leg, case):
                 numbers = {"symbol": leg.symbol, "allowed": ", ".join(allowed), "where": where}
                 return Denied(Reason.SYMBOL_NOT_ALLOWED, numbers)
-    return {"symbol": ", ".join(sorted({leg.symbol for leg in case.limited}))} if asked else OFF
+    return {"symbol": ", ".join(sorted({leg.symbol for leg in case.limited}))}
 
 
 def sides(case: Case) -> Verdict:
@@ -96,7 +98,7 @@ def _max_qty(setting: MaxQty, case: Case) -> Iterator[Judged]:
     }
     total = sum(weighed.values(), ZERO)
     if setting.per_account is not None:
-        yield at_most(total, setting.per_account, Reason.MAX_QTY, 8, {"what": _ALL})
+        yield at_most(total, setting.per_account, Reason.MAX_QTY, more={"what": _ALL})
     if setting.scaling:
         yield _scaled(total, setting.scaling, case)
     if setting.per_symbol:
@@ -106,7 +108,7 @@ def _max_qty(setting: MaxQty, case: Case) -> Iterator[Judged]:
             if limit is not None:
                 micros = sum((qty for root, qty in weighed.items() if minis.get(root) == name), ZERO)
                 value = case.worst.get(name, ZERO) + micros
-                yield at_most(value, limit, Reason.MAX_QTY, 8, {"what": name})
+                yield at_most(value, limit, Reason.MAX_QTY, more={"what": name})
 
 
 def _scaled(total: Decimal, steps: Sequence[ScalingStep], case: Case) -> Judged:
@@ -119,7 +121,7 @@ def _scaled(total: Decimal, steps: Sequence[ScalingStep], case: Case) -> Judged:
     profit = day.start_balance - initial
     reached = [each for each in steps if each.profit_from <= profit] or steps[:1]
     told = {"what": _ALL, "profit": shown(profit, 2)}
-    return at_most(total, reached[-1].per_account, Reason.MAX_QTY, 8, told)
+    return at_most(total, reached[-1].per_account, Reason.MAX_QTY, more=told)
 
 
 # --- margin, opposite positions ---------------------------------------------------------------------------------

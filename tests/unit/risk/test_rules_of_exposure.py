@@ -13,12 +13,14 @@ from tests.unit.risk.asking import ENTRY, PROTECT, Answer, ask, set_for_account,
 from tests.unit.risk.builders import (
     BUY,
     EURUSD,
+    NETTING,
     SELL,
     USDJPY,
     XAUUSD,
     D,
     account,
     position,
+    quote,
     risk_state,
     scoped,
 )
@@ -35,6 +37,9 @@ def test_what_a_symbol_is_worth() -> None:
     cents = set_for_account(exposure, {"per_symbol_usd": 60000}, replace(ENTRY, qty=D("0.500000019")))
     assert cents[1]["value"] == "55000"
     assert ask(exposure) == (None, {})
+    short: dict[str, Any] = {"mode": NETTING, "positions": (position(SELL, "1"),)}
+    turned = set_for_account(exposure, {"per_symbol_usd": 110000}, replace(ENTRY, qty=D("1.5")), **short)
+    assert turned[1]["value"] == "110000", "net, a short of one is the most that it can be"
     assert set_for_account(exposure, {"per_symbol_usd": 1}, PROTECT) == (None, {})
 
 
@@ -94,6 +99,8 @@ def test_the_users_exposure_is_that_of_all_accounts() -> None:
     assert found == (None, told)
     found = user_wide({**GROUP, "per_group_usd": 515000}, **everywhere)
     assert found == (None, {**told, "value": "515000", "limit": "515000", "distance": "0", "what": "europe"})
+    twice = risk_state(others=(*others, Elsewhere("d", "EURUSD", BUY, D(1), D(100000))))
+    assert user_wide({"per_symbol_usd": 500000}, risk=twice)[1]["value"] == "485000"
     own = set_for_account(exposure, GROUP, **everywhere)
     assert own == (
         None,
@@ -120,6 +127,11 @@ def test_what_is_worth_cannot_be_told_denies() -> None:
     for rates in ({}, {"USD": D("0.9")}):
         found = set_for_account(exposure, rule, account=euros, rates=rates)
         assert found == (Reason.CONVERSION_UNKNOWN, {"from": "USD", "to": "EUR"} | OF_ACCOUNT)
+    rated = set_for_account(
+        exposure, rule, replace(ENTRY, root="USDJPY"), account=euros, instrument=USDJPY, quote=quote(USDJPY),
+        rates={"JPY": D("0.006")},
+    )  # fmt: skip
+    assert rated == (Reason.CONVERSION_UNKNOWN, {"from": "USD", "to": "EUR"} | OF_ACCOUNT)
     yen = set_for_account(exposure, rule, replace(ENTRY, root="USDJPY"), instrument=USDJPY)
     assert yen == (Reason.CONVERSION_UNKNOWN, {"from": "JPY", "to": "USD"} | OF_ACCOUNT)
     known = set_for_account(exposure, rule, account=euros, usd_rate=D("0.8"), rates={"USD": D("0.9")})
@@ -127,13 +139,13 @@ def test_what_is_worth_cannot_be_told_denies() -> None:
     nothing = set_for_account(exposure, rule, instrument=None)
     assert nothing == (Reason.INSTRUMENT_UNKNOWN, {"symbol": "EURUSD"} | OF_ACCOUNT)
     flying = (
-        InFlight("EURUSD", BUY, D(2), D(-220000)), InFlight("EURUSD", BUY, D(1), D(100000)), InFlight("EURUSD", BUY, D(1)),
+        InFlight("EURUSD", BUY, D("0.5"), D(-60000)), InFlight("EURUSD", BUY, D(1), D(100000)), InFlight("EURUSD", BUY, D(1)),
         InFlight("XAUUSD", BUY, D(1), D(900000)), InFlight("EURUSD", BUY, D(0), D(7)),
     )  # fmt: skip
     recorded = set_for_account(
         exposure, {"per_symbol_usd": 900000}, instrument=None, risk=risk_state(in_flight=flying)
     )
-    assert recorded[1]["value"] == "495000"
+    assert recorded[1]["value"] == "360000"
     elsewhere_only = risk_state(others=(Elsewhere("b", "EURUSD", BUY, D(1)),))
     blind = user_wide(rule, replace(ENTRY, qty=D(0)), instrument=None, risk=elsewhere_only)
     assert blind == (Reason.INSTRUMENT_UNKNOWN, {"symbol": "EURUSD", "scope": "user"})

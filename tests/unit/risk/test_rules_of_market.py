@@ -24,7 +24,7 @@ from shared.risk.rules.state import (
     protection_is_kept,
 )
 from tests.unit.risk.asking import CLOSE, ENTRY, NAKED, PROTECT, Answer, ask, set_for_account, two_scopes
-from tests.unit.risk.builders import EURUSD, NOW, SELL, D, account, limits
+from tests.unit.risk.builders import EURUSD, NOW, SELL, D, account, limits, stop
 
 OF_ACCOUNT = {"scope": "account"}
 LIMIT_PRICE = replace(ENTRY, type=OrderType.LIMIT, price=D("1.09900"))
@@ -66,13 +66,13 @@ def test_an_order_in_doubt_stops_its_symbol() -> None:
 
 def test_what_nobody_keeps_is_named() -> None:
     """Trailing, break-even and time exit, on any leg, each by its name in the alert."""
-    trail, be = TrailSpec(StopMode.PIPS, D(20)), BreakEvenSpec(StopMode.PIPS, D(20))
+    trail, be = TrailSpec(StopMode.PIPS, D(20)), BreakEvenSpec(stop(StopMode.PIPS, "20"))
     for changes, name in (
         ({"trail": trail}, "trail"),
         ({"be": be}, "be"),
         ({"time_exit_s": 60}, "time_exit_s"),
     ):
-        wanted = replace(ENTRY, leg=1, **changes)  # type: ignore[arg-type]
+        wanted = replace(ENTRY, leg=1, **changes)
         told = {"what": f"{name} is not kept by us yet"}
         assert ask(protection_is_kept, ENTRY, wanted) == (Reason.NOT_SUPPORTED, told)
     assert ask(protection_is_kept) == (None, {})
