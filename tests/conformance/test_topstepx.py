@@ -66,6 +66,7 @@ class TopstepXVenue:
     number: str = ""
     opened: list[TopstepX] = field(default_factory=list)
     limits: Mapping[str, tuple[int, float]] | None = None
+    patience: Patience = PATIENCE
 
     async def connect(self) -> Broker:
         connect = self.connector()
@@ -116,7 +117,7 @@ class TopstepXVenue:
         async def login(_: Account) -> Login:
             return Login(self.operator.url, "", self.user, KEY)
 
-        connect = TopstepX(open_http, login, timing=TIMING, patience=PATIENCE, limits=self.limits)
+        connect = TopstepX(open_http, login, timing=TIMING, patience=self.patience, limits=self.limits)
         self.opened.append(connect)
         return connect
 

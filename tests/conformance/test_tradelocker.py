@@ -62,6 +62,7 @@ class TradeLockerVenue:
     user: str = field(default_factory=lambda: f"{uuid.uuid4().hex}@example.com")
     number: str = ""
     opened: list[TradeLocker] = field(default_factory=list)
+    patience: Patience = PATIENCE
 
     async def connect(self) -> Broker:
         connect = self._connector()
@@ -99,7 +100,7 @@ class TradeLockerVenue:
         async def login(_: Account) -> Login:
             return Login(self.operator.url, "SIM", self.user, "correct horse")
 
-        connect = TradeLocker(open_http, login, timing=TIMING, patience=PATIENCE)
+        connect = TradeLocker(open_http, login, timing=TIMING, patience=self.patience)
         self.opened.append(connect)
         return connect
 

@@ -10017,7 +10017,7 @@ CREATE FUNCTION engine.taken_orders(k engine.commands) RETURNS jsonb
 begin
   return (
     select coalesce(jsonb_agg(o.venue_order_id), '[]') from public.orders o
-    where k.kind = 'place' and o.account_id = k.account_id and o.id <> k.order_id and o.kind = 'place'
+    where k.kind in ('place', 'close') and o.account_id = k.account_id and o.id <> k.order_id and o.kind in ('place', 'close')
       and o.delivery_id is not null and o.venue_order_id is not null
       and o.created_at > k.submitted_at - interval '1 hour'
   );
@@ -10030,7 +10030,7 @@ ALTER FUNCTION engine.taken_orders(k engine.commands) OWNER TO empire_engine;
 -- Name: FUNCTION taken_orders(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.taken_orders(k engine.commands) IS 'The broker''s ids of orders that other commands of the account have made: none of them is this command''s.';
+COMMENT ON FUNCTION engine.taken_orders(k engine.commands) IS 'The broker''s ids of orders that other commands of the account have made, closes too: none of them is this command''s.';
 
 --
 -- Name: targets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine

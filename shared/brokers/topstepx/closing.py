@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shared import log
@@ -85,40 +85,46 @@ class Closer:
     ) -> Accepted:
         """What a close that the broker has taken did, as far as it shows within `seconds`.
 
-        `held` is the position before it, `before` the orders that were there: neither is known to a lookup.
+        `held` is the position before it, `before` the orders that were there: neither is known to a lookup. What
+        the leg says was held is not asked: our book may be behind, and the gateway closes what there is.
         """
-        leg = command.leg
-        wanted = leg.qty if leg.qty is not None else held.qty if held is not None else leg.held_qty
+        known = bool(before) or held is not None
         seen: list[TradeRow] = []
         rows: list[OrderRow] = []
 
         async def look() -> bool | None:
+            since = command.submitted_at - (SKEW if known else timedelta(seconds=self._desk.patience.apart))
             orders = await self._desk.orders(command.submitted_at)
-            mine = [e for e in orders if e.id not in before and self._fits(e, command, contract_id, wanted)]
-            rows[:] = self._chosen(mine, command, wanted, known=bool(before) or held is not None)
-            # At once, and kept: a close beside this one must not take the same orders for its own.
-            self._desk.memory.told((each.id for each in rows), command.client_order_id)
-            names = {each.id for each in rows}
-            if not names:
+            mine = [e for e in orders if e.id not in before and self._fits(e, command, contract_id, since)]
+            rows[:] = self._chosen(mine, command, held)
+            if not rows:
                 return None
+            row = rows[0]
+            # At once, and kept: a close beside this one must not take the same order for its own.
+            self._desk.memory.told([row.id], command.client_order_id)
             trades = await self._desk.trades(command.submitted_at)
-            seen[:] = [each for each in trades if each.order_id in names and each.profit is not None]
+            seen[:] = [each for each in trades if each.order_id == row.id and each.profit is not None]
             done = total(seen)[0]
-            ended = all(each.is_final and each.filled <= done for each in rows)
-            return True if (wanted is not None and done >= wanted) or ended else None
+            return True if done >= row.qty or (row.is_final and row.filled <= done) else None
 
         await self._desk.until(look, seconds)
-        return await self._told(command, contract_id, held, rows, seen, wanted, reads_only=reads_only)
+        row = rows[0] if rows else None
+        return await self._told(command, contract_id, held, row, seen, reads_only=reads_only)
 
-    def _fits(self, row: OrderRow, command: Sent, contract_id: str, wanted: Decimal | None) -> bool:
-        """An order that could be the one a close has made: at market, of that side, without any tag."""
+    async def alike(self, command: Sent) -> list[str]:
+        """Ids of all orders that a close could have made, if the clocks differ as much as they ever may."""
+        since = command.submitted_at - SKEW
+        orders = await self._desk.orders(command.submitted_at)
+        return [each.id for each in orders if self._fits(each, command, command.leg.venue_symbol, since)]
+
+    def _fits(self, row: OrderRow, command: Sent, contract_id: str, since: datetime) -> bool:
+        """An order that could be the one a close has made: at market, of that side, without any tag, nobody else's."""
         leg = command.leg
         plain = row.type is OrderType.MARKET and row.custom is None and row.parent_id is None
-        recent = row.created >= command.submitted_at - SKEW
         same = row.contract_id == contract_id and leg.side in (None, row.side)
-        size = leg.qty is None or row.qty == leg.qty
-        unclaimed = not self._desk.memory.is_anothers(row.id, command.client_order_id)
-        return plain and recent and same and size and unclaimed and (wanted is None or row.qty <= wanted)
+        size = leg.qty in (None, row.qty)
+        taken = row.id in command.taken or self._desk.memory.is_anothers(row.id, command.client_order_id)
+        return plain and row.created >= since and same and size and not taken
 
     async def _rest(self, command: Sent, row: PositionRow, *, reads_only: bool) -> Position:
         """What is left of a position, with protection that is no larger."""
@@ -127,50 +133,42 @@ class Closer:
             orders = await self._desk.unfinished()
         return self._desk.lens.position(row, orders)
 
-    def _chosen(
-        self, rows: list[OrderRow], command: Sent, wanted: Decimal | None, *, known: bool
-    ) -> list[OrderRow]:
-        """Of the orders that fit as many as what was wanted takes: those chosen before, then the first that came
-        after the close (`known`: what was there before it is not among them), else those nearest to it in time."""
+    def _chosen(self, rows: list[OrderRow], command: Sent, held: PositionRow | None) -> list[OrderRow]:
+        """Of the orders that fit the one that was made: the gateway makes one of a close. The one chosen before,
+        else one of all that was held, else the nearest in time."""
 
-        def rank(row: OrderRow) -> tuple[bool, timedelta, int]:
-            away = row.created - command.submitted_at
+        def rank(row: OrderRow) -> tuple[bool, bool, timedelta, int]:
             return (
                 not self._desk.memory.is_its(row.id, command.client_order_id),
-                away if known else abs(away),
+                held is not None and command.leg.qty is None and row.qty != held.qty,
+                abs(row.created - command.submitted_at),
                 int(row.id),
             )
 
-        taken: list[OrderRow] = []
-        room = wanted
-        for each in sorted(rows, key=rank):
-            if room is None or each.qty <= room:
-                taken.append(each)
-                room = None if room is None else room - each.qty
-        return sorted(taken, key=lambda row: int(row.id))
+        return sorted(rows, key=rank)[:1]
 
     async def _told(
         self,
         command: Sent,
         contract_id: str,
         held: PositionRow | None,
-        rows: list[OrderRow],
+        row: OrderRow | None,
         trades: list[TradeRow],
-        wanted: Decimal | None,
         *,
         reads_only: bool,
     ) -> Accepted:
-        if not trades:
-            rejected = bool(rows) and all(each.status is OrderStatus.REJECTED for each in rows)
+        if row is None or not trades:
+            rejected = row is not None and row.status is OrderStatus.REJECTED
             return Accepted(None, OrderStatus.CANCELED if rejected else OrderStatus.WORKING)
         done, average = total(trades)
-        ended = all(each.is_final and each.filled <= done for each in rows)
-        complete = wanted is None or done >= wanted
-        status = OrderStatus.FILLED if complete else OrderStatus.CANCELED if ended else OrderStatus.WORKING
+        ended = row.is_final and row.filled <= done
+        status = (
+            OrderStatus.FILLED if done >= row.qty else OrderStatus.CANCELED if ended else OrderStatus.WORKING
+        )
         fills = tuple(self._desk.lens.fill(each, command.client_order_id) for each in trades)
         left, swept = await self._after(command, contract_id, held, trades, reads_only=reads_only)
         positions = () if left is None else (left,)
-        return Accepted(rows[-1].id, status, done, average, fills, positions, effects=swept)
+        return Accepted(row.id, status, done, average, fills, positions, effects=swept)
 
     async def _after(
         self,

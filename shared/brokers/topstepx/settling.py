@@ -52,24 +52,28 @@ class Settler:
         return Found(found)
 
     async def _closed(self, command: Sent) -> Lookup:
-        """By comparing the position: what is left of it says whether it was closed."""
+        """All of a position by whether something is left of it; a part by the order that it made.
+
+        The size that is left does not tell of a part: other orders add to a position and take from it, too.
+        """
         leg = command.leg
         if leg.side is None:
             return await self._root_closed(command)
-        contract_id = leg.venue_symbol
+        contract_id, closer = leg.venue_symbol, self._sender.closer
         held = await self._desk.held(contract_id)
         if held is not None and held.side is leg.side:
             held = None  # it is a position of the other side that has come since
-        if held is not None and (leg.qty is None or (leg.held_qty is not None and held.qty >= leg.held_qty)):
+        if held is not None and leg.qty is None:
             return self._absent(command)
-        told = await self._sender.closer.closed(command, contract_id, None, frozenset(), 0, reads_only=True)
+        told = await closer.closed(command, contract_id, None, frozenset(), 0, reads_only=True)
         if told.fills:
             return Found(replace(told, status=OrderStatus.FILLED) if held is None else told)
         if held is None:
             return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
-        if leg.held_qty is None:
-            return self._absent(command)
-        return self._absent(command, CannotTell(f"{held.qty:f} is left, and no order shows why"))
+        alike = await closer.alike(command)
+        if alike:
+            return CannotTell(f"{held.qty:f} is left, and an order may be its: {', '.join(sorted(alike))}")
+        return self._absent(command)
 
     async def _root_closed(self, command: Sent) -> Lookup:
         """A close of whatever there was: done when nothing of the root is left."""

@@ -28,11 +28,13 @@ AGAIN_S = 0.2
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds. `confirm`: how long a command waits to see its effect. `lag`: how far lists lag at most.
-    `reapply`: a stop that is missing for so long after the fill was dropped, not late."""
+    `reapply`: a stop that is missing for so long after the fill was dropped, not late. `apart`: an order that is older
+    than a close by more than this was not made by it, where only time can tell."""
 
     confirm: float = 6.0
     lag: float = 10.0
     reapply: float = 1.5
+    apart: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from shared import clock, log
 from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker import wording
-from shared.brokers.tradelocker.account import SKEW, Desk
+from shared.brokers.tradelocker.account import Desk
 from shared.brokers.tradelocker.errors import outcome_of, reason_for
 from shared.brokers.tradelocker.parse import Listing
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
@@ -144,14 +144,16 @@ class Sender:
         leg = command.leg
         position_id = leg.venue_position_id or ""
         wanted = leg.qty if leg.qty is not None else leg.held_qty
+        apart = timedelta(seconds=self._desk.patience.apart)
         seen: list[OrderRow] = []
 
         async def look() -> bool | None:
             history = await self._desk.history(command.submitted_at)
             mine = [
                 each
-                for each in closings(history, position_id, leg.side, command.submitted_at - SKEW)
-                if not self._desk.memory.is_anothers(each.id, command.client_order_id)
+                for each in closings(history, position_id, leg.side, command.submitted_at - apart)
+                if each.id not in command.taken
+                and not self._desk.memory.is_anothers(each.id, command.client_order_id)
             ]
             seen[:] = _matching(mine, leg.qty, leg.held_qty)
             done = sum((each.filled for each in seen), Decimal(0))

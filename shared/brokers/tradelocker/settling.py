@@ -87,9 +87,25 @@ class Settler:
             return Found(replace(accepted, status=OrderStatus.FILLED) if held is None else accepted)
         if held is None:
             return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
-        if leg.held_qty is None:
-            return self._absent(command)
-        return self._absent(command, CannotTell(f"{held.qty} is left, and history does not show why"))
+        alike = await self._alike(command)
+        if alike:
+            return CannotTell(f"{held.qty} is left, and an order may be its: {', '.join(sorted(alike))}")
+        return self._absent(command)
+
+    async def _alike(self, command: Sent) -> list[str]:
+        """Ids of all orders that a close of a part could have made, if the clocks differ as much as they ever may."""
+        leg = command.leg
+        rows = (*await self._desk.orders(), *await self._desk.history(command.submitted_at))
+        return [
+            each.id
+            for each in rows
+            if each.position_id == leg.venue_position_id
+            and (each.side, each.type, each.qty) == (leg.side, OrderType.MARKET, leg.qty)
+            and (each.created is None or each.created >= command.submitted_at - SKEW)
+            and (each.filled or not each.is_final)
+            and each.id not in command.taken
+            and not self._desk.memory.is_anothers(each.id, command.client_order_id)
+        ]
 
     async def _symbol_closed(self, command: Sent) -> Lookup:
         listing = (await self._desk.catalogue.names()).find(command.leg.venue_symbol)

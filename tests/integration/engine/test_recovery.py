@@ -121,6 +121,23 @@ async def test_an_order_belongs_to_one_command(road: Road) -> None:
     assert await road.broken() == {}
 
 
+async def test_what_a_close_has_made_is_taken_too(road: Road) -> None:
+    """The order of a close, which has no label at some brokers, looks like an entry that lost its own, and like the
+    next close: whoever asks about one of these is told whose it is."""
+    trader = await road.trader()
+    await road.trade(trader, qty=3)
+    await road.accept(trader, action="close")
+    (claimed,) = await road.claim(1)
+    (close,) = (await road.open_one(claimed, CLOSE))["commands"]
+    made = filled(close["id"], 1, [fill("c1", effect="close", side="sell")], venue_order_id="untagged")
+    assert await road.record(claimed, [made])
+    await died(road, trader, {**CLOSE, "leg": 0}, {**ENTRY, "leg": 1, "side": "sell"})
+    await road.rescue()
+    told = [each["command"] for each in await road.unsettled()]
+    assert {each["kind"] for each in told} == {"close", "place"}
+    assert all("untagged" in each["taken"] for each in told)
+
+
 async def test_found_rejected(road: Road) -> None:
     """The broker had refused it: rejected with its reason, and the trade given back."""
     claimed = await died(road, await road.trader())
