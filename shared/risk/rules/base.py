@@ -83,9 +83,7 @@ def at_most(value: Decimal, limit: Decimal, reason: Reason, decimals: int = 8, m
     )
 
 
-def at_least(
-    value: Decimal, limit: Decimal, reason: Reason, decimals: int = 8, more: Numbers = OFF
-) -> Judged:
+def at_least(value: Decimal, limit: Decimal, reason: Reason, decimals: int, more: Numbers) -> Judged:
     """A value that may not be smaller than its limit; `distance` is what it is above it."""
     distance = value - limit
     return Judged(

@@ -41,7 +41,7 @@ def _alert_age(setting: AlertAge, case: Case) -> Judged:
     if case.ctx.fired_at is None:
         return Judged({"what": "when the alert fired is not known"}, None, Reason.ALERT_TOO_OLD)
     age_s = Decimal((case.ctx.now - case.ctx.fired_at) // _MILLISECOND) / 1000
-    return at_most(age_s, setting.max_s, Reason.ALERT_TOO_OLD, 3)
+    return at_most(age_s, setting.max_s, Reason.ALERT_TOO_OLD)
 
 
 def _hours(setting: Hours, case: Case) -> Iterator[Judged]:
@@ -81,7 +81,7 @@ def _flat_by(setting: FlatBy, case: Case) -> Judged:
     told = {"time": setting.time, "tz": setting.tz}
     missing = flat_data(setting, case.ctx.now)
     if missing is not None:
-        return _no_data(missing, told | {"calendar": setting.calendar or ""})
+        return _no_data(missing, told | {"calendar": str(setting.calendar)})
     times = [flat_times(setting, case.ctx.now)]
     if setting.no_entry_from is not None:
         times.append(times_around(case.ctx.now, time.fromisoformat(setting.no_entry_from), setting.tz))

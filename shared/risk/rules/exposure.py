@@ -54,15 +54,11 @@ class _Worth:
         if setting.per_group_usd is not None:
             for name, members in (setting.groups or {}).items():
                 if any(root.upper() in members for root in self._roots):
-                    yield self._against(
-                        self._in(members, everywhere), name, setting.per_group_usd, everywhere
-                    )
+                    yield self._against(self._in(members), name, setting.per_group_usd, everywhere)
 
-    def _in(self, members: Sequence[str], everywhere: bool) -> list[str]:
-        others = _others(self._case) if everywhere else ()
-        return sorted(
-            each for each in {*self._case.book, *(each.root for each in others)} if each.upper() in members
-        )
+    def _in(self, members: Sequence[str]) -> list[str]:
+        others = (each.root for each in _others(self._case))
+        return sorted(each for each in {*self._case.book, *others} if each.upper() in members)
 
     def _against(self, roots: Sequence[str], what: str, limit: Decimal, everywhere: bool) -> Judged:
         total = ZERO

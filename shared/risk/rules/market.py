@@ -70,9 +70,7 @@ def _is_naked(leg: Leg) -> bool:
 
 def _stop_distance(setting: StopDistance, case: Case) -> Iterator[Judged]:
     instrument = case.instrument
-    stopped = [
-        (leg, leg.protection.stop_loss) for leg in case.limited if leg.protection.stop_loss is not None
-    ]
+    stopped = [(leg, stop) for leg in case.limited if (stop := leg.protection.stop_loss) is not None]
     if not stopped:
         yield Judged({"value": "no stop"})
         return
@@ -81,9 +79,9 @@ def _stop_distance(setting: StopDistance, case: Case) -> Iterator[Judged]:
         return
     for leg, stop in stopped:
         entry = _entry_price(leg, case)
-        if isinstance(entry, Denied) or stop is None:
-            yield unknown(entry if isinstance(entry, Denied) else Denied(Reason.STOP_REQUIRED))
-            continue
+        if isinstance(entry, Denied):
+            yield unknown(entry)
+            return
         away = abs(entry - stop)
         if setting.min_ticks is not None:
             ticks = away / instrument.tick_size
@@ -124,4 +122,4 @@ def _quote_age(setting: QuoteAge, case: Case) -> Judged:
     if isinstance(quote, Denied):
         return unknown(quote)
     age_s = Decimal((case.ctx.now - quote.at) // _MILLISECOND) / 1000
-    return at_most(age_s, setting.max_s, Reason.QUOTE_STALE, 3)
+    return at_most(age_s, setting.max_s, Reason.QUOTE_STALE)

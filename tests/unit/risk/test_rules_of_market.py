@@ -132,7 +132,7 @@ def test_every_stop_of_a_plan_is_measured() -> None:
 
 
 def test_a_stop_that_cannot_be_measured_denies() -> None:
-    """No instrument, no quote, no side: each says what is missing; the next leg is measured all the same."""
+    """No instrument, no quote, no side: each says what is missing, whatever the other legs are."""
     rule = {"min_ticks": 1}
     broken = replace(EURUSD, tick_size=D(0))
     told = {"symbol": "EURUSD", "tick_size": "0"} | OF_ACCOUNT
@@ -145,6 +145,8 @@ def test_a_stop_that_cannot_be_measured_denies() -> None:
     assert set_for_account(stop_distance, rule, LIMIT_PRICE, quote=None)[0] is None
     free = replace(LIMIT_PRICE, price=D(0))
     assert set_for_account(stop_distance, {"min_pct": D("0.1")}, free) == (None, {})
+    unknown = set_for_account(stop_distance, rule, LIMIT_PRICE, replace(ENTRY, side=None), LIMIT_PRICE)
+    assert unknown == (Reason.SIDE_MISSING, OF_ACCOUNT)
     both = set_for_account(stop_distance, {"min_ticks": 101}, ENTRY, LIMIT_PRICE)
     assert both == (
         Reason.STOP_DISTANCE,
@@ -198,6 +200,10 @@ def test_how_far_the_price_is_from_the_alerts() -> None:
         assert (found[0], found[1]["value"], found[1]["alert_price"]) == (reason, value, ref)
     assert set(found[1]) == {"value", "limit", "distance", "price", "alert_price"}
     assert found[1]["distance"] == "90"
+    third = ask(
+        price_near_alert, replace(ENTRY, ref_price=D("1.2")), limits=limits(max_price_deviation_pct="9")
+    )
+    assert third[1]["distance"] == "0.667"
     ask_price = ask(price_near_alert, replace(ENTRY, side=SELL, ref_price=D(1)), limits=limits(
         max_price_deviation_pct="10"))  # fmt: skip
     assert (ask_price[1]["price"], ask_price[1]["value"]) == ("1.0999", "9.99")
@@ -245,6 +251,7 @@ def test_hours() -> None:
     told = {"tz": "America/Chicago", "now": "2026-11-23T20:59:00+00:00", "until": "2026-11-23T21:00:00+00:00"}
     found = at("2026-11-23T20:59:00", hours, WINDOW)
     assert found == (None, told | {"distance": "1", "unit": "min"} | OF_ACCOUNT)
+    assert at("2026-11-23T20:58:01", hours, WINDOW)[1]["distance"] == "1"
     found = at("2026-11-23T21:00:00", hours, WINDOW)
     told |= {"now": "2026-11-23T21:00:00+00:00", "until": "2026-11-30T15:00:00+00:00"}
     assert found == (Reason.OUTSIDE_HOURS, told | OF_ACCOUNT)
@@ -261,6 +268,13 @@ def test_hours() -> None:
     told = {"calendar": "forex", "now": "2026-11-28T12:00:00+00:00", "until": "2026-11-29T22:00:00+00:00"}
     assert found == (Reason.OUTSIDE_HOURS, told | OF_ACCOUNT)
     assert ask(hours) == (None, {})
+
+
+def test_hours_that_the_clocks_skip() -> None:
+    """The only half hour of the week is skipped by the change of the clocks: nobody says when the next one begins."""
+    skipped = {"windows": [{"days": ["sun"], "from": "02:30", "to": "03:00"}], "tz": "America/New_York"}
+    told = {"tz": "America/New_York", "now": "2026-03-02T12:00:00+00:00"} | OF_ACCOUNT
+    assert at("2026-03-02T12:00:00", hours, skipped) == (Reason.OUTSIDE_HOURS, told)
 
 
 def test_the_hours_that_end_first_are_shown() -> None:
