@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from bench import fanout, history, population, readings, risk, sender, watch
+from bench import fanout, fanout_brokers, history, population, readings, risk, sender, watch
 from local.control import UpOptions, start, stop
 from local.demo.venue import PaperVenue, paper_venue
 from local.paths import Paths
@@ -47,6 +47,7 @@ def main() -> None:
             report = uvloop.run(measure(found, chosen.seconds, chosen.clients))
         finally:
             stop(paths)
+    report["fanout"]["brokers"] = fanout_brokers.measure(chosen.pg)
     report["history"] = asyncio.run(history.measure(chosen.pg))
     report["risk_ms"] = risk.measure()
     print(json.dumps(report))

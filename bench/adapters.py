@@ -62,24 +62,25 @@ class Way:
     ask: D
 
 
-def _limitless(names: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
+def limitless(names: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
+    """Limits of these names that nobody reaches."""
     return dict.fromkeys(names, NONE)
 
 
 WAYS = {
     "tradelocker": Way(
         enums.Broker.TRADELOCKER,
-        lambda login: TradeLocker(open_http, login, limits=_limitless(RATE_LIMITS)),
+        lambda login: TradeLocker(open_http, login, limits=limitless(RATE_LIMITS)),
         *("SIM", "EURUSD", D("0.01"), D("1.09500"), D("1.09506")),
     ),
     "topstepx": Way(
         enums.Broker.TOPSTEPX,
-        lambda login: TopstepX(open_http, login, limits=_limitless(TOPSTEPX_LIMITS)),
+        lambda login: TopstepX(open_http, login, limits=limitless(TOPSTEPX_LIMITS)),
         *("", "MNQ1!", D(1), D(25000), D("25000.25")),
     ),
     "metatrader": Way(
         enums.Broker.METATRADER,
-        lambda login: MetaTrader(open_http, login, limits=_limitless(METATRADER_LIMITS)),
+        lambda login: MetaTrader(open_http, login, limits=limitless(METATRADER_LIMITS)),
         *("SIM", "EURUSD", D("0.01"), D("1.09500"), D("1.09506")),
     ),
 }
@@ -129,7 +130,7 @@ def main() -> None:
 
 
 async def _measure(way: Way, operator: Operator, chosen: argparse.Namespace) -> dict[str, Any]:
-    _hold_price(way, operator)
+    hold_price(way, operator)
     users = {f"login {number}": uuid.uuid4().hex for number in range(LOGINS)}
 
     async def login(account: Account) -> Login:
@@ -187,7 +188,8 @@ def _account(way: Way, login: str, number: str, mode: enums.MarginMode, currency
     )
 
 
-def _hold_price(way: Way, operator: Operator) -> None:
+def hold_price(way: Way, operator: Operator) -> None:
+    """The price of what is traded stands still."""
     root = way.symbol.removesuffix("1!")
     symbol = way.symbol if root == way.symbol else operator.ask("contracts")[root]
     operator.price(symbol, way.bid, way.ask)

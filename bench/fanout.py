@@ -1,9 +1,15 @@
-"""One alert for many accounts: how far apart their orders reach the broker, and whom a stuck account delays."""
+"""`python -m bench.fanout`: one alert for 100 paper accounts, how far apart their orders reach the broker, and whom a
+stuck account delays. At the three brokers: bench/fanout_brokers.py."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
+import sys
+import tempfile
 import uuid
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,13 +17,41 @@ import asyncpg
 
 from bench import readings
 from local.console import session
+from local.control import UpOptions, start, stop
 from local.demo.people import endpoint_url, new_login
 from local.demo.tradingview import alert
-from local.demo.venue import PaperVenue
-from local.status import Installation
+from local.demo.venue import PaperVenue, paper_venue
+from local.paths import Paths
+from local.status import Installation, installation
 
 ACCOUNTS = 100
 VOLLEYS = 20
+
+
+def main() -> None:
+    """Measure on a stack of its own and print one JSON line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fanout")
+    parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder:
+        paths = Paths.find(Path(folder) / "home")
+        start(paths, UpOptions(pg=chosen.pg))
+        try:
+            found = installation(paths)
+            if found is None:
+                sys.exit("the stack did not stay up")
+            report = asyncio.run(_alone(found))
+        finally:
+            stop(paths)
+    print(json.dumps(report))
+
+
+async def _alone(found: Installation) -> dict[str, Any]:
+    database = await readings.connect(found)
+    async with paper_venue(found) as venue:
+        report = await measure(found, database, venue)
+    await database.close()
+    return report
 
 
 async def measure(found: Installation, database: asyncpg.Connection, venue: PaperVenue) -> dict[str, Any]:
@@ -73,3 +107,7 @@ async def _volley(
         raise RuntimeError(f"{len(received)} orders for {ACCOUNTS} accounts")
     await asyncio.sleep(0.2)
     return round((max(received) - min(received)) / 1e6, 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -73,7 +73,7 @@ class WorkerSettings(BaseSettings):
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
-    worker_batch: int = Field(default=64, ge=1, le=1000, description="deliveries of one claim, at most")
+    worker_batch: int = Field(default=128, ge=1, le=1000, description="deliveries of one claim, at most")
     worker_in_flight: int = Field(default=256, ge=1, description="deliveries worked on at once, at most")
     worker_urgent_room: int = Field(default=32, ge=1, description="kept free beside it for the urgent lane")
     lease_ms: Milliseconds = 5000

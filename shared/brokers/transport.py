@@ -19,8 +19,9 @@ import httpx
 from yarl import URL
 
 CONNECT_TIMEOUT_S = 3.0
-LIMIT_PER_HOST = 64
-"""Connections to one broker host; more wait for a free one."""
+LIMIT_PER_HOST = 256
+"""Connections to one broker host; more wait for a free one. An alert goes to a hundred accounts at once, and answers
+that do not come hold theirs."""
 
 
 class Http:

@@ -25,9 +25,9 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await opened.close()
 
 
-def fault(url: str, kind: str, **more: Any) -> None:
+def fault(url: str, kind: str, operation: str = "execute", **more: Any) -> None:
     """Order a fault for the next command."""
-    httpx.post(f"{url}/faults", json={"kind": kind, "operation": "execute", "times": 1, **more})
+    httpx.post(f"{url}/faults", json={"kind": kind, "operation": operation, "times": 1, **more})
 
 
 def log(url: str) -> list[dict[str, Any]]:
@@ -108,6 +108,24 @@ async def test_hanging_account_holds_up_nobody_else(
         assert (await stuck.delivery(hanging, timeout_s=20))["outcome"] == "executed"
         assert len(log(url)) == 11
     assert await stuck.invariants() == {}
+
+
+async def test_account_that_cannot_be_read_holds_up_nobody_of_its_alert(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """Accounts of one alert wait for one another for a moment only: of eleven one is read late, ten are executed."""
+    trader = await new_trader(database, connection, server="SIM", accounts=11)
+    with venue() as (url, _), worker(database, paper_venue_url=url):
+        fault(url, "hang_before", "read", value="3")
+        event = await trader.alert(**BUY)
+
+        async def ten_are_done() -> bool:
+            rows = await trader.rows("deliveries", event_id=event)
+            return sum(row["outcome"] == "executed" for row in rows) >= 10
+
+        await until(ten_are_done, 2.5)
+        assert [row["outcome"] for row in await trader.deliveries(event)] == ["executed"] * 11
+    assert await trader.invariants() == {}
 
 
 async def test_killed_worker_is_succeeded(database: Database, connection: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ from shared.models.enums import DeliveryOutcome, Stage
 from shared.models.reasons import Reason
 from shared.store.rows import Claimed, Finish, Numbers, Trace
 from workers import metrics
+from workers.execution.together import Together
 from workers.leases import Lease
 
 _SECONDS = {stage: metrics.STAGE.labels(stage.value) for stage in Stage}
@@ -47,7 +48,10 @@ Ending = Ended | Later | Lost
 
 @dataclass(slots=True)
 class Job:
-    """The trace grows by a line a stage; `timings` are ms since the claim's answer."""
+    """The trace grows by a line a stage; `timings` are ms since the claim's answer.
+
+    `together`: the others of its alert, until it has met them or will not.
+    """
 
     claimed: Claimed
     lease: Lease
@@ -55,6 +59,7 @@ class Job:
     trace: Trace = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     account: dict[str, Any] | None = None
+    together: Together | None = None
     _stage_began: float = field(default_factory=clock.monotonic)
 
     @property
@@ -75,6 +80,18 @@ class Job:
                 "detail": {} if detail is None else detail,
             }
         )
+
+    async def meet(self) -> None:
+        """Wait a moment for the other accounts of this alert."""
+        together, self.together = self.together, None
+        if together is not None:
+            await together.arrive()
+
+    def go_alone(self) -> None:
+        """The others need not wait for this one."""
+        together, self.together = self.together, None
+        if together is not None:
+            together.leave()
 
     def clocked(self, name: str) -> None:
         """Remember when something happened."""

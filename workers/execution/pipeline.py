@@ -12,7 +12,8 @@
 
 A stage returns a value for the next one, or an Ending, and leaves a line in the trace. A refused order is a
 value; an exception is a bug and ends as a dead letter. Deliveries of a batch run side by side and meet
-only in the group commits of write and record, so that a slow broker holds up nobody else.
+only in the group commits of write and record, so that a slow broker holds up nobody else; those of one alert wait a
+moment for one another before they are written (together.py).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from shared.risk.fit import Fitted
 from shared.risk.policy import Approved
 from shared.risk.stakes import at_stake
 from shared.store.rows import Claimed, Stakes
-from workers.execution import flatten, trace
+from workers.execution import flatten, together, trace
 from workers.execution.desk import Desk
 from workers.execution.execute import send_all
 from workers.execution.job import Ended, Ending, Job, Later, ended
@@ -51,14 +52,20 @@ NO_STAKES = Stakes()
 def run_batch(batch: Sequence[tuple[Claimed, Lease]], desk: Desk) -> list[asyncio.Task[None]]:
     """Start every delivery of a claim; the tasks end when it is recorded."""
     claimed_at = clock.monotonic()
-    return [asyncio.create_task(_deliver(Job(each, lease, claimed_at), desk)) for each, lease in batch]
+    groups = together.groups([each for each, _ in batch])
+    jobs = [Job(each, lease, claimed_at, together=groups.get(each.event.id)) for each, lease in batch]
+    return [asyncio.create_task(_deliver(job, desk)) for job in jobs]
 
 
 async def _deliver(job: Job, desk: Desk) -> None:
     # Every request of this task to a broker goes before those of others that wait for their turn.
     urgent.set(job.claimed.delivery.lane is Lane.URGENT)
     try:
-        await record(job, await _road(job, desk), desk)
+        try:
+            ending = await _road(job, desk)
+        finally:
+            job.go_alone()
+        await record(job, ending, desk)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave its account stuck
         await bury(job, error, desk)
 
@@ -67,6 +74,7 @@ async def _road(job: Job, desk: Desk) -> Ending:
     if isinstance(broker := await _broker(job, desk), Ending):
         return broker
     if job.claimed.commands and not flatten.begins_a_round(job.claimed):
+        job.go_alone()
         return await _execute(job, resumed(job.claimed.commands), broker, desk)
     if isinstance(signal := _parse(job), Ending):
         return signal
@@ -78,6 +86,7 @@ async def _road(job: Job, desk: Desk) -> Ending:
         return approved
     if isinstance(fitted := _fit(job, signal, approved, context), Ending):
         return fitted
+    await job.meet()
     if isinstance(
         written := await write_ahead(job, signal, fitted, _at_stake(job, fitted, context), desk), Ending
     ):

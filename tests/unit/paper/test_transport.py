@@ -95,3 +95,24 @@ async def test_no_write_is_sent_twice(method: str) -> None:
             await client.request(method, "/orders", content=b"{}")
         assert not never_sent(caught.value)
     assert requests == 2
+
+
+async def test_a_hundred_answers_that_do_not_come_hold_up_nobody() -> None:
+    """An alert went to a hundred accounts of one host and none is answered: the next request is, all the same."""
+    silent, hanging = asyncio.Event(), 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal hanging
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"/hangs" in head:
+            hanging += 1
+            await silent.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with server(talk) as url, open_http(url, 5) as client:
+        stuck = [asyncio.create_task(client.request("GET", "/hangs")) for _ in range(100)]
+        assert (await asyncio.wait_for(client.request("GET", "/answers"), 2)).status_code == 200
+        silent.set()
+        assert {answer.status_code for answer in await asyncio.gather(*stuck)} == {200}
+    assert hanging == 100

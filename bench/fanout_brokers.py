@@ -1,0 +1,273 @@
+"""`python -m bench.fanout_brokers`: one signal for 100 accounts at three brokers, one of which never answers.
+
+A stack of its own: its worker sends without the brokers' limits (bench/unpaced.py) through the real adapters to the
+simulators, each a process of its own. An endpoint belongs to one broker, so a signal is three alerts that are posted at
+the same moment. Before it is measured one MetaTrader account is stuck: the broker takes its order, and the answer does
+not come. How far apart the others' orders are received is read from the simulators' own logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets as random
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench import readings
+from bench.adapters import WAYS, hold_price
+from local import programs
+from local.console import connecting, session
+from local.console.connecting import Place
+from local.console.session import Login
+from local.control import UpOptions, start, stop
+from local.demo.people import endpoint_url, new_login
+from local.demo.tradingview import alert
+from local.paths import Paths
+from local.scratch import Service
+from local.status import Installation, installation
+from shared.crypto.sealing import Credential
+from supabase import AsyncClient
+from tests.conformance.simulators import Operator, running_simulator
+
+LOGINS = {"tradelocker": 9, "topstepx": 8, "metatrader": 8}
+EACH = 4
+"""Accounts of a login."""
+ORDERS = ("place", "close")
+WARM, VOLLEYS = 8, 40
+HANGS, HANG_S = "metatrader", 120
+"""Longer than the adapter waits for it, which is 60 s: so long its account is stuck, and every volley is sent."""
+CHECKED_S = 60.0
+_LEFT = "select count(*) from engine.queue where account_id is distinct from $1"
+_OUTCOME = """
+select coalesce(reason::text, outcome::text) from public.deliveries where account_id = $1 and event_id = any($2)
+"""
+
+
+@dataclass
+class Site:
+    """A broker: its simulator, the address that its accounts listen to, and how much of its log was read."""
+
+    name: str
+    operator: Operator
+    url: str = ""
+    read: int = 0
+
+    def received(self, but: str | None) -> list[float]:
+        """When each order since the last look was received (epoch ms), without those of one account."""
+        entries = self.operator.log()
+        new, self.read = entries[self.read :], len(entries)
+        return [
+            datetime.fromisoformat(each["at"]).timestamp() * 1000 for each in new if each["account"] != but
+        ]
+
+
+@dataclass
+class Bench:
+    """What is measured with. `stuck`: account id and the broker's number for it, once somebody is."""
+
+    sites: list[Site]
+    database: asyncpg.Connection
+    http: aiohttp.ClientSession
+    events: list[int] = field(default_factory=list)
+    stuck: tuple[uuid.UUID, str] | None = None
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fanout_brokers")
+    parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
+    print(json.dumps(measure(parser.parse_args().pg)))
+
+
+def measure(pg: int) -> dict[str, Any]:
+    """`skew_ms_p50`, `skew_ms_p99` from the first order received to the last; how the stuck account's order ended."""
+    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder, ExitStack() as stack:
+        paths = Paths.find(Path(folder) / "home")
+        start(paths, UpOptions(pg=pg, workers=False))
+        stack.callback(stop, paths)
+        found = installation(paths)
+        if found is None:
+            sys.exit("the stack did not stay up")
+        options = ("--no-limits", "--accounts", str(EACH))
+        sites = [Site(name, stack.enter_context(running_simulator(name, *options))) for name in LOGINS]
+        for site in sites:
+            hold_price(WAYS[site.name], site.operator)
+        stack.enter_context(_workers(found, sites))
+        return asyncio.run(_measure(found, sites))
+
+
+@contextmanager
+def _workers(found: Installation, sites: list[Site]) -> Iterator[None]:
+    """The stack's workers, what they send unpaced."""
+    venues = {"EMPIRE_VENUES": json.dumps({site.name: {"simulated": site.operator.url} for site in sites})}
+    running = []
+    for kind in programs.WORKERS:
+        program = programs.worker(found.boot, kind, venues)
+        command = [sys.executable, "-m", "bench.unpaced", *program.command[3:]]
+        running.append(Service(replace(program, command=command)))
+    try:
+        for each in running:
+            each.start()
+        yield
+    finally:
+        for each in running:
+            each.stop()
+
+
+async def _measure(found: Installation, sites: list[Site]) -> dict[str, Any]:
+    await _settle_in(found, sites)
+    database = await readings.connect(found)
+    async with aiohttp.ClientSession() as http:
+        bench = Bench(sites, database, http)
+        for number in range(WARM):
+            await _post(bench, number)
+            await _quiet(bench)
+        _site(bench, HANGS).operator.fault("hang_after_accept", value=str(HANG_S), operation="place")
+        await _post(bench, WARM)
+        bench.stuck = await _stuck(bench)
+        first = bench.events
+        await _quiet(bench)
+        for site in sites:
+            site.received(None)
+        volleys = [await _volley(bench, WARM + 1 + number) for number in range(VOLLEYS)]
+        await _let_go(bench)
+        outcomes = await database.fetch(_OUTCOME, bench.stuck[0], first)
+    await database.close()
+    return _report(volleys, [row[0] for row in outcomes])
+
+
+def _report(volleys: list[dict[str, list[float]]], outcomes: list[str]) -> dict[str, Any]:
+    together = [[at for times in each.values() for at in times] for each in volleys]
+    skew = readings.percentiles([max(each) - min(each) for each in together])
+    alone = {
+        name: readings.percentiles([max(each[name]) - min(each[name]) for each in volleys]) for name in LOGINS
+    }
+    return {
+        "accounts": EACH * sum(LOGINS.values()),
+        "skew_ms_p50": skew["p50"],
+        "skew_ms_p99": skew["p99"],
+        "of_one_alert_ms": alone,
+        "stuck": ", ".join(outcomes),
+    }
+
+
+# The accounts.
+
+
+async def _settle_in(found: Installation, sites: list[Site]) -> None:
+    login = await new_login(found, f"fanout-{uuid.uuid4().hex[:8]}@empire.example")
+    client = await session.sign_in(login)
+    for site in sites:
+        connections = [
+            await _connect(login, client, site.name, number) for number in range(LOGINS[site.name])
+        ]
+        of_logins = await asyncio.gather(*(_accounts(client, each) for each in connections))
+        accounts = [account for each in of_logins for account in each]
+        for account in accounts:
+            await session.call(client, "enable_account", p_account_id=account)
+        endpoint = await session.call(
+            client, "create_endpoint", p_broker=site.name, p_name="fanout", p_account_ids=accounts,
+            p_settings={"alerts_per_minute": 100_000},
+        )  # fmt: skip
+        site.url = await endpoint_url(login, client, endpoint)
+
+
+async def _connect(login: Login, client: AsyncClient, broker: str, number: int) -> str:
+    place = Place(broker, "simulated", WAYS[broker].server or None)
+    credential = Credential(f"fanout{number}@empire.example", random.token_urlsafe(12), place.server)
+    return await connecting.connect(client, login.root, place, credential)
+
+
+async def _accounts(client: AsyncClient, connection: str) -> list[str]:
+    row = await connecting.wait_checked(client, connection, CHECKED_S)
+    found = [each["id"] for each in await connecting.accounts(client, connection)]
+    if row["status"] != "connected" or len(found) != EACH:
+        raise RuntimeError(f"a login was not connected: {row}, {len(found)} accounts")
+    return found
+
+
+# The alerts.
+
+
+async def _volley(bench: Bench, number: int) -> dict[str, list[float]]:
+    """In and out in turn: when the orders were received, by broker. Raises RuntimeError when one is missing."""
+    await _post(bench, number)
+    await _quiet(bench)
+    await asyncio.sleep(0.2)
+    return _spread(bench)
+
+
+async def _post(bench: Bench, number: int) -> None:
+    bench.events = list(await asyncio.gather(*(_alert(bench.http, site, number) for site in bench.sites)))
+
+
+async def _alert(http: aiohttp.ClientSession, site: Site, number: int) -> int:
+    way = WAYS[site.name]
+    sized = {"qty_mode": "contracts" if site.name == "topstepx" else "lots", "qty": str(way.qty)}
+    intent = {"action": "close"} if number % 2 else {"action": "open", "side": "buy", **sized}
+    body = alert(broker=site.name, symbol=way.symbol, ref_price=str(way.ask), **intent)
+    async with http.post(site.url, data=body, headers={"content-type": "application/json"}) as got:
+        if got.status != 202:
+            raise RuntimeError(f"{site.name}: the alert was answered {got.status}: {await got.text()}")
+        return int((await got.json())["event_id"])
+
+
+def _spread(bench: Bench) -> dict[str, list[float]]:
+    """The orders of the last volley."""
+    but = bench.stuck[1] if bench.stuck else None
+    received = {site.name: site.received(but if site.name == HANGS else None) for site in bench.sites}
+    for name, times in received.items():
+        wanted = EACH * LOGINS[name] - (but is not None and name == HANGS)
+        if len(times) != wanted:
+            raise RuntimeError(f"{name}: {len(times)} orders for {wanted} accounts")
+    return received
+
+
+async def _quiet(bench: Bench, left: int = 0) -> None:
+    """Wait until nothing is under way but for the stuck account. Raises TimeoutError."""
+    deadline = time.perf_counter() + readings.SETTLE_S
+    while await bench.database.fetchval(_LEFT, bench.stuck[0] if bench.stuck else None) > left:
+        if time.perf_counter() > deadline:
+            raise TimeoutError("the queue did not empty")
+        await asyncio.sleep(0.02)
+
+
+async def _stuck(bench: Bench) -> tuple[uuid.UUID, str]:
+    """The one that is left when the others are done."""
+    await _quiet(bench, left=1)
+    row = await bench.database.fetchrow(
+        "select q.account_id, a.account_id as number from engine.queue q join public.broker_accounts a"
+        " on a.id = q.account_id"
+    )
+    if row is None:
+        raise RuntimeError("nobody is stuck")
+    return row["account_id"], row["number"]
+
+
+async def _let_go(bench: Bench) -> None:
+    """Wait until the stuck account is through with what it had to wait for. Raises TimeoutError."""
+    bench.stuck, stuck = None, bench.stuck
+    await _quiet(bench)
+    bench.stuck = stuck
+
+
+def _site(bench: Bench, name: str) -> Site:
+    return next(site for site in bench.sites if site.name == name)
+
+
+if __name__ == "__main__":
+    main()
