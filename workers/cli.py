@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import secrets
 import socket
@@ -23,7 +22,7 @@ from shared.relay_settings import RelaySettings, read_relay_settings
 from shared.settings import SettingsError, WorkerSettings, read_worker_settings
 from shared.store.postgres import PostgresStore
 from shared.store.relay import RelayStore
-from workers import metrics
+from workers import collector, metrics
 from workers.connections.verify import Office, verify_due
 from workers.credentials import Credentials, KeyFile
 from workers.drills.drill import Drills
@@ -131,10 +130,7 @@ async def _serve(kinds: Kinds, settings: WorkerSettings, relaying: RelaySettings
         loops=loops,
         leases=leases,
     )
-    # What is loaded now stays: the collector need not look at it again with every few hundred orders.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    collector.calm()
     try:
         await runtime.run()
         await watcher.drain()
