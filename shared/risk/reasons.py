@@ -5,7 +5,9 @@ from string import Formatter
 
 from shared.models.reasons import Reason
 from shared.risk.wording import WORDS
+from shared.risk.wording.locks import LOCKED_UNTIL_LIFTED
 
+_NEVER = "9000-"
 _SINGULAR = {"lots": "lot", "contracts": "contract", "units": "unit"}
 
 
@@ -15,6 +17,9 @@ def sentence(reason: Reason, numbers: Mapping[str, str]) -> str:
     spoken = {
         name: _SINGULAR.get(value, value) if name == "unit" else value for name, value in numbers.items()
     }
+    if reason is Reason.ACCOUNT_LOCKED and spoken.get("until", "").startswith(_NEVER):
+        del spoken["until"]
+        words = LOCKED_UNTIL_LIFTED
     template = next(each for each in words.what if _fields(each) <= spoken.keys())
     what = template.format_map(spoken)
     rest = ", ".join(f"{name} {value}" for name, value in spoken.items() if name not in _fields(template))

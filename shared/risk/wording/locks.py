@@ -152,3 +152,12 @@ WORDS: Mapping[Reason, Words] = {
         "Check the position; tell support the event's number.",
     ),
 }
+
+LOCKED_UNTIL_LIFTED = Words(
+    (
+        "The account is locked until you lift the lock: {lock}.",
+        "The account is locked until you lift the lock.",
+    ),
+    "Exits still work.",
+)
+"""For a lock that no time ends: its `until` is engine.until_lifted(), the year 9000."""

@@ -30,3 +30,9 @@ def test_the_most_exact_words_win() -> None:
     stale = sentence(Reason.STALE, {"age_s": "75", "limit_s": "60"})
     assert stale.startswith("The alert was 75 s old when it would have been sent; 60 s are allowed.")
     assert "{{timenow}}" in stale
+
+
+def test_a_lock_without_an_end_names_no_year() -> None:
+    """A lock that only its owner lifts is told as that, not as one that ends in the year 9000."""
+    told = sentence(Reason.ACCOUNT_LOCKED, {"until": "9000-01-01T00:00:00+00:00", "lock": "static_floor"})
+    assert told == "The account is locked until you lift the lock: static_floor. Exits still work."
