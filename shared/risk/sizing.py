@@ -11,7 +11,7 @@ from shared.models.market import Instrument
 from shared.models.reasons import Reason
 from shared.models.signal import Signal
 from shared.risk.decision import Denied, Sizing
-from shared.risk.grid import ceil_to, floor_to, shown
+from shared.risk.grid import EXACT, ceil_to, floor_to, shown
 from shared.risk.money import (
     account_per_usd,
     conversion_unknown,
@@ -22,7 +22,9 @@ from shared.risk.money import (
 )
 
 FIXED_MODES = frozenset({QtyMode.LOTS, QtyMode.UNITS, QtyMode.CONTRACTS})
+CENT = Decimal("0.01")
 MONEY_STEP = Decimal("0.00000001")
+PERCENT_STEP = Decimal("0.0001")
 RISK_MODES = frozenset({QtyMode.RISK_PCT, QtyMode.RISK_USD})
 
 
@@ -58,9 +60,9 @@ def percent_of(base_money: Decimal, percent: Decimal) -> Decimal:
 
 def affordable_qty(budget_money: Decimal, cost_of_one_money: Decimal, qty_step: Decimal) -> Decimal:
     """The largest multiple of `qty_step` whose cost stays within the budget; never negative."""
-    qty = max(Decimal(0), floor_to(budget_money / cost_of_one_money, qty_step))
-    # A quotient with endless digits may have been rounded up onto the step.
-    return qty - qty_step if qty > 0 and qty * cost_of_one_money > budget_money else qty
+    # Whole steps: a quotient with endless digits would have been rounded, and perhaps up onto the step.
+    steps = EXACT.divide_int(budget_money, EXACT.multiply(cost_of_one_money, qty_step))
+    return max(Decimal(0), EXACT.multiply(steps, qty_step))
 
 
 def qty_of_lots(qty_lots: Decimal, instrument: Instrument) -> Decimal:
@@ -176,7 +178,7 @@ def _stop_cost(
 
 
 def _start(
-    request: SizeRequest, instrument: Instrument, ctx: RiskContext, qty_before_step: Decimal
+    request: SizeRequest, instrument: Instrument, ctx: RiskContext, qty: Decimal, qty_before_step: Decimal
 ) -> Sizing:
     return Sizing(
         mode=request.mode,
@@ -184,14 +186,15 @@ def _start(
         source=request.source,
         unit=instrument.qty_unit,
         currency=ctx.account.currency,
-        qty=max(Decimal(0), floor_to(qty_before_step, instrument.qty_step)),
+        qty=qty,
         qty_before_step=qty_before_step,
         qty_step=instrument.qty_step,
     )
 
 
 def _fixed(request: SizeRequest, instrument: Instrument, ctx: RiskContext) -> Sizing:
-    return _start(request, instrument, ctx, fixed_qty(request, instrument))
+    asked = fixed_qty(request, instrument)
+    return _start(request, instrument, ctx, floor_to(asked, instrument.qty_step), asked)
 
 
 def _by_risk(
@@ -202,20 +205,18 @@ def _by_risk(
     if cost.loss_per_unit <= 0:
         return Denied(Reason.INSTRUMENT_UNKNOWN, {"symbol": instrument.symbol, "loss_per_unit": "0"})
     base = fresh_base(ctx) if request.mode is QtyMode.RISK_PCT else None
-    risk_money = _budget(request.amount, base, ctx)
     if isinstance(base, Denied):
         return base
+    risk_money = _budget(request.amount, base, ctx)
     if isinstance(risk_money, Denied):
         return risk_money
     qty = affordable_qty(risk_money, cost.loss_per_unit, instrument.qty_step)
-    sizing = _start(request, instrument, ctx, risk_money / cost.loss_per_unit)
-    return replace(sizing, qty=qty, base_money=base, risk_money=risk_money)
+    sizing = _start(request, instrument, ctx, qty, risk_money / cost.loss_per_unit)
+    return replace(sizing, base_money=base, risk_money=risk_money)
 
 
-def _budget(amount: Decimal, base_money: Decimal | Denied | None, ctx: RiskContext) -> Decimal | Denied:
+def _budget(amount: Decimal, base_money: Decimal | None, ctx: RiskContext) -> Decimal | Denied:
     """What may be spent, in account currency: percent of a base, or without one an amount in US dollars."""
-    if isinstance(base_money, Denied):
-        return base_money
     if base_money is not None:
         return percent_of(base_money, amount)
     rate = account_per_usd(ctx)
@@ -231,14 +232,14 @@ def _by_notional(
     if one_unit is None:
         return conversion_unknown(instrument.quote_currency, ctx)
     base = fresh_equity(ctx) if request.mode is QtyMode.EQUITY_PCT else None
-    notional = _budget(request.amount, base, ctx)
     if isinstance(base, Denied):
         return base
+    notional = _budget(request.amount, base, ctx)
     if isinstance(notional, Denied):
         return notional
     qty = affordable_qty(notional, one_unit, instrument.qty_step)
-    sizing = _start(request, instrument, ctx, notional / one_unit)
-    return replace(sizing, qty=qty, base_money=base, notional_money=notional, price_of_one_unit=one_unit)
+    sizing = _start(request, instrument, ctx, qty, notional / one_unit)
+    return replace(sizing, base_money=base, notional_money=notional, price_of_one_unit=one_unit)
 
 
 def _with_cost(
@@ -295,26 +296,29 @@ def _judged(
 def _minimum_numbers(
     sizing: Sizing, request: SizeRequest, instrument: Instrument, ctx: RiskContext
 ) -> dict[str, str]:
-    smallest = max(instrument.qty_min, instrument.qty_step)
+    """What the smallest order would cost, rounded up, against what is allowed, rounded down: never the same number."""
+    smallest = max(ceil_to(instrument.qty_min, instrument.qty_step), instrument.qty_step)
     numbers = {
         "qty_min": shown(smallest),
         "unit": instrument.qty_unit,
         "value": shown(sizing.qty_before_step),
     }
-    if request.mode is QtyMode.RISK_PCT and sizing.base_money and sizing.loss_per_unit is not None:
-        percent = ceil_to(smallest * sizing.loss_per_unit / sizing.base_money * 100, Decimal("0.01"))
-        return numbers | {"risk_pct": shown(percent), "allowed_pct": shown(request.amount, 4)}
-    if (
-        request.mode is QtyMode.RISK_USD
-        and sizing.risk_money is not None
-        and sizing.loss_per_unit is not None
-    ):
-        money = {"risk": shown(smallest * sizing.loss_per_unit, 2), "allowed": shown(sizing.risk_money, 2)}
-        return numbers | money | {"currency": ctx.account.currency}
+    in_money = {"currency": ctx.account.currency}
+    if sizing.risk_money is not None and sizing.loss_per_unit is not None:
+        risk = smallest * sizing.loss_per_unit
+        if sizing.base_money is not None and sizing.base_money > 0:
+            percent, allowed = (
+                ceil_to(risk / sizing.base_money * 100, CENT),
+                floor_to(request.amount, PERCENT_STEP),
+            )
+            return numbers | {"risk_pct": shown(percent), "allowed_pct": shown(allowed)}
+        return numbers | in_money | _against("risk", risk, sizing.risk_money)
     if sizing.notional_money is not None and sizing.price_of_one_unit is not None:
-        money = {
-            "worth": shown(smallest * sizing.price_of_one_unit, 2),
-            "allowed": shown(sizing.notional_money, 2),
-        }
-        return numbers | money | {"currency": ctx.account.currency}
+        return (
+            numbers | in_money | _against("worth", smallest * sizing.price_of_one_unit, sizing.notional_money)
+        )
     return numbers
+
+
+def _against(what: str, cost_money: Decimal, allowed_money: Decimal) -> dict[str, str]:
+    return {what: shown(ceil_to(cost_money, CENT)), "allowed": shown(floor_to(allowed_money, CENT))}
