@@ -90,14 +90,12 @@ def day_reference(state: RiskState, base: str) -> Decimal | Unarmed:
     day = state.day
     if day is None:
         return Unarmed(Reason.DAY_START_UNKNOWN, "the account was not read at the day's reset")
-    figures = {
-        "balance": (day.start_balance,),
-        "equity": (day.start_equity,),
-        "max": (day.start_balance, day.start_equity),
-    }[base]
-    known = [each for each in figures if each is not None]
-    if len(known) < len(figures):
-        return Unarmed(Reason.DAY_START_UNKNOWN, f"the {base} at the day's reset is not known")
+    figures = {"balance": day.start_balance, "equity": day.start_equity}
+    asked = figures if base == "max" else {base: figures[base]}
+    known = [each for each in asked.values() if each is not None]
+    if len(known) < len(asked):
+        missing = " and ".join(name for name, each in asked.items() if each is None)
+        return Unarmed(Reason.DAY_START_UNKNOWN, f"the {missing} at the day's reset is not known")
     return max(known)
 
 
