@@ -182,7 +182,8 @@ def test_a_floor_follows_its_own_high(
 ) -> None:
     """The highest close or the highest equity, never less than the start; the other high says nothing."""
     highs = {"high_close": high_close, "peak_equity": peak}
-    state = replace(STATE, **{name: None if each is None else D(each) for name, each in highs.items()})
+    known: dict[str, Any] = {name: None if each is None else D(each) for name, each in highs.items()}
+    state = replace(STATE, **known)
     assert floors.trailing_floor(state, changed(TRAILING, kind=kind), AT) == D(floor)
 
 
@@ -230,12 +231,12 @@ def test_every_rule_of_every_scope_is_asked_by_its_name() -> None:
     limits = Limits(
         max_daily_loss_usd=D(1000),
         max_daily_loss_pct=D(5),
-        rule_sets=(scoped("user", weekly_loss=own), scoped("endpoint", daily_profit=own, daily_loss=own)),
+        rule_sets=(scoped("user", weekly_loss=own), scoped("broker", daily_profit=own, daily_loss=own)),
     )
     found = {
         (scope, rule): each for scope, rule, each in floors.standings(limits, STATE, AT) if scope != "account"
     }
-    assert list(found) == [("user", "weekly_loss"), ("endpoint", "daily_loss"), ("endpoint", "daily_profit")]
+    assert list(found) == [("user", "weekly_loss"), ("broker", "daily_loss"), ("broker", "daily_profit")]
     columns = [each for each in floors.standings(limits, STATE, AT) if each[0] == "account"]
     assert columns == [
         ("account", "daily_loss", Standing(D(400), D(450), D(50))),
