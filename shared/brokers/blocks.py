@@ -88,7 +88,7 @@ class Blocks:
         life_s = min(LIFE_S, seconds / 4) + 2 * self._way_s
         told, reports = self._told(asked_at)
         granted = await self._share.reserve(
-            self._wanted(limit, kept, seconds, rank is Rank.URGENT, want, within_s, life_s, reports)
+            self._wanted(limit, kept, seconds, rank, want, within_s, life_s, reports)
         )
         answered_at = clock.monotonic()
         self._way_s = 0.8 * self._way_s + 0.2 * (answered_at - asked_at)
@@ -102,7 +102,7 @@ class Blocks:
 
     async def tell_pause(self, limit: int, seconds: float, pause_s: float) -> None:
         """Stop the route for the whole fleet. Raises what `reserve` raises."""
-        wanted = self._wanted(limit, 0, seconds, False, 0, 0.0, LIFE_S, (), _ms(pause_s))
+        wanted = self._wanted(limit, 0, seconds, Rank.NORMAL, 0, 0.0, LIFE_S, (), _ms(pause_s))
         await self._share.reserve(wanted)
 
     def _wanted(
@@ -110,7 +110,7 @@ class Blocks:
         limit: int,
         kept: int,
         seconds: float,
-        urgent: bool,
+        rank: Rank,
         want: int,
         within_s: float,
         life_s: float,
@@ -120,7 +120,8 @@ class Blocks:
         return CallsWanted(
             connection_id=self._share.connection_id,
             route=self._share.route,
-            urgent=urgent,
+            urgent=rank is Rank.URGENT,
+            background=rank is Rank.BACKGROUND,
             limit=limit,
             reserve=kept,
             window_ms=_ms(seconds * MARGIN),

@@ -16,7 +16,8 @@ class CallsUsed:
 class CallsWanted:
     """Up to `want` requests on a route of a connection, of which the broker allows `limit` in `window_ms`.
 
-    reserve: so many of the limit are kept for what is urgent. within_ms: how long the most patient caller waits.
+    background: only to look on, and after whatever waits for an order. reserve: so many of the limit are kept for what
+    is urgent. within_ms: how long the most patient caller waits.
     life_ms: how long a block may be used once it has begun; grace_ms: so long a request may take to arrive.
     pause_ms > 0: the broker has refused us for that time. Milliseconds are whole.
     """
@@ -32,6 +33,7 @@ class CallsWanted:
     life_ms: int
     grace_ms: int
     pause_ms: int = 0
+    background: bool = False
     used: tuple[CallsUsed, ...] = ()
 
 

@@ -11,6 +11,9 @@ create unlogged table engine.call_windows (
   worker text,
   shared_at timestamptz not null default '-infinity',
   paused_until timestamptz not null default '-infinity',
+  waiter text,
+  waiter_looks_on boolean not null default false,
+  waiter_until timestamptz not null default '-infinity',
   primary key (connection_id, route)
 ) with (fillfactor = 50);
 comment on table engine.call_windows is
@@ -18,6 +21,9 @@ comment on table engine.call_windows is
 'database forgives, the broker''s own 429 is what is left then.';
 comment on column engine.call_windows.shared_at is 'When another worker than the one before last asked: while one is alone its blocks are larger.';
 comment on column engine.call_windows.paused_until is 'The broker has said that the fleet is too fast.';
+comment on column engine.call_windows.waiter is
+'Of a limit of one or two: who was told to come back, until waiter_until. The next block is his, whoever asks before him; only '
+'orders come before one who merely looks on.';
 grant select, insert, update on engine.call_windows to empire_engine;
 
 create function engine.blocks_left(
@@ -64,16 +70,21 @@ declare
   c_connection constant uuid := p_ask ->> 'connection_id';
   c_route constant text := p_ask ->> 'route';
   c_urgent constant boolean := p_ask ->> 'urgent';
+  c_looks_on constant boolean := coalesce((p_ask ->> 'background')::boolean, false);
   c_window constant interval := (p_ask ->> 'window_ms')::numeric * interval '1 millisecond';
   c_life constant interval := (p_ask ->> 'life_ms')::numeric * interval '1 millisecond';
   c_want constant integer := p_ask ->> 'want';
   c_allowed constant integer := (p_ask ->> 'limit')::integer - case when c_urgent then 0 else (p_ask ->> 'reserve')::integer end;
+  -- Of one or two no worker can have a share at all times: there they take turns.
+  c_few constant boolean := c_allowed <= 2 and not c_urgent;
   v_row engine.call_windows;
   v_now timestamptz;
   v_from timestamptz;
   v_free integer;
   v_calls integer := 0;
+  v_wait interval;
   v_alone boolean;
+  v_behind boolean;
 begin
   select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
   if not found then
@@ -88,8 +99,10 @@ begin
   end if;
   v_alone := v_row.shared_at < v_now - interval '10 seconds';
   v_from := greatest(v_now, v_row.paused_until, engine.first_free(v_row.blocks, c_allowed, c_window));
+  v_behind := c_few and v_row.waiter_until > v_now and v_row.waiter is distinct from p_worker
+    and (c_looks_on or not v_row.waiter_looks_on);
   -- Only what is urgent may book ahead: so it is first wherever there is room again.
-  if c_want > 0 and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
+  if c_want > 0 and not v_behind and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
     select c_allowed - coalesce(sum(b.calls), 0) into v_free from unnest(v_row.blocks) b where b.ends > v_from - c_window;
     v_calls := least(v_free, case
       when c_urgent then c_want
@@ -102,17 +115,33 @@ begin
       v_row.last_block, p_worker, v_calls, v_from + c_life + (p_ask ->> 'grace_ms')::numeric * interval '1 millisecond'
     )::engine.call_block;
   end if;
+  v_wait := v_from - v_now + case
+    when v_behind then interval '100 milliseconds'
+    -- Who has just had its share comes a little after the others.
+    when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then interval '30 milliseconds'
+    else interval '0'
+  end;
+  if v_calls > 0 and v_row.waiter = p_worker then
+    v_row.waiter_until := '-infinity';
+  elsif c_few and v_calls = 0 and c_want > 0 and not v_behind then
+    -- Another worker tells what it has used when it wants more, and would take what that frees: so it is asked for often, and kept.
+    if exists (select 1 from unnest(v_row.blocks) b where b.worker <> p_worker and b.ends > v_now) then
+      v_wait := least(v_wait, interval '200 milliseconds');
+    end if;
+    v_row.waiter_looks_on := c_looks_on and (v_row.waiter_looks_on or v_row.waiter is distinct from p_worker or v_row.waiter_until <= v_now);
+    v_row.waiter := p_worker;
+    v_row.waiter_until := v_now + v_wait + interval '300 milliseconds';
+  end if;
   update engine.call_windows w
-  set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until
+  set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until,
+    waiter = v_row.waiter, waiter_looks_on = v_row.waiter_looks_on, waiter_until = v_row.waiter_until
   where w.connection_id = c_connection and w.route = c_route;
   return jsonb_build_object(
     'block', v_row.last_block, 'calls', v_calls,
     'from_ms', ceil(extract(epoch from v_from - v_now) * 1000),
     'until_ms', floor(extract(epoch from v_from - v_now + c_life) * 1000),
     -- Who has just had its share comes a little after the others.
-    'wait_ms', ceil(extract(epoch from v_from - v_now) * 1000) + case
-      when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then 30 else 0
-    end
+    'wait_ms', ceil(extract(epoch from v_wait) * 1000)
   );
 end
 $$;
@@ -137,7 +166,7 @@ begin
 end
 $$;
 comment on function engine.reserve_calls(text, jsonb) is
-'Hands out requests to a broker: for each ask {connection_id, route, urgent, limit, reserve, window_ms, want, within_ms, '
+'Hands out requests to a broker: for each ask {connection_id, route, urgent, background, limit, reserve, window_ms, want, within_ms, '
 'life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, '
 'or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: '
 'calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what '

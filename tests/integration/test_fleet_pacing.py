@@ -82,10 +82,11 @@ async def started(
     connection: str,
     name: str,
     every_s: float = 0,
+    rest_s: float = 0,
 ) -> Running:
     """A worker process, asking already. Started beside the loop, which has to answer others meanwhile."""
     words = (database.url("empire_worker"), connection, venue.url, name, venue.limit, venue.seconds, every_s)
-    program = run(sys.executable, "-m", "tests.support.pacer", *map(str, words))
+    program = run(sys.executable, "-m", "tests.support.pacer", *map(str, (*words, rest_s)))
     return await asyncio.to_thread(stack.enter_context, program)
 
 
@@ -167,3 +168,22 @@ async def test_a_worker_alone_seldom_asks_the_database(database: Database, venue
     assert not venue.refused
     assert asked < len(venue.arrived) / 3
     assert took < 8
+
+
+@pytest.mark.parametrize("rest_s", [0.48, 0.5, 0.52])
+async def test_nobody_keeps_the_only_turn_for_himself(
+    database: Database, venue: Venue, run: Run, rest_s: float
+) -> None:
+    """One request in a window, and a process that comes back whenever it is over: the other one gets every second."""
+    venue.limit, venue.seconds = 1, 0.5
+    connection = await connection_of(database)
+    with ExitStack() as stack:
+        await started(stack, run, database, venue, connection, "looks on", rest_s=rest_s)
+        await started(stack, run, database, venue, connection, "orders", rest_s=0.01)
+        await arrive(venue, 3)
+        before, began = venue.shares(), time.monotonic()
+        await arrive(venue, 13)
+        took = time.monotonic() - began
+    assert not venue.refused
+    assert (venue.shares() - before)["orders"] >= 4
+    assert took < 10

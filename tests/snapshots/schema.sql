@@ -1861,6 +1861,8 @@ begin
     initial_balance = coalesce((p_values ->> 'initial_balance')::numeric, b.initial_balance)
   where b.id = a.id;
   perform private.put_twin_limits(a, p_values -> 'limits');
+  -- Read now: its day may have just begun.
+  update engine.account_marks m set due_at = clock_timestamp() where m.account_id = a.id;
   if p_values -> 'terms' is not null then
     update engine.paper_accounts k set version = version + 1, book = book || jsonb_build_object('terms', p_values -> 'terms')
     where k.account_id = a.id;
@@ -4590,16 +4592,21 @@ declare
   c_connection constant uuid := p_ask ->> 'connection_id';
   c_route constant text := p_ask ->> 'route';
   c_urgent constant boolean := p_ask ->> 'urgent';
+  c_looks_on constant boolean := coalesce((p_ask ->> 'background')::boolean, false);
   c_window constant interval := (p_ask ->> 'window_ms')::numeric * interval '1 millisecond';
   c_life constant interval := (p_ask ->> 'life_ms')::numeric * interval '1 millisecond';
   c_want constant integer := p_ask ->> 'want';
   c_allowed constant integer := (p_ask ->> 'limit')::integer - case when c_urgent then 0 else (p_ask ->> 'reserve')::integer end;
+  -- Of one or two no worker can have a share at all times: there they take turns.
+  c_few constant boolean := c_allowed <= 2 and not c_urgent;
   v_row engine.call_windows;
   v_now timestamptz;
   v_from timestamptz;
   v_free integer;
   v_calls integer := 0;
+  v_wait interval;
   v_alone boolean;
+  v_behind boolean;
 begin
   select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
   if not found then
@@ -4614,8 +4621,10 @@ begin
   end if;
   v_alone := v_row.shared_at < v_now - interval '10 seconds';
   v_from := greatest(v_now, v_row.paused_until, engine.first_free(v_row.blocks, c_allowed, c_window));
+  v_behind := c_few and v_row.waiter_until > v_now and v_row.waiter is distinct from p_worker
+    and (c_looks_on or not v_row.waiter_looks_on);
   -- Only what is urgent may book ahead: so it is first wherever there is room again.
-  if c_want > 0 and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
+  if c_want > 0 and not v_behind and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
     select c_allowed - coalesce(sum(b.calls), 0) into v_free from unnest(v_row.blocks) b where b.ends > v_from - c_window;
     v_calls := least(v_free, case
       when c_urgent then c_want
@@ -4628,17 +4637,33 @@ begin
       v_row.last_block, p_worker, v_calls, v_from + c_life + (p_ask ->> 'grace_ms')::numeric * interval '1 millisecond'
     )::engine.call_block;
   end if;
+  v_wait := v_from - v_now + case
+    when v_behind then interval '100 milliseconds'
+    -- Who has just had its share comes a little after the others.
+    when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then interval '30 milliseconds'
+    else interval '0'
+  end;
+  if v_calls > 0 and v_row.waiter = p_worker then
+    v_row.waiter_until := '-infinity';
+  elsif c_few and v_calls = 0 and c_want > 0 and not v_behind then
+    -- Another worker tells what it has used when it wants more, and would take what that frees: so it is asked for often, and kept.
+    if exists (select 1 from unnest(v_row.blocks) b where b.worker <> p_worker and b.ends > v_now) then
+      v_wait := least(v_wait, interval '200 milliseconds');
+    end if;
+    v_row.waiter_looks_on := c_looks_on and (v_row.waiter_looks_on or v_row.waiter is distinct from p_worker or v_row.waiter_until <= v_now);
+    v_row.waiter := p_worker;
+    v_row.waiter_until := v_now + v_wait + interval '300 milliseconds';
+  end if;
   update engine.call_windows w
-  set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until
+  set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until,
+    waiter = v_row.waiter, waiter_looks_on = v_row.waiter_looks_on, waiter_until = v_row.waiter_until
   where w.connection_id = c_connection and w.route = c_route;
   return jsonb_build_object(
     'block', v_row.last_block, 'calls', v_calls,
     'from_ms', ceil(extract(epoch from v_from - v_now) * 1000),
     'until_ms', floor(extract(epoch from v_from - v_now + c_life) * 1000),
     -- Who has just had its share comes a little after the others.
-    'wait_ms', ceil(extract(epoch from v_from - v_now) * 1000) + case
-      when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then 30 else 0
-    end
+    'wait_ms', ceil(extract(epoch from v_wait) * 1000)
   );
 end
 $$;
@@ -4676,6 +4701,9 @@ begin
     select 1 from public.broker_accounts a join engine.account_marks w on w.account_id = a.id
     where a.connection_id = p_connection and w.worker = p_worker and w.token = any (p_tokens)
       and w.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from engine.drill_twins t join public.drill_runs r on r.id = t.run_id
+    where t.connection_id = p_connection and r.token = any (p_tokens) and r.lease_until > clock_timestamp()
   );
 end
 $$;
@@ -8955,7 +8983,7 @@ ALTER FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) OWNER TO empire
 -- Name: FUNCTION reserve_calls(p_worker text, p_asks jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) IS 'Hands out requests to a broker: for each ask {connection_id, route, urgent, limit, reserve, window_ms, want, within_ms, life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what is urgent. `used` gives back what was not used; `pause_ms` stops the route for everybody.';
+COMMENT ON FUNCTION engine.reserve_calls(p_worker text, p_asks jsonb) IS 'Hands out requests to a broker: for each ask {connection_id, route, urgent, background, limit, reserve, window_ms, want, within_ms, life_ms, grace_ms, pause_ms, used: [{block, calls, age_ms}]} a block of calls to be sent between from_ms and until_ms from now, or none and when to ask again (wait_ms). In no window are there more than `limit`, whatever workers do or how they die: calls count from the moment they are handed out until a window after they have arrived. `reserve` of the limit is for what is urgent. `used` gives back what was not used; `pause_ms` stops the route for everybody.';
 
 --
 -- Name: rest_twins(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -17198,6 +17226,9 @@ CREATE UNLOGGED TABLE engine.call_windows (
     worker text,
     shared_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     paused_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    waiter text,
+    waiter_looks_on boolean DEFAULT false NOT NULL,
+    waiter_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT call_windows_route_check CHECK (((char_length(route) >= 1) AND (char_length(route) <= 100)))
 )
 WITH (fillfactor='50');
@@ -17221,6 +17252,12 @@ COMMENT ON COLUMN engine.call_windows.shared_at IS 'When another worker than the
 --
 
 COMMENT ON COLUMN engine.call_windows.paused_until IS 'The broker has said that the fleet is too fast.';
+
+--
+-- Name: COLUMN call_windows.waiter; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.call_windows.waiter IS 'Of a limit of one or two: who was told to come back, until waiter_until. The next block is his, whoever asks before him; only orders come before one who merely looks on.';
 
 --
 -- Name: commands_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres

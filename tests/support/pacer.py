@@ -1,8 +1,8 @@
 """A worker's side of pacing as a program: asks a venue on one route as fast as it may, until it is stopped.
 
-    python -m tests.support.pacer <database> <connection> <venue> <name> <limit> <seconds> <urgent every s>
+    python -m tests.support.pacer <database> <connection> <venue> <name> <limit> <seconds> <urgent every s> [<rest s>]
 
-Entries are asked for by four loops at once; every so often an urgent request comes between them. Prints the longest
+Entries are asked for by four loops at once, or by one that rests after each, as who looks on does; every so often an urgent request comes between them. Prints the longest
 that an urgent one took from being wanted to being answered, and how often the database was asked.
 """
 
@@ -30,10 +30,11 @@ class Pacer:
         self._name, self.store, self.window, self.http = name, store, window, http
         self.slowest_urgent = 0.0
 
-    async def entries(self) -> None:
+    async def entries(self, rest_s: float = 0) -> None:
         """One entry after the other."""
         while True:
             await self._ask("entry")
+            await asyncio.sleep(rest_s)
 
     async def urgents(self, every_s: float) -> None:
         """An urgent request now and then."""
@@ -55,7 +56,14 @@ class Pacer:
 
 
 async def main(
-    dsn: str, connection: str, venue: str, name: str, limit: int, seconds: float, every_s: float
+    dsn: str,
+    connection: str,
+    venue: str,
+    name: str,
+    limit: int,
+    seconds: float,
+    every_s: float,
+    rest_s: float = 0,
 ) -> None:
     """Run until SIGTERM."""
     store, asked = PostgresStore(dsn), 0
@@ -68,7 +76,7 @@ async def main(
     pace = Pace({"PLACE": (limit, seconds)}, Gather(reserve, order=lambda _: 0).ask, connection)
     async with open_http(venue, 10.0) as http:
         pacer = Pacer(name, store, pace.window("PLACE"), http)
-        loops = [asyncio.create_task(pacer.entries()) for _ in range(4)]
+        loops = [asyncio.create_task(pacer.entries(rest_s)) for _ in range(1 if rest_s else 4)]
         if every_s:
             loops.append(asyncio.create_task(pacer.urgents(every_s)))
         stop = asyncio.Event()
@@ -83,5 +91,5 @@ async def main(
 
 
 if __name__ == "__main__":
-    own, *numbers = sys.argv[1:5], *map(float, sys.argv[5:8])
+    own, *numbers = sys.argv[1:5], *map(float, sys.argv[5:9])
     asyncio.run(main(*own, int(numbers[0]), *numbers[1:]))
