@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import asyncpg
+import httpx
 import typer
 import uvloop
 
@@ -26,6 +27,7 @@ from workers import collector, metrics
 from workers.connections.verify import Office, verify_due
 from workers.credentials import Credentials, KeyFile
 from workers.drills.drill import Drills
+from workers.drills.simulators import Simulators
 from workers.execution.desk import Desk, desk_for
 from workers.execution.pipeline import run_batch
 from workers.execution.settler import Settler
@@ -114,7 +116,8 @@ async def _serve(kinds: Kinds, settings: WorkerSettings, relaying: RelaySettings
     loops = _upkeep_loops(kinds, store, name)
     if executes:
         loops += [_settle_loop(desk, name), _logins_loop(Office(store, brokers, leases, name))]
-        loops.append(Loop("drills", 1.0, Drills(store, brokers, leases, name).run_due))
+        drills = Drills(store, brokers, leases, name, _simulators(brokers, settings))
+        loops.append(Loop("drills", 1.0, drills.run_due))
     if Kind.POSITIONS in kinds:
         loops += _watch_loops(watcher, brokers)
     if executes or Kind.POSITIONS in kinds:
@@ -156,6 +159,14 @@ def _upkeep_loops(kinds: Kinds, store: PostgresStore, name: str) -> list[Loop]:
         # A fleet without a maintenance worker must not lose an alert.
         loops += rescue_loops(store)
     return [*loops, *maintenance_loops(store)] if Kind.MAINTENANCE in kinds else loops
+
+
+def _simulators(brokers: Registry, settings: WorkerSettings) -> tuple[Simulators, ...]:
+    """Where drills of simulated accounts are carried out; in production nothing is simulated."""
+    if settings.env == "production":
+        return ()
+    venues = Venues(ADDRESSES, settings.venues, production=False)
+    return (Simulators(brokers, venues, KeyFile(settings.fleet_keys_file), httpx.AsyncClient(timeout=5)),)
 
 
 def _brokers(store: PostgresStore, worker: str, leases: Leases, settings: WorkerSettings) -> Registry:

@@ -152,6 +152,10 @@ class Registry:
         """
         return await self._marks.carry()
 
+    def logs_in_at(self, broker: enums.Broker) -> bool:
+        """Whether one logs in at this broker, and its accounts are not kept here."""
+        return broker in self._logins
+
     def refused(self) -> set[str]:
         """Connections whose login was refused to something that wanted to trade, since this was asked last."""
         told, self._to_check = self._to_check, set()

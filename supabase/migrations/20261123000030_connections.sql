@@ -239,6 +239,9 @@ begin
     select 1 from public.broker_accounts a join engine.account_marks w on w.account_id = a.id
     where a.connection_id = p_connection and w.worker = p_worker and w.token = any (p_tokens)
       and w.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from engine.drill_twins t join public.drill_runs r on r.id = t.run_id
+    where t.connection_id = p_connection and r.token = any (p_tokens) and r.lease_until > clock_timestamp()
   );
 end
 $$;

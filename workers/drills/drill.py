@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from shared import log
 from shared.brokers.port import ReadFailed
 from shared.brokers.registry import Registry
+from shared.models.enums import MarginMode
 from shared.store.drill_rows import DrilledLimit, DrillResult, DrillRun
 from shared.store.port import Store, StoreUnavailable
 from workers.drills.cases import CASES, EXACT_MARKET, HEDGED, PAIRS
@@ -54,7 +55,7 @@ class Drills:
         _log.info("drill begun", run_id=run.id, limits=len(run.limits), place=place.name)
         turns = asyncio.Semaphore(AT_ONCE if place is own else 1)
         drilled = [
-            self._one(desk, limit, own if limit.rule in EXACT_MARKET else place, turns)
+            self._one(desk, limit, own if _needs_own_book(limit, run) else place, turns)
             for limit in run.limits
         ]
         lost = [each for each in await asyncio.gather(*drilled, return_exceptions=True) if each is not None]
@@ -78,6 +79,12 @@ class Drills:
             numbers = {**shown.numbers, "place": place.name}
             result = DrillResult(limit.scope, limit.rule, limit.settings, shown.passed, shown.told, numbers)
             await self.store.record_drill(**desk.lease, result=result)
+
+
+def _needs_own_book(limit: DrilledLimit, run: DrillRun) -> bool:
+    """Where the broker's market cannot be set so finely, or its netting account makes one position of all."""
+    netted = limit.rule in HEDGED and run.margin_mode is MarginMode.NETTING
+    return netted or limit.rule in EXACT_MARKET
 
 
 async def _show(desk: Desk, limit: DrilledLimit, place: Place) -> Shown:

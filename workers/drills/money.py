@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from shared.models.context import Limits, RiskState, TradingDay, TradingWeek
@@ -101,15 +101,17 @@ async def _breach(
 ) -> Shown:
     """One tick short of the threshold nothing happens; on it the account is flattened and locked."""
     tick = twin.instrument.tick_size * (-1 if down else 1)
-    await twin.move(entry + (ticks - 1) * tick)
-    short = await twin.marked()
-    if short.is_locked:
+    short = None if twin.gaps else await _moved(twin, entry + (ticks - 1) * tick)
+    if short is not None and short.is_locked:
         return Shown(
             False,
             f"{before.told} Locked ({short.lock_reason}) one tick before it was reached.",
             before.numbers,
         )
-    await twin.move(entry + ticks * tick)
+    # The commission of the way out is part of an order's worst case, and not of what is lost yet.
+    paid = twin.loss(qty, Decimal(0)) if down else Decimal(0)
+    over = (paid / (twin.loss(qty, Decimal(1)) - twin.loss(qty, Decimal(0)))).to_integral_value(ROUND_CEILING)
+    await twin.move(entry + (ticks + over) * tick)
     try:
         locked = await twin.until(lambda seen: seen.is_locked, "it was not locked", LOCKED_S)
         flat = await twin.until(lambda seen: seen.is_flat, "it was not flat", LOCKED_S)
@@ -122,6 +124,11 @@ async def _breach(
     lock = f"locked ({locked.lock_reason}) until {_time(locked.locked_until)}"
     told = f"{before.told} At the threshold: flattened, {lock}; the next order: {words(after)}."
     return Shown(passed, told, numbers)
+
+
+async def _moved(twin: Twin, price: Decimal) -> TwinSeen:
+    await twin.move(price)
+    return await twin.marked()
 
 
 def _lock(locked: TwinSeen, flat: TwinSeen) -> dict[str, Any]:

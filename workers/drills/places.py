@@ -69,7 +69,7 @@ class OwnBooks:
         book["balance"] = balance if balance is not None and balance >= LEAST else BALANCE
         ids = [str(uuid.uuid4()) for _ in range(count)]
         broker, server = OWN_BOOKS
-        login = await _opened(
+        login = await opened(
             desk, broker=broker, server=server, login=None, books=[{"id": each, **book} for each in ids]
         )
         return [await self._twin(desk, row.account()) for row in login.accounts]
@@ -86,7 +86,7 @@ class OwnBooks:
         """Nothing: a book that nobody asks costs nothing."""
 
 
-async def _opened(desk: Desk, **values: Any) -> TwinLogin:
+async def opened(desk: Desk, **values: Any) -> TwinLogin:
     """A new synthetic trader with one login. Raises DrillFailed when the drill is not ours any more."""
     connection = values.pop("connection_id", None) or str(uuid.uuid4())
     twin = {"user_id": str(uuid.uuid4()), "connection_id": connection, "environment": "simulated"} | values

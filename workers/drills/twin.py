@@ -54,9 +54,19 @@ class Twin:
     """One synthetic account with an instrument to trade. Money is in US dollars."""
 
     def __init__(
-        self, desk: Desk, account: Account, broker: Broker, market: Market, instrument: Instrument
+        self,
+        desk: Desk,
+        account: Account,
+        broker: Broker,
+        market: Market,
+        instrument: Instrument,
+        *,
+        clocks: Mapping[str, str] | None = None,
+        gaps: bool = False,
     ) -> None:
-        self._desk, self._market = desk, market
+        """`clocks`: timezone and reset_time of its day. `gaps`: stops fire there, so prices must jump over them."""
+        self._desk, self.market, self._clocks = desk, market, clocks or {}
+        self.gaps = gaps
         self.account, self.broker, self.instrument = account, broker, instrument
         self.symbol = instrument.symbol
 
@@ -100,12 +110,14 @@ class Twin:
     async def arm(self, limit: DrilledLimit | None, **values: Any) -> None:
         """The limit in force, and no other that could speak before it; `values` as engine.arm_twin takes them."""
         await self._desk.store.arm_twin(
-            **self._desk.lease, account=self.account.id, values={"limits": rows_of(limit), **values}
+            **self._desk.lease,
+            account=self.account.id,
+            values={"limits": rows_of(limit), **self._clocks, **values},
         )
 
     async def move(self, bid: Decimal) -> None:
         """Move the market of the twin's instrument."""
-        await self._market.move(self.instrument.venue_symbol, bid)
+        await self.market.move(self.instrument.venue_symbol, bid)
 
     async def entry(
         self,
@@ -160,17 +172,18 @@ class Twin:
                 raise DrillFailed(f"{else_} within {seconds:.0f} seconds")
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def marked(self) -> TwinSeen:
-        """The account as a read that began after now found it."""
-        now = (await self.seen()).now
-        # A read that had begun before may have seen the old price: the second mark after now has not.
-        first = await self.until(
-            lambda seen: seen.is_locked or (seen.as_of is not None and seen.as_of > now), "it was not read"
-        )
+    async def read_since(self, moment: datetime) -> TwinSeen:
+        """The account once a read of it has ended after this moment."""
         return await self.until(
-            lambda seen: seen.is_locked or (seen.as_of is not None and seen.as_of > (first.as_of or now)),
-            "it was not read again",
+            lambda seen: seen.is_locked or (seen.as_of is not None and seen.as_of > moment), "it was not read"
         )
+
+    async def marked(self) -> TwinSeen:
+        """The account, with something open on it, as a read that began after now found it."""
+        now = (await self.seen()).now
+        # A read that had begun before may have seen the old price: the second one after now has not.
+        first = await self.read_since(now)
+        return first if first.is_locked else await self.read_since(first.as_of or now)
 
 
 def rows_of(limit: DrilledLimit | None) -> list[dict[str, Any]]:
