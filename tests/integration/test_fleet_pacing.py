@@ -170,15 +170,12 @@ async def test_a_worker_alone_seldom_asks_the_database(database: Database, venue
     assert took < 8
 
 
-@pytest.mark.parametrize("rest_s", [0.48, 0.5, 0.52])
-async def test_nobody_keeps_the_only_turn_for_himself(
-    database: Database, venue: Venue, run: Run, rest_s: float
-) -> None:
+async def test_nobody_keeps_the_only_turn_for_himself(database: Database, venue: Venue, run: Run) -> None:
     """One request in a window, and a process that comes back whenever it is over: the other one gets every second."""
     venue.limit, venue.seconds = 1, 0.5
     connection = await connection_of(database)
     with ExitStack() as stack:
-        await started(stack, run, database, venue, connection, "looks on", rest_s=rest_s)
+        await started(stack, run, database, venue, connection, "looks on", rest_s=0.5)
         await started(stack, run, database, venue, connection, "orders", rest_s=0.01)
         await arrive(venue, 3)
         before, began = venue.shares(), time.monotonic()
