@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import product
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.integration.engine.road import ENTRY, EXIT, Json, Road, Trader, fill, filled
@@ -105,6 +106,21 @@ ATTEMPTS: dict[str, Attempt] = {
 }
 
 
+DRILLS: dict[str, str] = {
+    "open_twin": "select engine.open_twin($1, $2, '{}')",
+    "twin_accounts": "select engine.twin_accounts($1, $2, $3)",
+    "arm_twin": "select engine.arm_twin($1, $2, $3, '{}')",
+    "twin_price": "select engine.twin_price($1, $2, $3, 'EURUSD', 1)",
+    "twin_intent": "select engine.twin_intent($1, $2, $3, '{}', null)",
+    "twin_seen": "select engine.twin_seen($1, $2, $3, null)",
+    "record_drill": "select engine.record_drill($1, $2, '{}')",
+    "finish_drill": "select engine.finish_drill($1, $2, null)",
+}
+"""A drill's lease: (run, token, account)."""
+READS = {"record_marks", "reconcile", "books"}
+"""The lease of an account's reader: tests/integration/engine/test_risk_watch.py and test_books.py."""
+
+
 async def everything(road: Road) -> list[Any]:
     """Every row that a worker can change, as text; only the times at which workers were seen are left out."""
     tables = await road.column(
@@ -119,9 +135,28 @@ async def test_every_function_that_wants_a_token_is_tried(road: Road) -> None:
     wanting = await road.column(
         "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
         " where n.nspname = 'engine' and has_function_privilege('empire_worker', p.oid, 'execute')"
-        " and p.proname !~ '^claim' and p.prosrc ~ '(\\mp_tokens?\\M|''token''|engine\\.held\\()'"
+        " and p.proname !~ '^(claim|watched_accounts$)' and p.prosrc ~ '(\\mp_tokens?\\M|''token''|engine\\.held\\()'"
     )
-    assert set(wanting) == ATTEMPTS.keys()
+    assert set(wanting) == ATTEMPTS.keys() | DRILLS.keys() | READS
+
+
+async def test_a_wrong_token_runs_no_drill(road: Road, trader: Trader) -> None:
+    """Of a drill that another worker runs: refused or answered with nothing, and not one row is different."""
+    run = await road.value(
+        "insert into public.drill_runs (user_id, account_id, status, token, lease_until)"
+        " select a.user_id, a.id, 'running', 77, now() + interval '1 hour' from public.broker_accounts a"
+        " where a.id = $1 returning id",
+        trader.account,
+    )
+    before = await everything(road)
+    for (name, statement), token in product(DRILLS.items(), (76, 0, -1, LARGEST)):
+        arguments = [run, token, trader.account][: 3 if "$3" in statement else 2]
+        try:
+            answer = await road.worker.fetchval(statement, *arguments)
+        except asyncpg.InsufficientPrivilegeError:
+            answer = None
+        assert not answer, (name, token)
+        assert await everything(road) == before, (name, token)
 
 
 async def test_a_wrong_token_changes_nothing(road: Road) -> None:
