@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -36,10 +37,17 @@ class Trader:
         """The first account."""
         return self.accounts[0]
 
-    async def alert(self, **intent: Any) -> int:
+    async def alert(self, fired_at: datetime | None = None, **intent: Any) -> int:
         """An alert as the edge function hands it in; the event's id. It must be accepted."""
+        fired = {} if fired_at is None else {"ts": fired_at.isoformat()}
         body = json.dumps(
-            {"version": "unify.v1", "source": "tradingview", "id": uuid.uuid4().hex, "intent": intent},
+            {
+                "version": "unify.v1",
+                "source": "tradingview",
+                "id": uuid.uuid4().hex,
+                **fired,
+                "intent": intent,
+            },
             default=str,
         )
         answer = await self.ingest(body)
