@@ -103,7 +103,7 @@ async def _let_through(stage: Stage) -> str:
 async def _by_hand(stage: Stage) -> str:
     """Bought at the broker itself, past us."""
     began = time.monotonic()
-    await stage.venue.trade_by_hand(stage.far.account_id, "EURUSD", "buy", LOTS)
+    await stage.venue.trade_by_hand(stage.far.account_id, "EURUSD", "buy", Decimal(LOTS))
 
     async def flat() -> bool:
         return not (await stage.venue.positions(stage.far.account_id))

@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import httpx
 from local.control import StackError
 from local.paths import PROJECT, base_environment
 from local.status import Installation
+from shared import codec
 
 READY_S = 15.0
 
@@ -42,11 +44,17 @@ class PaperVenue:
         """The market moves: every book of the venue meets this price."""
         (await self._http.post("/prices", json={"symbol": symbol, "price": at})).raise_for_status()
 
-    async def trade_by_hand(self, account: str, symbol: str, side: str, qty: str) -> None:
+    async def trade_by_hand(self, account: str, symbol: str, side: str, qty: Decimal) -> None:
         """The trader trades at the broker himself: we are not asked."""
-        asked = {"client_order_id": secrets.token_hex(8), "kind": "place", "symbol": symbol, "side": side}
-        body = {**asked, "qty": float(qty)}
-        (await self._http.post(f"/accounts/{account}/commands", json=body)).raise_for_status()
+        command = {
+            "client_order_id": secrets.token_hex(8),
+            "kind": "place",
+            "symbol": symbol,
+            "side": side,
+            "qty": qty,
+        }
+        address = f"/accounts/{account}/commands"
+        (await self._http.post(address, content=codec.encode(command))).raise_for_status()
 
     async def positions(self, account: str) -> list[dict[str, Any]]:
         """What the account holds, in the venue's own words."""

@@ -64,27 +64,73 @@ comment on function engine.first_free(engine.call_block [], integer, interval) i
 'From when on a window has room for one request more; null = now.';
 alter function engine.first_free(engine.call_block [], integer, interval) owner to empire_engine;
 
+create function engine.deal(
+  inout w engine.call_windows, p_worker text, p_ask jsonb, p_now timestamptz, out calls integer, out starts timestamptz, out wait interval
+)
+language plpgsql set search_path = '' as $$
+declare
+  c_urgent constant boolean := p_ask ->> 'urgent';
+  c_looks_on constant boolean := coalesce((p_ask ->> 'background')::boolean, false);
+  c_window constant interval := (p_ask ->> 'window_ms')::numeric * interval '1 millisecond';
+  c_want constant integer := p_ask ->> 'want';
+  c_allowed constant integer := (p_ask ->> 'limit')::integer - case when c_urgent then 0 else (p_ask ->> 'reserve')::integer end;
+  -- Of one or two no worker can have a share at all times: there they take turns.
+  c_few constant boolean := c_allowed <= 2 and not c_urgent;
+  c_alone constant boolean := w.shared_at < p_now - interval '10 seconds';
+  c_behind constant boolean := c_few and w.waiter_until > p_now and w.waiter is distinct from p_worker
+    and (c_looks_on or not w.waiter_looks_on);
+  v_free integer;
+begin
+  calls := 0;
+  starts := greatest(p_now, w.paused_until, engine.first_free(w.blocks, c_allowed, c_window));
+  -- Only what is urgent may book ahead: so it is first wherever there is room again.
+  if c_want > 0 and not c_behind and (starts = p_now or (c_urgent and starts <= p_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
+    select c_allowed - coalesce(sum(b.calls), 0) into v_free from unnest(w.blocks) b where b.ends > starts - c_window;
+    calls := least(v_free, case
+      when c_urgent then c_want
+      -- A second's worth, and half of the room for a worker that may come.
+      when c_alone then greatest(c_want, least((v_free + 1) / 2, ceil(c_allowed / extract(epoch from c_window))::integer))
+      else least(c_want, greatest(1, c_allowed / 2))
+    end);
+    w.last_block := w.last_block + 1;
+    w.blocks := w.blocks || row(
+      w.last_block, p_worker, calls, starts + ((p_ask ->> 'life_ms')::numeric + (p_ask ->> 'grace_ms')::numeric) * interval '1 millisecond'
+    )::engine.call_block;
+  end if;
+  wait := starts - p_now + case
+    when c_behind then interval '100 milliseconds'
+    -- Who has just had its share comes a little after the others.
+    when not c_alone and exists (select 1 from unnest(w.blocks) b where b.worker = p_worker) then interval '30 milliseconds'
+    else interval '0'
+  end;
+  if calls > 0 and w.waiter = p_worker then
+    w.waiter_until := '-infinity';
+  elsif c_few and calls = 0 and c_want > 0 and not c_behind then
+    -- Another worker tells what it has used when it wants more, and would take what that frees: so it is asked for often, and kept.
+    if exists (select 1 from unnest(w.blocks) b where b.worker <> p_worker and b.ends > p_now) then
+      wait := least(wait, interval '200 milliseconds');
+    end if;
+    w.waiter_looks_on := c_looks_on and (w.waiter_looks_on or w.waiter is distinct from p_worker or w.waiter_until <= p_now);
+    w.waiter := p_worker;
+    w.waiter_until := p_now + wait + interval '300 milliseconds';
+  end if;
+end
+$$;
+comment on function engine.deal(engine.call_windows, text, jsonb, timestamptz) is
+'Who gets how much of what is left of a window: the window after it, the calls (0 = none now), from when they may be sent, and how '
+'long to wait before asking again. Decides only; the caller holds the row.';
+alter function engine.deal(engine.call_windows, text, jsonb, timestamptz) owner to empire_engine;
+
 create function engine.hand_out_calls(p_worker text, p_ask jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   c_connection constant uuid := p_ask ->> 'connection_id';
   c_route constant text := p_ask ->> 'route';
-  c_urgent constant boolean := p_ask ->> 'urgent';
-  c_looks_on constant boolean := coalesce((p_ask ->> 'background')::boolean, false);
   c_window constant interval := (p_ask ->> 'window_ms')::numeric * interval '1 millisecond';
   c_life constant interval := (p_ask ->> 'life_ms')::numeric * interval '1 millisecond';
-  c_want constant integer := p_ask ->> 'want';
-  c_allowed constant integer := (p_ask ->> 'limit')::integer - case when c_urgent then 0 else (p_ask ->> 'reserve')::integer end;
-  -- Of one or two no worker can have a share at all times: there they take turns.
-  c_few constant boolean := c_allowed <= 2 and not c_urgent;
   v_row engine.call_windows;
   v_now timestamptz;
-  v_from timestamptz;
-  v_free integer;
-  v_calls integer := 0;
-  v_wait interval;
-  v_alone boolean;
-  v_behind boolean;
+  d record;
 begin
   select * into v_row from engine.call_windows w where w.connection_id = c_connection and w.route = c_route for update;
   if not found then
@@ -97,51 +143,17 @@ begin
   if v_row.worker <> p_worker then
     v_row.shared_at := v_now;
   end if;
-  v_alone := v_row.shared_at < v_now - interval '10 seconds';
-  v_from := greatest(v_now, v_row.paused_until, engine.first_free(v_row.blocks, c_allowed, c_window));
-  v_behind := c_few and v_row.waiter_until > v_now and v_row.waiter is distinct from p_worker
-    and (c_looks_on or not v_row.waiter_looks_on);
-  -- Only what is urgent may book ahead: so it is first wherever there is room again.
-  if c_want > 0 and not v_behind and (v_from = v_now or (c_urgent and v_from <= v_now + (p_ask ->> 'within_ms')::numeric * interval '1 millisecond')) then
-    select c_allowed - coalesce(sum(b.calls), 0) into v_free from unnest(v_row.blocks) b where b.ends > v_from - c_window;
-    v_calls := least(v_free, case
-      when c_urgent then c_want
-      -- A second's worth, and half of the room for a worker that may come.
-      when v_alone then greatest(c_want, least((v_free + 1) / 2, ceil(c_allowed / extract(epoch from c_window))::integer))
-      else least(c_want, greatest(1, c_allowed / 2))
-    end);
-    v_row.last_block := v_row.last_block + 1;
-    v_row.blocks := v_row.blocks || row(
-      v_row.last_block, p_worker, v_calls, v_from + c_life + (p_ask ->> 'grace_ms')::numeric * interval '1 millisecond'
-    )::engine.call_block;
-  end if;
-  v_wait := v_from - v_now + case
-    when v_behind then interval '100 milliseconds'
-    -- Who has just had its share comes a little after the others.
-    when not v_alone and exists (select 1 from unnest(v_row.blocks) b where b.worker = p_worker) then interval '30 milliseconds'
-    else interval '0'
-  end;
-  if v_calls > 0 and v_row.waiter = p_worker then
-    v_row.waiter_until := '-infinity';
-  elsif c_few and v_calls = 0 and c_want > 0 and not v_behind then
-    -- Another worker tells what it has used when it wants more, and would take what that frees: so it is asked for often, and kept.
-    if exists (select 1 from unnest(v_row.blocks) b where b.worker <> p_worker and b.ends > v_now) then
-      v_wait := least(v_wait, interval '200 milliseconds');
-    end if;
-    v_row.waiter_looks_on := c_looks_on and (v_row.waiter_looks_on or v_row.waiter is distinct from p_worker or v_row.waiter_until <= v_now);
-    v_row.waiter := p_worker;
-    v_row.waiter_until := v_now + v_wait + interval '300 milliseconds';
-  end if;
+  select x.* into d from engine.deal(v_row, p_worker, p_ask, v_now) x;
+  v_row := d.w;
   update engine.call_windows w
   set blocks = v_row.blocks, last_block = v_row.last_block, worker = p_worker, shared_at = v_row.shared_at, paused_until = v_row.paused_until,
     waiter = v_row.waiter, waiter_looks_on = v_row.waiter_looks_on, waiter_until = v_row.waiter_until
   where w.connection_id = c_connection and w.route = c_route;
   return jsonb_build_object(
-    'block', v_row.last_block, 'calls', v_calls,
-    'from_ms', ceil(extract(epoch from v_from - v_now) * 1000),
-    'until_ms', floor(extract(epoch from v_from - v_now + c_life) * 1000),
-    -- Who has just had its share comes a little after the others.
-    'wait_ms', ceil(extract(epoch from v_wait) * 1000)
+    'block', v_row.last_block, 'calls', d.calls,
+    'from_ms', ceil(extract(epoch from d.starts - v_now) * 1000),
+    'until_ms', floor(extract(epoch from d.starts - v_now + c_life) * 1000),
+    'wait_ms', ceil(extract(epoch from d.wait) * 1000)
   );
 end
 $$;

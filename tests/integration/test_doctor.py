@@ -170,7 +170,7 @@ def test_a_worker_that_is_not_seen_is_missed(found: Installation) -> None:
 
 def test_an_open_port_is_found(found: Installation) -> None:
     """A child that listens on every address of the machine is no secret for long."""
-    program = "import socket, time; s = socket.create_server(('0.0.0.0', 0)); print('ready', flush=True); time.sleep(600)"
+    program = "import signal, socket; s = socket.create_server(('0.0.0.0', 0)); print('ready', flush=True); signal.pause()"
     with run(sys.executable, "-c", program) as running:
         child = ChildState("gateway", running.pid, 0, True)
         opened = replace(found, state=replace(found.state, children=[*found.state.children, child]))

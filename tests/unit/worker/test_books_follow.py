@@ -32,6 +32,7 @@ class Venue:
     def __init__(self, hedging: bool) -> None:
         self.book = PaperState(D(10_000_000), hedging=hedging, prices=dict(PRICES))
         self.done: list[Fill] = []
+        self.answers: dict[str, PaperAnswer] = {}
         self.now = START
 
     def tick(self) -> datetime:
@@ -42,6 +43,7 @@ class Venue:
     def command(self, command: PaperCommand) -> PaperAnswer:
         """Somebody's command."""
         self.book, answer = apply(self.book, command, self.tick())
+        self.answers[command.client_order_id] = answer
         return self._kept(answer)
 
     def move(self, symbol: str, price: Decimal) -> PaperAnswer:
@@ -60,8 +62,8 @@ class Venue:
         return self.command(command)
 
     async def answer(self, client_order_id: str) -> PaperAnswer | None:
-        """Nobody asks here."""
-        raise NotImplementedError(client_order_id)
+        """As the port's book."""
+        return self.answers.get(client_order_id)
 
     async def state(self) -> PaperState:
         """As the port's book."""
