@@ -9,20 +9,16 @@ import argparse
 import asyncio
 import json
 import os
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import uvloop
 
 from bench import fanout, fanout_brokers, history, population, readings, risk, sender, watch
-from local.control import UpOptions, start, stop
+from bench.stack import fresh_stack
 from local.demo.venue import PaperVenue, paper_venue
-from local.paths import Paths
-from local.status import Installation, installation
+from local.status import Installation
 
 ACCOUNTS = 100
 WARM_S = 10.0
@@ -37,16 +33,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32, help="senders of the flat-out load")
     parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder:
-        paths = Paths.find(Path(folder) / "home")
-        start(paths, UpOptions(pg=chosen.pg))
-        try:
-            found = installation(paths)
-            if found is None:
-                sys.exit("the stack did not stay up")
-            report = uvloop.run(measure(found, chosen.seconds, chosen.clients))
-        finally:
-            stop(paths)
+    with fresh_stack(chosen.pg) as found:
+        report = uvloop.run(measure(found, chosen.seconds, chosen.clients))
     report["fanout"]["brokers"] = fanout_brokers.measure(chosen.pg)
     report["history"] = asyncio.run(history.measure(chosen.pg))
     report["risk_ms"] = risk.measure()

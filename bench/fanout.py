@@ -6,23 +6,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
-import tempfile
 import uuid
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
 
 from bench import readings
+from bench.stack import fresh_stack
 from local.console import session
-from local.control import UpOptions, start, stop
 from local.demo.people import endpoint_url, new_login
 from local.demo.tradingview import alert
 from local.demo.venue import PaperVenue, paper_venue
-from local.paths import Paths
-from local.status import Installation, installation
+from local.status import Installation
 
 ACCOUNTS = 100
 VOLLEYS = 20
@@ -33,16 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.fanout")
     parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder:
-        paths = Paths.find(Path(folder) / "home")
-        start(paths, UpOptions(pg=chosen.pg))
-        try:
-            found = installation(paths)
-            if found is None:
-                sys.exit("the stack did not stay up")
-            report = asyncio.run(_alone(found))
-        finally:
-            stop(paths)
+    with fresh_stack(chosen.pg) as found:
+        report = asyncio.run(_alone(found))
     print(json.dumps(report))
 
 
@@ -106,7 +94,8 @@ async def _volley(
     if len(received) != ACCOUNTS:
         raise RuntimeError(f"{len(received)} orders for {ACCOUNTS} accounts")
     await asyncio.sleep(0.2)
-    return round((max(received) - min(received)) / 1e6, 2)
+    skew_ms: float = round((max(received) - min(received)) / 1e6, 2)
+    return skew_ms
 
 
 if __name__ == "__main__":

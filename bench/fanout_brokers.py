@@ -13,7 +13,6 @@ import asyncio
 import json
 import secrets as random
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -29,16 +28,15 @@ import asyncpg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import readings
 from bench.adapters import WAYS, hold_price
+from bench.stack import fresh_stack
 from local import programs
 from local.console import connecting, session
 from local.console.connecting import Place
 from local.console.session import Login
-from local.control import UpOptions, start, stop
 from local.demo.people import endpoint_url, new_login
 from local.demo.tradingview import alert
-from local.paths import Paths
 from local.scratch import Service
-from local.status import Installation, installation
+from local.status import Installation
 from shared.crypto.sealing import Credential
 from supabase import AsyncClient
 from tests.conformance.simulators import Operator, running_simulator
@@ -95,13 +93,8 @@ def main() -> None:
 
 def measure(pg: int) -> dict[str, Any]:
     """`skew_ms_p50`, `skew_ms_p99` from the first order received to the last; how the stuck account's order ended."""
-    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder, ExitStack() as stack:
-        paths = Paths.find(Path(folder) / "home")
-        start(paths, UpOptions(pg=pg, workers=False))
-        stack.callback(stop, paths)
-        found = installation(paths)
-        if found is None:
-            sys.exit("the stack did not stay up")
+    with ExitStack() as stack:
+        found = stack.enter_context(fresh_stack(pg, workers=False))
         options = ("--no-limits", "--accounts", str(EACH))
         sites = [Site(name, stack.enter_context(running_simulator(name, *options))) for name in LOGINS]
         for site in sites:

@@ -10,26 +10,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
-import tempfile
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
 
 from bench import readings
+from bench.stack import fresh_stack
 from local.console import session
-from local.control import UpOptions, start, stop
 from local.demo.people import Trader, new_login, with_account
 from local.demo.tradingview import alert
 from local.demo.venue import PaperVenue, paper_venue
-from local.paths import Paths
-from local.status import Installation, installation
+from local.status import Installation
 
 ROUNDS, AT_ONCE = 12, 5
 WAIT_S = 20.0
@@ -64,16 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.watch")
     parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="empire-bench-") as folder:
-        paths = Paths.find(Path(folder) / "home")
-        start(paths, UpOptions(pg=chosen.pg))
-        try:
-            found = installation(paths)
-            if found is None:
-                sys.exit("the stack did not stay up")
-            report = asyncio.run(_alone(found))
-        finally:
-            stop(paths)
+    with fresh_stack(chosen.pg) as found:
+        report = asyncio.run(_alone(found))
     print(json.dumps(report))
 
 

@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from local.keys.fleet import KeyFiles
 from local.scratch import ScratchCluster
 from tests.support import processes
 from tests.support.clusters import Database, clone, template_cluster
+from tests.support.connections import key_folder
 from tests.support.stacks import RunningStack, running_stack
 
 
@@ -68,6 +70,13 @@ def own_stack(own_cluster: ScratchCluster) -> Iterator[RunningStack]:
     """Gateway and functions on a cluster of the test's own: everything may be killed."""
     with running_stack(clone(own_cluster)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[KeyFiles]:
+    """The keys of a module's fleet."""
+    with key_folder() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

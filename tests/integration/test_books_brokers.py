@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal as D
@@ -28,7 +28,7 @@ from tests.conformance import test_metatrader, test_topstepx, test_tradelocker
 from tests.conformance.harness import accepted, close_of, entry, sent
 from tests.conformance.simulators import Operator, running_simulator
 from tests.integration.test_worker_connections import send
-from tests.support.connections import PASSWORD, USER, Customer, customer, fleet_worker, key_folder, publish
+from tests.support.connections import PASSWORD, USER, Customer, fleet_worker
 from tests.support.stacks import RunningStack
 from tests.support.trading import until, worker
 
@@ -84,21 +84,6 @@ CASES = [
         D("0.00100"),
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The keys of the module's fleet."""
-    with key_folder() as made:
-        yield made
-
-
-@pytest.fixture
-async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
-    """A user of a stack of the test's own."""
-    await publish(stack.database, files)
-    async with customer(stack, files) as made:
-        yield made
 
 
 async def begin(trader: Customer, case: Case) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,18 +20,11 @@ from local.keys.fleet import KeyFiles
 from shared.crypto import spelling
 from shared.crypto.sealing import Binding, Credential, SealError, open_credential, seal_credential
 from tests.support.clusters import wait_until
-from tests.support.connections import Customer, customer, fleet_worker, key_folder, publish
+from tests.support.connections import Customer, customer, fleet_worker, publish
 from tests.support.stacks import RunningStack
 
 LOGIN = Credential("trader", "an-api-key-of-projectx")
 LIVE = Place("topstepx", "live")
-
-
-@pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The keys of the module's fleet."""
-    with key_folder() as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal as D
-
-import pytest
 
 from local.demo.people import endpoint_url
 from local.keys.fleet import KeyFiles
 from shared import codec
 from tests.conformance.simulators import running_simulator
 from tests.integration.test_worker_connections import INTENT, send
-from tests.support.connections import Customer, customer, fleet_worker, key_folder, publish
+from tests.support.connections import Customer, fleet_worker
 from tests.support.stacks import RunningStack
 from tests.support.trading import until as wait_until
 from tests.support.trading import worker
 
 WAIT_S = 20.0
-
-
-@pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The keys of the module's fleet."""
-    with key_folder() as made:
-        yield made
-
-
-@pytest.fixture
-async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
-    """A user of a stack of the test's own."""
-    await publish(stack.database, files)
-    async with customer(stack, files) as made:
-        yield made
 
 
 async def until(condition: Callable[[], str]) -> str:

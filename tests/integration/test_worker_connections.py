@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from decimal import Decimal as D
 from typing import Any
 
@@ -24,10 +24,8 @@ from tests.support.connections import (
     SIM,
     USER,
     Customer,
-    customer,
     fleet_worker,
     key_folder,
-    publish,
 )
 from tests.support.stacks import RunningStack
 
@@ -35,25 +33,10 @@ INTENT = {"action": "open", "side": "buy", "symbol": "OANDA:EURUSD", "qty_mode":
 
 
 @pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The keys of the module's fleet."""
-    with key_folder() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def venue() -> Iterator[Operator]:
     """A simulated TradeLocker."""
     with running_simulator("tradelocker", "--no-limits") as running:
         yield running
-
-
-@pytest.fixture
-async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
-    """A user of a stack of the test's own."""
-    await publish(stack.database, files)
-    async with customer(stack, files) as made:
-        yield made
 
 
 async def send(trader: Customer, url: str, **intent: Any) -> events.Road:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
 
 import httpx
-import pytest
 
 from local.console import events
 from local.console.connecting import Place
@@ -20,10 +18,7 @@ from tests.support.connections import (
     SIM,
     USER,
     Customer,
-    customer,
     fleet_worker,
-    key_folder,
-    publish,
 )
 from tests.support.stacks import RunningStack
 from tests.support.trading import until
@@ -38,21 +33,6 @@ FUTURE = {
     "ref_price": 20000,
 }
 CLOSE = {"action": "close", "symbol": "OANDA:EURUSD"}
-
-
-@pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The keys of the module's fleet."""
-    with key_folder() as made:
-        yield made
-
-
-@pytest.fixture
-async def trader(stack: RunningStack, files: KeyFiles) -> AsyncIterator[Customer]:
-    """A user of a stack of the test's own."""
-    await publish(stack.database, files)
-    async with customer(stack, files) as made:
-        yield made
 
 
 async def connected(trader: Customer, place: Place = SIM, secret: str = PASSWORD) -> tuple[str, str]:

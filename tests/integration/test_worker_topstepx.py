@@ -17,19 +17,12 @@ from local.demo.people import endpoint_url
 from local.keys.fleet import KeyFiles
 from shared import codec
 from tests.conformance.simulators import Operator, running_simulator
-from tests.support.connections import Customer, customer, fleet_worker, key_folder, publish
+from tests.support.connections import Customer, customer, fleet_worker, publish
 from tests.support.stacks import RunningStack
 
 D = Decimal
 BID, ASK = D("25000.00"), D("25000.25")
 PLACE = Place("topstepx", "simulated")
-
-
-@pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The keys of the module's fleet."""
-    with key_folder() as made:
-        yield made
 
 
 @pytest.fixture

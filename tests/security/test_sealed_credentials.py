@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
@@ -27,16 +27,9 @@ from tests.security.people import (
 )
 from tests.security.vault import SECRET, WORKER, Vault, decoy
 from tests.support.clusters import Database
-from tests.support.connections import key_folder, publish
+from tests.support.connections import publish
 from tests.support.trading import until
 from workers.sessions import SealedSessions
-
-
-@pytest.fixture(scope="module")
-def files() -> Iterator[KeyFiles]:
-    """The fleet's keys."""
-    with key_folder() as made:
-        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from shared.models.command import Leg
 from shared.models.enums import CommandKind, OrderStatus
 from shared.models.outcome import Accepted, Outcome, Rejected
 from shared.models.reasons import Reason
-from shared.models.trading import Fill, OrderState, Position
+from shared.models.trading import OrderState
+from shared.store import as_json
 from shared.store.rows import Numbers
 
 
@@ -23,7 +24,7 @@ def of_outcome(command_id: int, leg: Leg, outcome: Outcome) -> dict[str, Any]:
             "reason": outcome.reason,
             "text": outcome.text[:500],
             "numbers": outcome.numbers,
-            "positions": [_position(each) for each in outcome.positions],
+            "positions": [as_json.position(each) for each in outcome.positions],
             "effects": [_effect(each) for each in outcome.effects],
         }
     return {"id": command_id, "outcome": "unknown", "text": outcome.text[:500]}
@@ -44,8 +45,8 @@ def _accepted(command_id: int, leg: Leg, outcome: Accepted) -> dict[str, Any]:
         "avg_price": outcome.avg_price,
         "stop_loss": leg.protection.stop_loss,
         "take_profit": leg.protection.take_profit,
-        "fills": [_fill(each) for each in outcome.fills],
-        "positions": [_position(each) for each in outcome.positions],
+        "fills": [as_json.fill(each) for each in outcome.fills],
+        "positions": [as_json.position(each) for each in outcome.positions],
         "effects": [_effect(each) for each in (*_canceled(leg, outcome), *outcome.effects)],
     }
 
@@ -60,38 +61,6 @@ def _canceled(leg: Leg, outcome: Accepted) -> tuple[OrderState, ...]:
     return (OrderState(order_id, None, OrderStatus.CANCELED, outcome.filled_qty, outcome.avg_price),)
 
 
-def _fill(fill: Fill) -> dict[str, Any]:
-    return {
-        "venue_fill_id": fill.venue_fill_id,
-        "venue_order_id": fill.venue_order_id,
-        "position_id": fill.venue_position_id,
-        "effect": fill.effect,
-        "symbol": fill.symbol,
-        "side": fill.side,
-        "qty": fill.qty,
-        "price": fill.price,
-        "commission": fill.commission,
-        "swap": fill.swap,
-        "fee": fill.fee,
-        "realised": fill.realised,
-        "filled_at": fill.at,
-    }
-
-
-def _position(position: Position) -> dict[str, Any]:
-    return {
-        "venue_position_id": position.venue_position_id,
-        "symbol": position.symbol,
-        "root": position.root,
-        "side": position.side,
-        "qty": position.qty,
-        "entry_price": position.entry_price,
-        "stop_loss": position.stop_loss,
-        "take_profit": position.take_profit,
-        "unrealized_pnl": position.unrealized_pnl,
-    }
-
-
 def _effect(order: OrderState) -> dict[str, Any]:
     return {
         "venue_order_id": order.venue_order_id,
@@ -100,7 +69,7 @@ def _effect(order: OrderState) -> dict[str, Any]:
         "filled_qty": order.filled_qty,
         "avg_price": order.avg_price,
         "reason": order.reason,
-        "fills": [_fill(each) for each in order.fills],
+        "fills": [as_json.fill(each) for each in order.fills],
     }
 
 

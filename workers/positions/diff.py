@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.models.enums import Effect, OrderStatus, Side
 from shared.models.trading import AccountSnapshot, Fill, Position, WorkingOrder
+from shared.store import as_json
 from shared.store.book_rows import Books, KnownOrder, KnownPosition
 from shared.store.watch_rows import Watched
 
@@ -204,7 +205,7 @@ class _Comparison:
                     "price": f"{each.price:f}",
                     "realised": f"{each.realised:f}",
                 },
-                fill=_fill(each),
+                fill=as_json.fill(each) | {"client_order_id": each.client_order_id},
                 order=None if known is not None else self._made_of(each, "protection" if how else "broker"),
             )
 
@@ -272,7 +273,7 @@ class _Comparison:
             if expected
             else f"{symbol}: {ends[kind]}",
             numbers={"position": pid, "ours": f"{expected:f}", "theirs": f"{real:f}"},
-            position={"venue_position_id": pid, "qty": NOTHING} if seen is None else _position(seen),
+            position=as_json.open_position(seen) if seen else {"venue_position_id": pid, "qty": NOTHING},
         )
 
     def _names(self, pid: str) -> tuple[str, str]:
@@ -318,55 +319,6 @@ def _done(fill: Fill, known: KnownOrder | None, how: str) -> str:
     return f"{what}{result}, not by us."
 
 
-def _fill(fill: Fill) -> dict[str, Any]:
-    return {
-        "venue_fill_id": fill.venue_fill_id,
-        "venue_order_id": fill.venue_order_id,
-        "client_order_id": fill.client_order_id,
-        "position_id": fill.venue_position_id,
-        "effect": fill.effect,
-        "symbol": fill.symbol,
-        "side": fill.side,
-        "qty": fill.qty,
-        "price": fill.price,
-        "commission": fill.commission,
-        "swap": fill.swap,
-        "fee": fill.fee,
-        "realised": fill.realised,
-        "filled_at": fill.at,
-    }
-
-
 def _order(order: WorkingOrder, origin: str) -> dict[str, Any]:
-    return {
-        "venue_order_id": order.venue_order_id,
-        "client_order_id": order.client_order_id,
-        "origin": origin,
-        "symbol": order.symbol,
-        "root": order.root,
-        "side": order.side,
-        "type": order.type,
-        "qty": order.qty,
-        "filled_qty": order.filled_qty,
-        "price": order.price,
-        "stop_price": order.stop_price,
-        "tif": order.tif,
-        "reduce_only": order.reduce_only,
-        "position_id": order.position_id,
-        "status": order.status if order.status in LIVE else OrderStatus.WORKING,
-    }
-
-
-def _position(position: Position) -> dict[str, Any]:
-    return {
-        "venue_position_id": position.venue_position_id,
-        "symbol": position.symbol,
-        "root": position.root,
-        "side": position.side,
-        "qty": position.qty,
-        "entry_price": position.entry_price,
-        "stop_loss": position.stop_loss,
-        "take_profit": position.take_profit,
-        "unrealized_pnl": position.unrealized_pnl,
-        "opened_at": position.opened_at,
-    }
+    status = order.status if order.status in LIVE else OrderStatus.WORKING
+    return as_json.order(order) | {"origin": origin, "tif": order.tif, "status": status}

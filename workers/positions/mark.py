@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.models.enums import Freshness
-from shared.models.trading import AccountSnapshot, Position, WorkingOrder
+from shared.models.trading import AccountSnapshot
+from shared.store import as_json
 from shared.store.watch_rows import Watched
 
 STALE = timedelta(seconds=5)
@@ -25,8 +26,8 @@ def read(watched: Watched, snapshot: AccountSnapshot) -> dict[str, Any]:
         "balance": snapshot.balance,
         "equity": snapshot.equity,
         "margin_used": snapshot.margin_used,
-        "positions": [_position(each) for each in snapshot.positions],
-        "orders": [_order(each) for each in snapshot.orders],
+        "positions": [as_json.open_position(each) for each in snapshot.positions],
+        "orders": [as_json.order(each) for each in snapshot.orders],
     }
 
 
@@ -46,35 +47,3 @@ def faded(watched: Watched, now: datetime) -> Freshness:
     if last.as_of is None or last.freshness is Freshness.UNKNOWN or now - last.as_of > UNKNOWN:
         return Freshness.UNKNOWN
     return last.freshness if now - last.as_of <= STALE else Freshness.STALE
-
-
-def _position(position: Position) -> dict[str, Any]:
-    return {
-        "venue_position_id": position.venue_position_id,
-        "symbol": position.symbol,
-        "root": position.root,
-        "side": position.side,
-        "qty": position.qty,
-        "entry_price": position.entry_price,
-        "stop_loss": position.stop_loss,
-        "take_profit": position.take_profit,
-        "unrealized_pnl": position.unrealized_pnl,
-        "opened_at": position.opened_at,
-    }
-
-
-def _order(order: WorkingOrder) -> dict[str, Any]:
-    return {
-        "venue_order_id": order.venue_order_id,
-        "client_order_id": order.client_order_id,
-        "symbol": order.symbol,
-        "root": order.root,
-        "side": order.side,
-        "type": order.type,
-        "qty": order.qty,
-        "filled_qty": order.filled_qty,
-        "price": order.price,
-        "stop_price": order.stop_price,
-        "reduce_only": order.reduce_only,
-        "position_id": order.position_id,
-    }
