@@ -18,6 +18,9 @@ import { Rest } from "./rest/rest.ts";
 const EXIT_USAGE = 64;
 const EXIT_FATAL = 70;
 
+/** An orderly end waits so long for connections to be closed: a database that hangs must not keep us. */
+const END_WITHIN_MS = 3000;
+
 function die(error: unknown): never {
   log("fatal", failure(error));
   Deno.exit(EXIT_FATAL);
@@ -82,10 +85,10 @@ async function main(config: Config): Promise<void> {
     onListen: () => console.log(`ready ${config.port}`),
   }, (request, info) => gateway.handle(request, info));
   const stop = async () => {
-    await realtime.stop();
+    setTimeout(() => Deno.exit(0), END_WITHIN_MS);
     void server.shutdown();
     auth.stop();
-    await lite.close();
+    await Promise.allSettled([realtime.stop(), lite.close()]);
     Deno.exit(0);
   };
   Deno.addSignalListener("SIGTERM", stop);

@@ -8,7 +8,7 @@ import os
 import secrets as random
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +190,24 @@ def test_it_ends_when_told(stack: RunningStack) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: stack.gateway.pid is None, 10)
+
+
+def test_a_database_that_hangs_does_not_keep_it(own_stack: RunningStack) -> None:
+    """SIGTERM ends it though no connection can be closed."""
+    user = own_stack.create_user()
+    assert own_stack.sign_in(user.email, user.password)
+    postgres = own_stack.postgres.pid
+    assert postgres is not None
+    backends = [int(pid) for pid in Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split()]
+    for pid in [postgres, *backends]:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        own_stack.gateway.child.signal(signal.SIGTERM)
+        wait_until(lambda: own_stack.gateway.pid is None, 8)
+    finally:
+        for pid in [postgres, *backends]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_it_stays_small_under_load(stack: RunningStack) -> None:
