@@ -2,6 +2,8 @@
 
 `info` binds a seal to user, target, kind and key, so one target's address never opens as another's. A target's
 address never changes: another address is another target.
+
+Twin of supabase/functions/_shared/targets.ts: tests/payloads/crypto/targets.json is read by both.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from shared.crypto import spelling
 from shared.crypto.sealing import seal, unseal
 
 _LABEL = b"empire-target/1|"
-_SNOWFLAKE = re.compile(r"/api(?:/v\d{1,2})?/webhooks/\d{5,25}/[A-Za-z0-9_-]{20,120}")
-_SLACK = re.compile(r"/(?:services|workflows|triggers)(?:/[A-Za-z0-9]{4,40}){2,5}")
-_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_BOT = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
-_CHAT = re.compile(r"-?\d{1,20}|@[A-Za-z0-9_]{4,40}")
+_DISCORD_HOST = re.compile(r"(?:\w+\.)?discord(?:app)?\.com", re.ASCII)
+_DISCORD_PATH = re.compile(r"/api(?:/v\d{1,2})?/webhooks/\d{5,25}/[A-Za-z0-9_-]{20,120}", re.ASCII)
+_SLACK_HOST = re.compile(r"hooks\.slack\.com")
+_SLACK_PATH = re.compile(r"/(?:services|workflows|triggers)(?:/[A-Za-z0-9]{4,40}){2,5}")
+_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f-\x9f]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_BOT = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}", re.ASCII)
+_CHAT = re.compile(r"-?\d{1,20}|@[A-Za-z0-9_]{4,40}", re.ASCII)
+_HTTPS = re.compile(r"https://([^/?#]*)([^?#]*)", re.IGNORECASE)
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "email": ("address",),
     "telegram": ("token", "chat"),
@@ -100,24 +105,25 @@ def _fault(kind: str, values: Mapping[str, str]) -> str | None:
             return "That is no e-mail address: it looks like name@example.com."
         case "telegram" if not (_BOT.fullmatch(values["token"]) and _CHAT.fullmatch(values["chat"])):
             return "A bot's token looks like 123456:ABC..., a chat is a number or @channel."
-        case "discord" if not _is_hook(values["url"], r"(?:\w+\.)?discord(?:app)?\.com", _SNOWFLAKE):
+        case "discord" if not _is_hook(values["url"], _DISCORD_HOST, _DISCORD_PATH):
             return "A Discord webhook looks like https://discord.com/api/webhooks/<number>/<token>."
-        case "slack" if not _is_hook(values["url"], r"hooks\.slack\.com", _SLACK):
+        case "slack" if not _is_hook(values["url"], _SLACK_HOST, _SLACK_PATH):
             return "A Slack webhook looks like https://hooks.slack.com/services/T.../B.../...."
         case "webhook" if not 16 <= len(values["secret"]) <= 256:
             return "The signing secret of a webhook has 16 to 256 characters."
-        case "webhook" if len(values["url"]) > 2000 or urlsplit(values["url"]).scheme not in (
-            "https",
-            "http",
-        ):
+        case "webhook" if len(values["url"]) > 2000 or not _has_host(values["url"]):
             return "A webhook's address begins with https:// and has at most 2000 characters."
     return None
 
 
-def _is_hook(url: str, host: str, path: re.Pattern[str]) -> bool:
+def _is_hook(url: str, host: re.Pattern[str], path: re.Pattern[str]) -> bool:
+    parts = _HTTPS.fullmatch(url)
+    return parts is not None and bool(host.fullmatch(parts[1]) and path.fullmatch(parts[2]))
+
+
+def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    plain = parts.scheme == "https" and not parts.query and not parts.fragment
-    return plain and re.fullmatch(host, parts.netloc) is not None and path.fullmatch(parts.path) is not None
+    return parts.scheme in ("https", "http") and bool(parts.hostname)

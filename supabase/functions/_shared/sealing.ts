@@ -11,6 +11,8 @@ import { DhkemX25519HkdfSha256 } from "npm:@hpke/dhkem-x25519@1.8.0";
 
 const CREDENTIAL_LABEL = "empire-credential/1|";
 const ENCAPSULATED = 32;
+/** A seal is not longer: the tables refuse it. */
+const MOST_BYTES = 16384;
 
 /** A seal cannot be made or opened. The message never holds what was sealed. */
 export class SealError extends Error {}
@@ -43,12 +45,8 @@ export async function sealCredential(
   publicKey: Uint8Array,
 ): Promise<Uint8Array> {
   compare(credential, binding);
-  const suite = cipherSuite();
-  const recipientPublicKey = await suite.kem.deserializePublicKey(bufferOf(publicKey));
   const { login, secret, server, developer_key } = credential;
-  const plaintext = bytes(canonical({ login, secret, server, developer_key }));
-  const { enc, ct } = await suite.seal({ recipientPublicKey, info: bufferOf(infoOf(binding)) }, plaintext);
-  return joined(new Uint8Array(enc), new Uint8Array(ct));
+  return await seal(bytes(canonical({ login, secret, server, developer_key })), infoOf(binding), publicKey);
 }
 
 /** Opens a seal with the recipient's private key (a trader's own device; tests). Throws SealError. */
@@ -57,19 +55,47 @@ export async function openCredential(
   binding: Binding,
   privateKey: Uint8Array,
 ): Promise<Credential> {
-  const suite = cipherSuite();
-  let plaintext: ArrayBuffer;
-  try {
-    const recipientKey = await suite.kem.deserializePrivateKey(bufferOf(privateKey));
-    const enc = bufferOf(sealed.subarray(0, ENCAPSULATED));
-    const params = { recipientKey, enc, info: bufferOf(infoOf(binding)) };
-    plaintext = await suite.open(params, bufferOf(sealed.subarray(ENCAPSULATED)));
-  } catch {
-    throw new SealError("The sealed credential does not belong to this connection as it stands.");
-  }
+  const plaintext = await unseal(sealed, infoOf(binding), privateKey);
   const credential = JSON.parse(new TextDecoder().decode(plaintext)) as Credential;
   compare(credential, binding);
   return credential;
+}
+
+/** Encapsulated key and ciphertext. Throws SealError when it would be too long to be kept. */
+export async function seal(
+  plaintext: Uint8Array<ArrayBuffer>,
+  info: Uint8Array,
+  publicKey: Uint8Array,
+): Promise<Uint8Array> {
+  const suite = cipherSuite();
+  const recipientPublicKey = await suite.kem.deserializePublicKey(bufferOf(publicKey));
+  const { enc, ct } = await suite.seal({ recipientPublicKey, info: bufferOf(info) }, plaintext);
+  const sealed = joined(new Uint8Array(enc), new Uint8Array(ct));
+  if (sealed.length > MOST_BYTES) {
+    throw new SealError(`Too long: ${sealed.length} bytes sealed, at most ${MOST_BYTES} are kept.`);
+  }
+  return sealed;
+}
+
+/** The plaintext. Throws SealError: for another row, another version, or altered. */
+export async function unseal(
+  sealed: Uint8Array,
+  info: Uint8Array,
+  privateKey: Uint8Array,
+): Promise<ArrayBuffer> {
+  const suite = cipherSuite();
+  try {
+    const recipientKey = await suite.kem.deserializePrivateKey(bufferOf(privateKey));
+    const enc = bufferOf(sealed.subarray(0, ENCAPSULATED));
+    return await suite.open(
+      { recipientKey, enc, info: bufferOf(info) },
+      bufferOf(sealed.subarray(ENCAPSULATED)),
+    );
+  } catch {
+    throw new SealError(
+      "The sealed credential does not belong to this connection as it stands: enter it again.",
+    );
+  }
 }
 
 /** HPKE's info for a row. Nothing of it is secret. */
