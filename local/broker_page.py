@@ -58,6 +58,12 @@ def _lookup(declared: Capabilities) -> str:
     return f"after {_seconds(declared.request_timeout_s + lag)}" if lag else "at once"
 
 
+def _reading(declared: Capabilities) -> str:
+    """By the login where the broker counts so, else each account by itself."""
+    pause = declared.read_pause_s
+    return f"in turn, one every {_seconds(pause)}" if pause else "each by itself"
+
+
 _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("client_id", "our order id at the broker", lambda it: "refused when repeated" if _enforced(it) else "a label"),
     ("client_order_id_length", "its length, at most", lambda it: str(it.client_order_id_length)),
@@ -74,6 +80,7 @@ _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("partial_close", "a position can be closed in part", lambda it: _yes(it.partial_close)),
     ("hedging", "both sides of a symbol at once", lambda it: _yes(it.hedging)),
     ("quotes", "its own quotes (else the alert's price, or the last one)", lambda it: _yes(it.quotes)),
+    ("read_pause_s", "the accounts of one login are read", _reading),
 )  # fmt: skip
 """Field of Capabilities, what it is to a trader, and how its value is said: every field once."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from shared import clock
@@ -55,6 +56,12 @@ DECLARED: Mapping[enums.Broker, tuple[Capabilities, ...]] = {
     enums.Broker.PAPER: PAPER,
 }
 """What the accounts of each broker can do; several where accounts differ."""
+READ_PAUSES: Mapping[str, Decimal] = {
+    broker.value: pause
+    for broker, declared in DECLARED.items()
+    if (pause := max(each.read_pause_s for each in declared))
+}
+"""Seconds from one read of a login's accounts to the next, where a broker counts requests by the login."""
 
 
 def with_logins(

@@ -165,7 +165,10 @@ class Store(Protocol):
 
     async def finish_drill(self, *, run: int, token: int, error: str | None) -> bool: ...
 
-    async def watched_accounts(self, *, worker: str, limit: int, lease_ms: int) -> list[Watched]: ...
+    async def watched_accounts(
+        self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal]
+    ) -> list[Watched]:
+        """pauses: seconds from one read of a login's accounts to the next, by broker."""
 
     async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None: ...
 

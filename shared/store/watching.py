@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from shared import codec
@@ -25,10 +26,12 @@ class WatchCalls:
         for _ in range(BREACH_LINES):
             self._breaches.put_nowait(Line("breach", dsn, statement_cache_size))
 
-    async def watched_accounts(self, *, worker: str, limit: int, lease_ms: int) -> list[Watched]:
+    async def watched_accounts(
+        self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal]
+    ) -> list[Watched]:
         rows = await self._watching.call(
-            "select engine.watched_accounts(p_worker => $1, p_limit => $2, p_lease_ms => $3)",
-            *(worker, limit, lease_ms),
+            "select engine.watched_accounts(p_worker => $1, p_limit => $2, p_lease_ms => $3, p_pauses => $4)",
+            *(worker, limit, lease_ms, codec.encode(pauses)),
             repeat=True,
         )
         return [codec.decode_as(Watched, row) for row in rows]

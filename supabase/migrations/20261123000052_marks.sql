@@ -13,7 +13,66 @@ $$;
 comment on function engine.busy_accounts() is 'Accounts on which something is open or on its way: these are read every second.';
 alter function engine.busy_accounts() owner to empire_engine;
 
-create function engine.accounts_due(p_limit integer) returns uuid []
+-- A broker that counts requests by the login lets one read of its accounts through every so many seconds.
+create unlogged table engine.read_credits (
+  connection_id uuid primary key references public.broker_connections (id) on delete cascade,
+  reads numeric not null,
+  at timestamptz not null
+) with (fillfactor = 50);
+comment on table engine.read_credits is
+'How many reads of its accounts a login may begin at once, as of `at`; more come with time. Only of brokers that count by the login.';
+grant select, insert, update on engine.read_credits to empire_engine;
+
+create function engine.reads_left(p_connection uuid, p_pause numeric) returns numeric
+language plpgsql stable set search_path = '' as $$
+declare
+  -- What was not used is there for a moment when several accounts are due, or something has happened.
+  c_most constant numeric := 3;
+begin
+  return coalesce((
+    select least(c_most, k.reads + extract(epoch from clock_timestamp() - k.at) / p_pause)
+    from engine.read_credits k where k.connection_id = p_connection
+  ), c_most);
+end
+$$;
+comment on function engine.reads_left(uuid, numeric) is
+'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 3 at most.';
+alter function engine.reads_left(uuid, numeric) owner to empire_engine;
+
+create function engine.spend_reads(p_due uuid [], p_pauses jsonb) returns uuid []
+language plpgsql set search_path = '' as $$
+declare
+  v_later uuid [] := '{}';
+  v_left numeric;
+  r record;
+begin
+  for r in
+    select a.id, a.connection_id, (p_pauses ->> a.broker::text)::numeric as pause
+    from unnest(p_due) with ordinality d (id, nth) join public.broker_accounts a on a.id = d.id
+    where p_pauses ? a.broker::text
+    -- One order of locks for every worker.
+    order by a.connection_id, d.nth
+  loop
+    insert into engine.read_credits (connection_id, reads, at)
+    select r.connection_id, engine.reads_left(r.connection_id, r.pause), clock_timestamp() on conflict do nothing;
+    perform from engine.read_credits k where k.connection_id = r.connection_id for update;
+    v_left := engine.reads_left(r.connection_id, r.pause);
+    if v_left < 1 then
+      v_later := v_later || r.id;
+      continue;
+    end if;
+    update engine.read_credits k set reads = v_left - 1, at = clock_timestamp() where k.connection_id = r.connection_id;
+  end loop;
+  return case when v_later = '{}' then p_due else array(
+    select d.id from unnest(p_due) with ordinality d (id, nth) where d.id <> all (v_later) order by d.nth
+  ) end;
+end
+$$;
+comment on function engine.spend_reads(uuid [], jsonb) is
+'Those of the accounts that may be read now by their login''s limits, in the same order; counted. p_pauses: seconds by broker.';
+alter function engine.spend_reads(uuid [], jsonb) owner to empire_engine;
+
+create function engine.accounts_due(p_limit integer, p_pauses jsonb) returns uuid []
 language plpgsql stable set search_path = '' as $$
 declare
   c_now constant timestamptz := clock_timestamp();
@@ -30,32 +89,38 @@ begin
     join public.broker_accounts a on a.id = x.account_id
     join public.broker_connections c on c.id = a.connection_id
     where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
+      and case when p_pauses ? a.broker::text then engine.reads_left(c.id, (p_pauses ->> a.broker::text)::numeric) >= 1 else true end
     group by x.account_id order by min(x.due_at) limit p_limit
   );
 end
 $$;
-comment on function engine.accounts_due(integer) is
+comment on function engine.accounts_due(integer, jsonb) is
 'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and '
-'at the reset. Not those of a login that is disconnected or of a trader''s own device.';
-alter function engine.accounts_due(integer) owner to empire_engine;
+'at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not '
+'those of a login that is disconnected or of a trader''s own device.';
+alter function engine.accounts_due(integer, jsonb) owner to empire_engine;
 
-create function engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) returns setof jsonb
+create function engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) returns setof jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_token constant bigint := engine.new_token();
   -- Some of them somebody is reading.
-  v_due constant uuid [] := engine.accounts_due(p_limit * 4);
+  v_due constant uuid [] := engine.accounts_due(p_limit * 4, p_pauses);
+  v_free uuid [];
   v_taken uuid [];
 begin
   if v_due = '{}' then
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
-  with free as (
+  v_free := engine.spend_reads(array(
     select w.account_id from engine.account_marks w
     where w.account_id = any (v_due) and (w.lease_until is null or w.lease_until < clock_timestamp())
     order by array_position(v_due, w.account_id) limit p_limit for update skip locked
+  ), p_pauses);
+  with free as (
+    select f.account_id from unnest(v_free) f (account_id)
   ), taken as (
     update engine.account_marks w
     set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
@@ -83,11 +148,12 @@ begin
     order by array_position(v_due, a.id);
 end
 $$;
-comment on function engine.watched_accounts(text, integer, integer) is
-'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them.';
-alter function engine.watched_accounts(text, integer, integer) owner to empire_engine;
-revoke all on function engine.watched_accounts(text, integer, integer) from public;
-grant execute on function engine.watched_accounts(text, integer, integer) to empire_worker;
+comment on function engine.watched_accounts(text, integer, integer, jsonb) is
+'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them. p_pauses: '
+'seconds from one read of a login''s accounts to the next that its limits sustain, by broker; none = it is no concern.';
+alter function engine.watched_accounts(text, integer, integer, jsonb) owner to empire_engine;
+revoke all on function engine.watched_accounts(text, integer, integer, jsonb) from public;
+grant execute on function engine.watched_accounts(text, integer, integer, jsonb) to empire_worker;
 
 create function engine.mark_of(x jsonb) returns engine.mark
 language plpgsql immutable set search_path = '' as $$

@@ -181,11 +181,7 @@ async def the_hand(venue: Operator, case: Case, number: str) -> AsyncIterator[Br
     await connect.close()
 
 
-BY_HAND = [each for each in CASES if each.place.broker != "topstepx"]
-"""Open: at TopstepX a whole position closed by hand was not in our books within 25 s, for a reason not found yet."""
-
-
-@pytest.mark.parametrize("case", BY_HAND, ids=[each.place.broker for each in BY_HAND])
+@pytest.mark.parametrize("case", CASES, ids=[each.place.broker for each in CASES])
 async def test_what_is_done_by_hand(
     stack: RunningStack, trader: Customer, files: KeyFiles, case: Case
 ) -> None:

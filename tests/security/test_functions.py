@@ -138,7 +138,7 @@ RIGHTS = {
         "engine.settle(jsonb)",
         "engine.stats()",
         "engine.take_session_turn(uuid,text,integer)",
-        "engine.watched_accounts(text,integer,integer)",
+        "engine.watched_accounts(text,integer,integer,jsonb)",
         "engine.twin_accounts(bigint,bigint,uuid)",
         "engine.twin_intent(bigint,bigint,uuid,jsonb,timestamp with time zone)",
         "engine.twin_price(bigint,bigint,uuid,text,numeric)",

@@ -1191,10 +1191,10 @@ ALTER FUNCTION engine.account_json(a public.broker_accounts, c public.broker_con
 COMMENT ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) IS 'An account as workers see it.';
 
 --
--- Name: accounts_due(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: accounts_due(integer, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.accounts_due(p_limit integer) RETURNS uuid[]
+CREATE FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -1213,18 +1213,19 @@ begin
     join public.broker_accounts a on a.id = x.account_id
     join public.broker_connections c on c.id = a.connection_id
     where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
+      and case when p_pauses ? a.broker::text then engine.reads_left(c.id, (p_pauses ->> a.broker::text)::numeric) >= 1 else true end
     group by x.account_id order by min(x.due_at) limit p_limit
   );
 end
 $$;
 
-ALTER FUNCTION engine.accounts_due(p_limit integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION accounts_due(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION accounts_due(p_limit integer, p_pauses jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.accounts_due(p_limit integer) IS 'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and at the reset. Not those of a login that is disconnected or of a trader''s own device.';
+COMMENT ON FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) IS 'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not those of a login that is disconnected or of a trader''s own device.';
 
 --
 -- Name: accounts_of_intent(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8080,6 +8081,33 @@ ALTER FUNCTION engine.read_alert(p jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.read_alert(p jsonb) IS 'The argument of ingest, typed. Never fails: no input may cause more than a 4xx.';
 
 --
+-- Name: reads_left(uuid, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  -- What was not used is there for a moment when several accounts are due, or something has happened.
+  c_most constant numeric := 3;
+begin
+  return coalesce((
+    select least(c_most, k.reads + extract(epoch from clock_timestamp() - k.at) / p_pause)
+    from engine.read_credits k where k.connection_id = p_connection
+  ), c_most);
+end
+$$;
+
+ALTER FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION reads_left(p_connection uuid, p_pause numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) IS 'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 3 at most.';
+
+--
 -- Name: recheck_connection(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -9585,6 +9613,50 @@ ALTER FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) OW
 COMMENT ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) IS 'How the start of today, or of this week, is known. Null = it is not.';
 
 --
+-- Name: spend_reads(uuid[], jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.spend_reads(p_due uuid[], p_pauses jsonb) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_later uuid [] := '{}';
+  v_left numeric;
+  r record;
+begin
+  for r in
+    select a.id, a.connection_id, (p_pauses ->> a.broker::text)::numeric as pause
+    from unnest(p_due) with ordinality d (id, nth) join public.broker_accounts a on a.id = d.id
+    where p_pauses ? a.broker::text
+    -- One order of locks for every worker.
+    order by a.connection_id, d.nth
+  loop
+    insert into engine.read_credits (connection_id, reads, at)
+    select r.connection_id, engine.reads_left(r.connection_id, r.pause), clock_timestamp() on conflict do nothing;
+    perform from engine.read_credits k where k.connection_id = r.connection_id for update;
+    v_left := engine.reads_left(r.connection_id, r.pause);
+    if v_left < 1 then
+      v_later := v_later || r.id;
+      continue;
+    end if;
+    update engine.read_credits k set reads = v_left - 1, at = clock_timestamp() where k.connection_id = r.connection_id;
+  end loop;
+  return case when v_later = '{}' then p_due else array(
+    select d.id from unnest(p_due) with ordinality d (id, nth) where d.id <> all (v_later) order by d.nth
+  ) end;
+end
+$$;
+
+ALTER FUNCTION engine.spend_reads(p_due uuid[], p_pauses jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION spend_reads(p_due uuid[], p_pauses jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.spend_reads(p_due uuid[], p_pauses jsonb) IS 'Those of the accounts that may be read now by their login''s limits, in the same order; counted. p_pauses: seconds by broker.';
+
+--
 -- Name: stake(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -10945,10 +11017,10 @@ ALTER FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone,
 COMMENT ON FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone) IS 'Whether nothing was open at a moment, on an account that was flat at an earlier one.';
 
 --
--- Name: watched_accounts(text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: watched_accounts(text, integer, integer, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+CREATE FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) RETURNS SETOF jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -10957,17 +11029,21 @@ CREATE FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_
 declare
   v_token constant bigint := engine.new_token();
   -- Some of them somebody is reading.
-  v_due constant uuid [] := engine.accounts_due(p_limit * 4);
+  v_due constant uuid [] := engine.accounts_due(p_limit * 4, p_pauses);
+  v_free uuid [];
   v_taken uuid [];
 begin
   if v_due = '{}' then
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
-  with free as (
+  v_free := engine.spend_reads(array(
     select w.account_id from engine.account_marks w
     where w.account_id = any (v_due) and (w.lease_until is null or w.lease_until < clock_timestamp())
     order by array_position(v_due, w.account_id) limit p_limit for update skip locked
+  ), p_pauses);
+  with free as (
+    select f.account_id from unnest(v_free) f (account_id)
   ), taken as (
     update engine.account_marks w
     set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
@@ -10996,13 +11072,13 @@ begin
 end
 $$;
 
-ALTER FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+ALTER FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION watched_accounts(p_worker text, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) IS 'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them.';
+COMMENT ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) IS 'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them. p_pauses: seconds from one read of a login''s accounts to the next that its limits sustain, by broker; none = it is no concern.';
 
 --
 -- Name: week_json(public.broker_accounts, timestamp with time zone, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -17924,6 +18000,25 @@ ALTER TABLE engine.paper_orders OWNER TO postgres;
 COMMENT ON TABLE engine.paper_orders IS 'What the paper broker answered to each command: a repeated client order id is answered again, never executed again.';
 
 --
+-- Name: read_credits; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE engine.read_credits (
+    connection_id uuid NOT NULL,
+    reads numeric NOT NULL,
+    at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE engine.read_credits OWNER TO postgres;
+
+--
+-- Name: TABLE read_credits; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.read_credits IS 'How many reads of its accounts a login may begin at once, as of `at`; more come with time. Only of brokers that count by the login.';
+
+--
 -- Name: reconciled; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -19203,6 +19298,13 @@ ALTER TABLE ONLY engine.queue
     ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
 
 --
+-- Name: read_credits read_credits_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.read_credits
+    ADD CONSTRAINT read_credits_pkey PRIMARY KEY (connection_id);
+
+--
 -- Name: reconciled reconciled_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -20368,6 +20470,13 @@ ALTER TABLE ONLY engine.notification_doors
     ADD CONSTRAINT notification_doors_target_id_fkey FOREIGN KEY (target_id) REFERENCES public.notification_targets(id) ON DELETE CASCADE;
 
 --
+-- Name: read_credits read_credits_connection_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.read_credits
+    ADD CONSTRAINT read_credits_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id) ON DELETE CASCADE;
+
+--
 -- Name: api_keys api_keys_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -21405,10 +21514,10 @@ GRANT SELECT ON TABLE public.broker_connections TO authenticated;
 REVOKE ALL ON FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) FROM PUBLIC;
 
 --
--- Name: FUNCTION accounts_due(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION accounts_due(p_limit integer, p_pauses jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.accounts_due(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION accounts_of_intent(p_user uuid, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -22640,6 +22749,12 @@ GRANT ALL ON FUNCTION engine.raise_alarms(p_limit integer) TO empire_maintenance
 REVOKE ALL ON FUNCTION engine.read_alert(p jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION reads_left(p_connection uuid, p_pause numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) FROM PUBLIC;
+
+--
 -- Name: FUNCTION recheck_connection(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22897,6 +23012,12 @@ REVOKE ALL ON FUNCTION engine.situations(p_deliveries bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.source_of_day(a public.broker_accounts, p_week boolean) TO postgres;
+
+--
+-- Name: FUNCTION spend_reads(p_due uuid[], p_pauses jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.spend_reads(p_due uuid[], p_pauses jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION stake(s engine.situation, p_risk jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23163,11 +23284,11 @@ REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION watched_accounts(p_worker text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer) TO empire_worker;
+REVOKE ALL ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) TO empire_worker;
 
 --
 -- Name: FUNCTION week_json(a public.broker_accounts, p_now timestamp with time zone, p_day jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24801,6 +24922,12 @@ GRANT USAGE ON SEQUENCE engine.paper_fills_id_seq TO empire_engine;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.paper_orders TO empire_engine;
+
+--
+-- Name: TABLE read_credits; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE engine.read_credits TO empire_engine;
 
 --
 -- Name: TABLE reconciled; Type: ACL; Schema: engine; Owner: postgres

@@ -19,7 +19,7 @@ from typing import Any
 from shared import clock, log
 from shared.brokers.pacing import background
 from shared.brokers.port import Broker, ReadFailed
-from shared.brokers.registry import Registry
+from shared.brokers.registry import READ_PAUSES, Registry
 from shared.store.port import Store, StoreUnavailable
 from shared.store.watch_rows import Watched
 from workers import metrics
@@ -62,7 +62,9 @@ class Watcher:
         room = min(BATCH, ROOM - len(self._open))
         if room <= 0:
             return False
-        due = await self._store.watched_accounts(worker=self._worker, limit=room, lease_ms=LEASE_MS)
+        due = await self._store.watched_accounts(
+            worker=self._worker, limit=room, lease_ms=LEASE_MS, pauses=READ_PAUSES
+        )
         for each in due:
             # A lease outlives a read. Where the database was away longer the older one is still to be handed in.
             if each.account.id not in self._open:

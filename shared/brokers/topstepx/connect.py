@@ -26,6 +26,11 @@ OpenHttp = Callable[[str, float], Http]
 """`shared.brokers.transport.open_http`: a client for a base URL and a timeout."""
 PRACTICE = "PRAC-"
 """How the names of accounts begin that may be traded from anywhere."""
+READ_COST = 4
+"""Requests of one read of an account: positions, orders, money, and now and then the fills."""
+READ_PAUSE_S = round(Decimal(LIMITS["reads"][1]) * READ_COST / (LIMITS["reads"][0] // 2), 1)
+"""Half of the limit is for the orders' own reads. Faster than this it would be used up after some seconds, and for
+the rest of the minute nobody would look at what is open."""
 
 
 class TopstepX:
@@ -139,6 +144,7 @@ def _capabilities(timing: Timing, patience: Patience, *, brackets: bool) -> Capa
         tifs=frozenset({"day"}),
         client_order_id_length=wording.TAG_LENGTH,
         quotes=False,
+        read_pause_s=READ_PAUSE_S,
     )
 
 

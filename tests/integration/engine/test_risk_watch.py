@@ -25,7 +25,7 @@ async def test_one_reader_an_account(road: Road) -> None:
     lines = [await road.another("empire_worker") for _ in range(10)]
     rows = await asyncio.gather(
         *[
-            line.fetch("select engine.watched_accounts($1, 10, 12000)", f"w{n}")
+            line.fetch("select engine.watched_accounts($1, 10, 12000, '{}')", f"w{n}")
             for n, line in enumerate(lines)
         ]
     )
@@ -53,6 +53,38 @@ async def test_the_fence(road: Road, watch: Watch) -> None:
         == 9_500
     )
     assert (await watch.marks())["token"] is None
+
+
+async def test_a_login_is_read_as_often_as_its_limits_sustain(road: Road) -> None:
+    """Four accounts are open; three share a login whose broker counts by the login. Its three reads at once are begun,
+    then one a minute, whoever waits longest; the other login is read as ever."""
+    trader = await road.trader(accounts=4, broker="topstepx")
+    *together, alone = trader.accounts
+    await road.admin.execute(
+        "update public.broker_accounts set connection_id = $1::text::uuid where id = any ($2::text[]::uuid[])",
+        *(together[0], together),
+    )
+
+    async def begun() -> list[str]:
+        text = "select engine.watched_accounts('w', 100, 12000, $1)"
+        return [row[0]["account"]["id"] for row in await road.worker.fetch(text, {"topstepx": 60})]
+
+    async def due() -> None:
+        for n, account in enumerate(trader.accounts):
+            await road.admin.execute(
+                "update engine.account_marks set lease_until = null, due_at = now() - $2::integer * interval '1 second'"
+                " where account_id = $1::text::uuid",
+                *(account, n),
+            )
+
+    assert sorted(await begun()) == sorted(trader.accounts)
+    await due()
+    assert await begun() == [alone]
+    await road.admin.execute("update engine.read_credits set at = at - interval '61 seconds'")
+    await due()
+    assert await begun() == [alone, together[2]]
+    await due()
+    assert await begun() == [alone]
 
 
 async def test_open_accounts_every_second_idle_ones_every_thirty(road: Road) -> None:

@@ -34,10 +34,12 @@ class Watch:
         await road.set("public.broker_accounts", account, as_of=None, broker=broker, **values)
         return cls(road, account)
 
-    async def claim(self, worker: str = "watch", connection: asyncpg.Connection | None = None) -> Json | None:
+    async def claim(
+        self, worker: str = "watch", connection: asyncpg.Connection | None = None, pauses: Json | None = None
+    ) -> Json | None:
         """The account from engine.watched_accounts when it is due, or None."""
         rows = await (connection or self.road.worker).fetch(
-            "select engine.watched_accounts($1, 100, 12000)", worker
+            "select engine.watched_accounts($1, 100, 12000, $2)", worker, pauses or {}
         )
         found = [row[0] for row in rows if row[0]["account"]["id"] == self.account]
         return found[0] if found else None
