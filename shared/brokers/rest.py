@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
-
 from shared import clock, codec
 from shared.brokers.errors import LoggedOut, NotSent, Refused, Silent, Throttled
-from shared.brokers.transport import Http, never_sent
+from shared.brokers.transport import Answer, Http, Unanswered
 
 _JSON = {"content-type": "application/json"}
 _TRY_LATER = frozenset({408, 425})
@@ -32,7 +30,7 @@ class Ask:
 
 async def exchange(
     http: Http, ask: Ask, headers: Mapping[str, str], timeout_s: float, prefix: str = ""
-) -> httpx.Response:
+) -> Answer:
     """Send it once and read the whole answer. Raises NotSent or Silent."""
     try:
         async with asyncio.timeout(timeout_s):
@@ -45,32 +43,31 @@ async def exchange(
             )
     except TimeoutError as error:
         raise Silent(f"no answer within {timeout_s:g} s") from error
-    except httpx.HTTPError as error:
-        words = f"{type(error).__name__}: {error}"
-        raise NotSent(words) if never_sent(error) else Silent(words) from error
+    except Unanswered as error:
+        raise NotSent(str(error)) if error.never_sent else Silent(str(error)) from error
 
 
-def payload(response: httpx.Response) -> Any:
+def payload(answer: Answer) -> Any:
     """The JSON of a 2xx answer (None for an empty one). Raises Refused and its kinds, or Silent."""
-    status = response.status_code
+    status = answer.status
     if 200 <= status < 300:
-        return _json(response)
-    text = words(response)
+        return _json(answer)
+    text = words(answer)
     if status == 401:
         raise LoggedOut(status, text)
     if status == 429:
-        raise Throttled(status, text, retry_after_s(response))
+        raise Throttled(status, text, retry_after_s(answer))
     if 400 <= status < 500 and status not in _TRY_LATER:
         raise Refused(status, text)
     raise Silent(f"HTTP {status}: {text}")
 
 
-def words(response: httpx.Response) -> str:
+def words(answer: Answer) -> str:
     """What an error answer says, JSON or plain text; brokers seldom document its shape."""
     try:
-        found = codec.decode(response.content)
+        found = codec.decode(answer.content)
     except codec.NotReadable:
-        return response.text.strip()[:300] or f"HTTP {response.status_code}"
+        return answer.text.strip()[:300] or f"HTTP {answer.status}"
     if isinstance(found, dict):
         for name in ("errmsg", "errorMessage", "message", "error", "detail", "title"):
             if isinstance(found.get(name), str):
@@ -78,9 +75,9 @@ def words(response: httpx.Response) -> str:
     return str(found)[:300]
 
 
-def retry_after_s(response: httpx.Response) -> float | None:
+def retry_after_s(answer: Answer) -> float | None:
     """The Retry-After header in seconds, which may be written as a number or as a date; None without one."""
-    said = response.headers.get("Retry-After", "")
+    said = answer.headers.get("Retry-After", "")
     try:
         return max(0.0, float(said))
     except ValueError:
@@ -91,10 +88,10 @@ def retry_after_s(response: httpx.Response) -> float | None:
         return None
 
 
-def _json(response: httpx.Response) -> Any:
-    if not response.content.strip():
+def _json(answer: Answer) -> Any:
+    if not answer.content.strip():
         return None
     try:
-        return codec.decode(response.content)
+        return codec.decode(answer.content)
     except codec.NotReadable as error:
         raise Silent(f"an answer that cannot be read: {error}") from error

@@ -15,8 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
-
 from shared import clock
 from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Refused, Silent, Throttled
 from shared.brokers.metatrader import rows
@@ -26,7 +24,7 @@ from shared.brokers.pacing import Pace
 from shared.brokers.port import ReadFailed
 from shared.brokers.rest import Ask, exchange
 from shared.brokers.session import Login
-from shared.brokers.transport import Http
+from shared.brokers.transport import Answer, Http
 
 T = TypeVar("T")
 READ_TRIES = 4
@@ -76,9 +74,7 @@ class Connection:
         """The one account that the credential is for; None where its user name is no account number."""
         return self._login.user if self._login.user.isdecimal() else None
 
-    async def ask(
-        self, http: Http, ask: Ask, read: Callable[[httpx.Response], T], by: float | None = None
-    ) -> T:
+    async def ask(self, http: Http, ask: Ask, read: Callable[[Answer], T], by: float | None = None) -> T:
         """The answer; not sent after `by` (monotonic). After a 401 once more, with the token as it is then."""
         timeout = self.timing.request_timeout if by is None else self.timing.trade_timeout
         used = self._login
@@ -98,7 +94,7 @@ class Connection:
                     # Nothing was done under the old token and there is no other: a refusal, also of a trade.
                     raise LoggedOut(401, str(error)) from error
 
-    async def _once(self, http: Http, ask: Ask, timeout_s: float, by: float | None) -> httpx.Response:
+    async def _once(self, http: Http, ask: Ask, timeout_s: float, by: float | None) -> Answer:
         if by is not None and clock.monotonic() > by:
             # Whoever asked may have been given up on: what is sent now could come as a second one.
             raise NotSent("it took too long to get ready to send it")

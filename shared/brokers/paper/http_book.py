@@ -6,7 +6,6 @@ import asyncio
 from datetime import datetime
 from typing import TypeVar
 
-import httpx
 from yarl import URL
 
 from shared import clock, codec
@@ -14,7 +13,7 @@ from shared.brokers.errors import SILENT_S
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState
 from shared.brokers.paper.errors import BookBusy, BookError, BookSilent, BookUnreachable
 from shared.brokers.rest import retry_after_s
-from shared.brokers.transport import Http, never_sent
+from shared.brokers.transport import Answer, Http, Unanswered
 from shared.models.trading import Account, Fill
 
 T = TypeVar("T")
@@ -74,22 +73,21 @@ class HttpBook:
     ) -> bytes | None:
         """The body of a 200; None for a 404 that means "not here" (`absent`)."""
         try:
-            response = await self._client.request(method, address, content=content, headers=JSON)
-        except httpx.HTTPError as error:
-            words = f"{type(error).__name__}: {error}"
-            raise BookUnreachable(words) if never_sent(error) else BookSilent(words) from error
-        if response.status_code == 200:
-            return response.content
-        if response.status_code == 404 and absent:
+            answer = await self._client.request(method, address, content=content, headers=JSON)
+        except Unanswered as error:
+            raise BookUnreachable(str(error)) if error.never_sent else BookSilent(str(error)) from error
+        if answer.status == 200:
+            return answer.content
+        if answer.status == 404 and absent:
             return None
-        raise self._refusal(response)
+        raise self._refusal(answer)
 
-    def _refusal(self, response: httpx.Response) -> BookError:
+    def _refusal(self, answer: Answer) -> BookError:
         """429 is answered before a command is looked at; any other status says nothing about it."""
-        words = f"HTTP {response.status_code}"
-        if response.status_code != 429:
+        words = f"HTTP {answer.status}"
+        if answer.status != 429:
             return BookSilent(words)
-        pause_s = retry_after_s(response)
+        pause_s = retry_after_s(answer)
         self._quiet_until = clock.monotonic() + (SILENT_S if pause_s is None else pause_s)
         return BookBusy(words)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from local.venues.metatrader.codes import NAMES
@@ -10,6 +9,7 @@ from shared import codec
 from shared.brokers.errors import BrokerError, LoggedOut, NotSent, Refused, Silent, Throttled
 from shared.brokers.metatrader import http
 from shared.brokers.metatrader.errors import Said, TradeRefused, outcome_of, verdict
+from shared.brokers.transport import Answer
 from shared.models.outcome import Rejected, Unknown
 from shared.models.reasons import Reason as R
 
@@ -37,9 +37,9 @@ CODES = {
 }  # fmt: skip
 
 
-def answered(status: int, body: object) -> httpx.Response:
+def answered(status: int, body: object) -> Answer:
     """An answer with this body."""
-    return httpx.Response(status, content=codec.encode(body))
+    return Answer(status, codec.encode(body))
 
 
 def test_no_code_is_forgotten() -> None:
@@ -114,7 +114,7 @@ def test_a_4xx_is_a_refusal(status: int, body: object, reason: R) -> None:
 def test_what_says_nothing_is_a_doubt(status: int, text: str) -> None:
     """5xx, redirects, answers cut in the middle, and a 200 without a code: it may have been done."""
     with pytest.raises(Silent) as silent:
-        http.trade_result(httpx.Response(status, text=text))
+        http.trade_result(Answer(status, text.encode()))
     assert isinstance(outcome_of(silent.value), Unknown)
 
 

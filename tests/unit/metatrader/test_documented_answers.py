@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from shared import clock, codec
@@ -23,6 +22,7 @@ from shared.brokers.metatrader.rows import (
     Specification,
 )
 from shared.brokers.metatrader.views import Lens, net_before
+from shared.brokers.transport import Answer
 from shared.models.enums import Effect, MarginMode, OrderStatus, OrderType, Side
 from shared.models.market import InstrumentKind
 
@@ -237,9 +237,9 @@ def test_a_429_says_how_long_to_be_quiet() -> None:
     body = payload("429")
     body["metadata"]["recommendedRetryTime"] = rows.moment(clock.now() + timedelta(seconds=30))
     cases = [
-        (httpx.Response(429, content=codec.encode(body)), (28, 30)),
-        (httpx.Response(429, text="error code: 1015", headers={"Retry-After": "7"}), (7, 7)),
-        (httpx.Response(429, text="error code: 1015"), (1, 1)),
+        (Answer(429, codec.encode(body)), (28, 30)),
+        (Answer(429, b"error code: 1015", {"Retry-After": "7"}), (7, 7)),
+        (Answer(429, b"error code: 1015"), (1, 1)),
     ]
     for response, (least, most) in cases:
         with pytest.raises(Throttled) as throttled:
@@ -251,8 +251,6 @@ def test_a_429_says_how_long_to_be_quiet() -> None:
 def test_a_trade_that_was_done() -> None:
     """Ids as text, and none where the answer has none."""
     whole = payload("post_trade")
-    assert http.trade_result(httpx.Response(200, content=codec.encode(whole))) == http.Done(
-        "46640001", "46640001"
-    )
+    assert http.trade_result(Answer(200, codec.encode(whole))) == http.Done("46640001", "46640001")
     bare = {"numericCode": 10009, "stringCode": "TRADE_RETCODE_DONE", "orderId": ""}
-    assert http.trade_result(httpx.Response(200, content=codec.encode(bare))) == http.Done(None, None)
+    assert http.trade_result(Answer(200, codec.encode(bare))) == http.Done(None, None)

@@ -7,13 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from shared import codec
 from shared.brokers import rest
 from shared.brokers.errors import BrokerError, LoggedOut, NotSent, NoTurn, Refused, Silent, Throttled
 from shared.brokers.tradelocker import errors, http, parse, rows
+from shared.brokers.transport import Answer
 from shared.models.enums import OrderStatus, OrderType, Side
 from shared.models.market import InstrumentKind
 from shared.models.outcome import Rejected, Unknown
@@ -135,7 +135,7 @@ def test_every_sentence_has_our_word(case: Any) -> None:
 def test_a_4xx_is_a_refusal(status: int, body: str, reason: Reason) -> None:
     """4xx: nothing was done, whatever the body looks like."""
     with pytest.raises(Refused) as refused:
-        rest.payload(httpx.Response(status, text=body))
+        rest.payload(Answer(status, body.encode()))
     outcome = errors.outcome_of(refused.value)
     assert isinstance(outcome, Rejected)
     assert outcome.reason is reason
@@ -148,7 +148,7 @@ def test_a_4xx_is_a_refusal(status: int, body: str, reason: Reason) -> None:
 def test_what_says_nothing_is_a_doubt(status: int, body: str) -> None:
     """5xx, redirects and answers that cannot be read: it may have been done."""
     with pytest.raises(Silent) as silent:
-        rest.payload(httpx.Response(status, text=body))
+        rest.payload(Answer(status, body.encode()))
     assert isinstance(errors.outcome_of(silent.value), Unknown)
 
 
@@ -161,8 +161,8 @@ def test_an_envelope_without_a_verdict_is_a_doubt(answer: Any) -> None:
 
 def test_an_empty_answer_means_done() -> None:
     """204, or 200 without a body, is how changes are often answered."""
-    assert http.unwrapped(rest.payload(httpx.Response(204))) is None
-    assert http.unwrapped(rest.payload(httpx.Response(200, text=""))) is None
+    assert http.unwrapped(rest.payload(Answer(204, b""))) is None
+    assert http.unwrapped(rest.payload(Answer(200, b""))) is None
 
 
 def test_every_error_has_an_outcome() -> None:
