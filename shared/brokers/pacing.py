@@ -60,6 +60,7 @@ class Window:
         self._blocks = Blocks(share, self._wake) if share is not None else None
         self._away_until = self._not_before = 0.0
         self._waiting: dict[Rank, deque[_Ticket]] = {each: deque() for each in Rank}
+        self._ahead = {who: [self._waiting[each] for each in Rank if each <= who] for who in Rank}
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
@@ -67,7 +68,7 @@ class Window:
     async def turn(self, within_s: float) -> Turn:
         """Wait for a turn; `with` it around the request. NoTurn when it does not come within `within_s`."""
         who, now = rank(), clock.monotonic()
-        if not any(self._waiting[each] for each in Rank if each <= who):
+        if not any(self._ahead[who]):
             turn = self._take(who, now)
             if turn is not None:
                 return turn

@@ -30,7 +30,8 @@ from shared.brokers.transport import Http
 READ_TRIES = 3
 PAGE = 50
 MAX_PAGES = 100
-KEPT_FILLS = 2000
+KEPT = 2000
+"""Fills, and orders, of an account that need not be read again when a list shows them once more."""
 NO_SUCH_ORDER = 2
 """OrderNotFound, of a change as of a cancel."""
 LIMITS: Mapping[str, tuple[int, float]] = {"all": (195, 60.0), "reads": (150, 60.0), "bars": (50, 30.0)}
@@ -121,6 +122,7 @@ class Client:
         self._own: Mapping[str, Any] = {"accountId": int(account_id)}
         self._has_query = True
         self._fills: dict[int, TradeRow] = {}
+        self._known: dict[int, tuple[rows.Row, OrderRow]] = {}
         self._orders: Joint[datetime, list[OrderRow]] = Joint(self._read_orders, min)
         self._trades: Joint[datetime, list[TradeRow]] = Joint(self._read_trades, min)
         self._positions: Joint[None, list[PositionRow]] = Joint(self._read_positions, _only)
@@ -229,7 +231,7 @@ class Client:
 
     async def _read_orders(self, since: datetime) -> list[OrderRow]:
         body = {**self._own, "startTimestamp": _text(since)}
-        return rows.orders(await self._connection.read("/api/Order/search", body))
+        return self._rows(await self._connection.read("/api/Order/search", body))
 
     async def _read_unfinished(self, _: None) -> list[OrderRow]:
         if self._has_query:
@@ -239,14 +241,19 @@ class Client:
                 if error.status != 404:
                     raise
                 self._has_query = False
-        return rows.orders(await self._connection.read("/api/Order/searchOpen", self._own))
+        return self._rows(await self._connection.read("/api/Order/searchOpen", self._own))
+
+    def _rows(self, answer: Mapping[str, Any]) -> list[OrderRow]:
+        if len(self._known) > KEPT:
+            self._known.clear()
+        return rows.orders(answer, self._known)
 
     async def _read_positions(self, _: None) -> list[PositionRow]:
         return rows.positions(await self._connection.read("/api/Position/searchOpen", self._own))
 
     async def _read_trades(self, since: datetime) -> list[TradeRow]:
         body = {**self._own, "startTimestamp": _text(since)}
-        if len(self._fills) > KEPT_FILLS:
+        if len(self._fills) > KEPT:
             self._fills.clear()
         return rows.trades(await self._connection.read("/api/Trade/search", body), self._fills)
 
@@ -259,7 +266,7 @@ class Client:
             if after is not None:
                 wanted["createdAfter"] = _text(after)
             body = {"filter": wanted, "pageSize": PAGE, "pageOffset": 0, "sortBy": 0, "sortDirection": 0}
-            page = rows.orders(await self._connection.read("/api/Order/v2/query", body))
+            page = self._rows(await self._connection.read("/api/Order/v2/query", body))
             news = [each for each in page if each.id not in found]
             found |= {each.id: each for each in news}
             if len(page) < PAGE:

@@ -170,9 +170,21 @@ def contract(answer: Row) -> ContractRow | None:
     return reading("contract", read)
 
 
-def orders(answer: Row) -> list[OrderRow]:
-    """The answer of Order/search, searchOpen or v2/query."""
-    return reading("orders", lambda: [_order(each) for each in answer["orders"]])
+def orders(answer: Row, known: dict[int, tuple[Row, OrderRow]] | None = None) -> list[OrderRow]:
+    """The answer of Order/search, searchOpen or v2/query.
+
+    Most orders of a list are as the answer before showed them: those are taken from `known`, the others are put there.
+    """
+
+    def read(each: Row) -> OrderRow:
+        if known is None:
+            return _order(each)
+        kept = known.get(each["id"])
+        if kept is None or kept[0] != each:
+            kept = known[each["id"]] = each, _order(each)
+        return kept[1]
+
+    return reading("orders", lambda: [read(each) for each in answer["orders"]])
 
 
 def positions(answer: Row) -> list[PositionRow]:

@@ -54,6 +54,19 @@ def test_a_filled_order() -> None:
     assert row.created == datetime(2025, 7, 18, 21, 0, 1, 268009, UTC)
 
 
+def test_an_order_that_was_seen_before_is_as_the_list_shows_it_now() -> None:
+    """One that has not changed is the same row; one of which any field has, is read anew."""
+    known: dict[int, tuple[rows.Row, rows.OrderRow]] = {}
+    [first] = rows.orders(payload("order_search"), known)
+    [same] = rows.orders(payload("order_search"), known)
+    assert same is first
+    answer = payload("order_search")
+    answer["orders"][0] |= {"status": 5, "fillVolume": 0}
+    [now] = rows.orders(answer, known)
+    assert (now.status, now.filled, now.average) == (OrderStatus.REJECTED, D(0), None)
+    assert rows.orders(answer, known) == [now]
+
+
 def test_an_entry_and_its_suspended_children() -> None:
     """Missing fields are null fields; children are no entries of ours, and are not awake."""
     entry, stop, target = rows.orders(payload("order_query_children"))
