@@ -106,8 +106,11 @@ class RelayStore:
         )
         return [codec.decode_as(OutboxRow, row) for row in rows]
 
-    async def tell_outbox(self, *, token: int, told: Sequence[Told]) -> int:
-        """Write log lines and messages; rows that were told before are left alone. How many were told now."""
+    async def tell_outbox(self, *, token: int, told: Sequence[Told], last: bool) -> int:
+        """Write log lines and messages; rows that were told before are left alone. How many were told now.
+
+        `last`: no other sink wants what this token holds: all of it leaves the outbox in the same commit.
+        """
         said = [
             {
                 "id": each.id,
@@ -120,7 +123,9 @@ class RelayStore:
             for each in told
         ]
         (answer,) = await self._outbox.call(
-            "select engine.tell_outbox(p_token => $1, p_told => $2)", token, codec.encode(said), repeat=True
+            "select engine.tell_outbox(p_token => $1, p_told => $2, p_last => $3)",
+            *(token, codec.encode(said), last),
+            repeat=True,
         )
         return int(answer)
 

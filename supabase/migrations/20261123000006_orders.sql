@@ -259,14 +259,18 @@ create table engine.outbox (
   subject text not null,
   body jsonb not null,
   created_at timestamptz not null default clock_timestamp(),
-  told boolean not null default false,
-  token bigint,
-  worker text,
-  lease_until timestamptz
+  told boolean not null default false
 );
 comment on table engine.outbox is 'Events for the outside, in order per account; the relay deletes what it delivered.';
 comment on column engine.outbox.told is 'The trader''s log and his targets have it; what is left are other sinks.';
-create index outbox_leased on engine.outbox (account_id) where token is not null;
+create table engine.outbox_claims (
+  token bigint primary key,
+  worker text not null,
+  lease_until timestamptz not null,
+  ids bigint [] not null,
+  accounts uuid [] not null
+);
+comment on table engine.outbox_claims is 'Which rows of the outbox a relay holds, and of which accounts: a row a batch, so that the outbox itself is written once and deleted once.';
 create sequence engine.outbox_id;
 comment on sequence engine.outbox_id is 'Ids of outbox rows, drawn under the account lock so that their order is the order of what happened.';
 

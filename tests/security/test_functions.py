@@ -163,7 +163,7 @@ RIGHTS = {
         "engine.outbox_delivered(bigint,bigint[])",
         "engine.record_notifications(uuid,bigint,jsonb,boolean,integer)",
         "engine.relay_stats()",
-        "engine.tell_outbox(bigint,jsonb)",
+        "engine.tell_outbox(bigint,jsonb,boolean)",
         "engine.worker_seen(text,text,jsonb)",
     },
 }

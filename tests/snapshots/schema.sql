@@ -2502,34 +2502,41 @@ COMMENT ON FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p
 CREATE FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
   v_token constant bigint := engine.new_token();
+  v_held bigint [];
+  v_busy uuid [];
+  v_ids bigint [];
+  v_accounts uuid [];
 begin
-  -- Two at the same moment could take an account's rows out of order: one after the other, each sees the other's leases.
+  -- Asked four times a second: mostly there is nothing, and nothing is written.
+  if (select true from engine.outbox o limit 1) is null then
+    return;
+  end if;
+  -- Two at the same moment could take an account's rows out of order: one after the other, each sees the other's claim.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.claim_outbox', 0)) then
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
-  with due as (
-    select o.id from engine.outbox o
-    where (o.lease_until is null or o.lease_until < clock_timestamp()) and (
-      select true from engine.outbox h
-      where h.token is not null and h.account_id = o.account_id and h.lease_until >= clock_timestamp() limit 1
-    ) is null
+  delete from engine.outbox_claims c where c.lease_until < clock_timestamp();
+  v_held := array(select unnest(c.ids) from engine.outbox_claims c);
+  v_busy := array(select unnest(c.accounts) from engine.outbox_claims c);
+  select array_agg(x.id), coalesce(array_agg(distinct x.account_id) filter (where x.account_id is not null), '{}')
+  into v_ids, v_accounts from (
+    select o.id, o.account_id from engine.outbox o
+    where o.id <> all (v_held) and (o.account_id <> all (v_busy)) is not false
     order by o.id limit p_limit
-  )
-  update engine.outbox o
-  set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
-  from due where o.id = due.id;
-  return query
-    select jsonb_build_object(
-      'id', o.id, 'token', o.token, 'account_id', o.account_id, 'user_id', o.user_id, 'subject', o.subject, 'body', o.body,
-      'created_at', o.created_at, 'told', o.told,
-      'context', case when o.subject like 'empire.delivery.%' and not o.told
-        then engine.delivery_context((o.body ->> 'delivery_id')::bigint) end
-    )
-    from engine.outbox o where o.token = v_token order by o.id;
+  ) x;
+  if v_ids is not null then
+    insert into engine.outbox_claims (token, worker, lease_until, ids, accounts)
+    values (v_token, p_worker, clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0), v_ids, v_accounts);
+    return query select engine.outbox_rows(v_ids, v_token);
+  end if;
 end
 $$;
 
@@ -3465,40 +3472,6 @@ ALTER FUNCTION engine.defer(p_deliveries jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.defer(p_deliveries jsonb) IS 'Gives deliveries back to be claimed again after a while: exits that wait for a position to be read or an order to be settled.';
-
---
--- Name: delivery_context(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
---
-
-CREATE FUNCTION engine.delivery_context(p_delivery bigint) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return (
-    select jsonb_build_object(
-      'account', coalesce(a.label, a.account_id), 'broker', engine.name_of(a.broker), 'currency', a.currency,
-      'dry_run', d.dry_run, 'side', d.side, 'orders', (
-        select coalesce(jsonb_agg(jsonb_build_object(
-          'kind', o.kind, 'reduce_only', o.reduce_only, 'side', o.side, 'symbol', o.symbol, 'type', o.type, 'status', o.status,
-          'qty', o.qty::text, 'filled_qty', o.filled_qty::text, 'price', coalesce(o.price, o.stop_price)::text,
-          'avg_price', o.avg_price::text, 'stop_loss', o.stop_loss::text, 'take_profit', o.take_profit::text,
-          'reason_text', o.reason_text
-        ) order by o.leg), '[]') from public.orders o where o.delivery_id = d.id
-      )
-    )
-    from public.deliveries d join public.broker_accounts a on a.id = d.account_id where d.id = p_delivery
-  );
-end
-$$;
-
-ALTER FUNCTION engine.delivery_context(p_delivery bigint) OWNER TO empire_engine;
-
---
--- Name: FUNCTION delivery_context(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
---
-
-COMMENT ON FUNCTION engine.delivery_context(p_delivery bigint) IS 'What a sentence about a delivery needs beside its outbox row: the account as its owner calls it, and the orders.';
 
 --
 -- Name: delivery_ids(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7555,6 +7528,34 @@ ALTER FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) OWNE
 COMMENT ON FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) IS 'Our row of an order, by the broker''s id of it or by ours. Null = we do not know it.';
 
 --
+-- Name: orders_told(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.orders_told(p_delivery bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'kind', o.kind, 'reduce_only', o.reduce_only, 'side', o.side, 'symbol', o.symbol, 'type', o.type, 'status', o.status,
+      'qty', o.qty::text, 'filled_qty', o.filled_qty::text, 'price', coalesce(o.price, o.stop_price)::text,
+      'avg_price', o.avg_price::text, 'stop_loss', o.stop_loss::text, 'take_profit', o.take_profit::text,
+      'reason_text', o.reason_text
+    ) order by o.leg), '[]') from public.orders o where o.delivery_id = p_delivery
+  );
+end
+$$;
+
+ALTER FUNCTION engine.orders_told(p_delivery bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION orders_told(p_delivery bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.orders_told(p_delivery bigint) IS 'The orders of a delivery, as far as a sentence about it needs them.';
+
+--
 -- Name: others_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7597,11 +7598,16 @@ COMMENT ON FUNCTION engine.others_json(a public.broker_accounts) IS 'Open positi
 CREATE FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
+  v_held bigint [];
   v_n integer;
 begin
-  delete from engine.outbox where id = any (p_ids) and token = p_token;
+  -- A lease that ran out may still hand in what was delivered under it, as long as nobody else has the rows.
+  delete from engine.outbox_claims c where c.token = p_token returning c.ids into v_held;
+  delete from engine.outbox o where o.id = any (p_ids) and o.id = any (v_held);
   get diagnostics v_n = row_count;
   return v_n;
 end
@@ -7613,7 +7619,43 @@ ALTER FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) OWNER TO 
 -- Name: FUNCTION outbox_delivered(p_token bigint, p_ids bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) IS 'Every sink has these rows: they go. Those of another token stay. Returns how many went.';
+COMMENT ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) IS 'Every sink has these rows: they go, and the claim ends. Rows of another token stay. Returns how many went.';
+
+--
+-- Name: outbox_rows(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.outbox_rows(p_ids bigint[], p_token bigint) RETURNS SETOF jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select jsonb_build_object(
+      'id', o.id, 'token', p_token, 'account_id', o.account_id, 'user_id', o.user_id, 'subject', o.subject, 'body', o.body,
+      'created_at', o.created_at, 'told', o.told,
+      -- Of a delivery its account as the owner calls it, and its orders.
+      'context', case when d.id is not null then jsonb_build_object(
+        'account', coalesce(a.label, a.account_id), 'broker', engine.name_of(a.broker), 'currency', a.currency,
+        'dry_run', d.dry_run, 'side', d.side, 'orders', engine.orders_told(d.id)
+      ) end
+    )
+    from engine.outbox o
+    left join public.deliveries d
+      on o.subject like 'empire.delivery.%' and not o.told and d.id = (o.body ->> 'delivery_id')::bigint
+    left join public.broker_accounts a on a.id = d.account_id
+    where o.id = any (p_ids)
+    order by o.id;
+end
+$$;
+
+ALTER FUNCTION engine.outbox_rows(p_ids bigint[], p_token bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION outbox_rows(p_ids bigint[], p_token bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.outbox_rows(p_ids bigint[], p_token bigint) IS 'Rows of the outbox as a relay gets them, each with what a sentence about it needs.';
 
 --
 -- Name: paper_answer(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10341,49 +10383,50 @@ ALTER FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) OWNER 
 COMMENT ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) IS 'The trader sees what was taken for a deposit or a withdrawal.';
 
 --
--- Name: tell_outbox(bigint, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: tell_outbox(bigint, jsonb, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) RETURNS integer
+CREATE FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb, p_last boolean) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
+  v_held bigint [];
   v_mine bigint [];
 begin
-  -- Under a lease that ran out nothing is told: another relay has it by now, or will.
-  with mine as (
-    update engine.outbox o set told = true
-    from jsonb_array_elements(p_told) t
-    where o.id = (t ->> 'id')::bigint and o.token = p_token and o.lease_until > clock_timestamp() and not o.told
-    returning o.id
-  )
-  select coalesce(array_agg(m.id), '{}') into v_mine from mine m;
-  perform engine.note(o.user_id, (t #>> '{line,level}')::public.log_level, t #>> '{line,type}', t ->> 'message',
-    jsonb_strip_nulls(jsonb_build_object('account_id', o.account_id, 'delivery_id', o.body -> 'delivery_id')),
-    (t ->> 'event_id')::bigint)
-  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
-  where o.id = any (v_mine) and jsonb_typeof(t -> 'line') = 'object' order by x.nth;
-  insert into public.notifications (user_id, target_id, kind, target_name, event_class, event_key, event_id, message, due_at)
-  select o.user_id, n.id, n.kind, n.name, c.class, t ->> 'key', (t ->> 'event_id')::bigint, t ->> 'message',
-    case when engine.is_urgent(c.class) then clock_timestamp() else engine.after_quiet(n, clock_timestamp()) end
-  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
-  cross join lateral (select (t ->> 'class')::public.notification_class as class) c
-  join public.notification_targets n on n.user_id = o.user_id
-  where o.id = any (v_mine) and n.enabled and n.verified_at is not null and c.class = any (n.classes)
-  order by x.nth, n.id
-  on conflict (target_id, event_key, event_class) do nothing;
+  select c.ids into v_held from engine.outbox_claims c
+  where c.token = p_token and c.lease_until > clock_timestamp() for update;
+  if v_held is null then
+    -- Under a lease that ran out nothing is told: another relay has it by now, or will.
+    return 0;
+  end if;
+  v_mine := array(
+    select o.id from jsonb_array_elements(p_told) t join engine.outbox o on o.id = (t ->> 'id')::bigint
+    where o.id = any (v_held) and not o.told
+  );
+  if v_mine <> '{}' then
+    perform engine.write_told(p_told, v_mine);
+  end if;
+  if p_last then
+    perform engine.outbox_delivered(p_token, v_held);
+  elsif v_mine <> '{}' then
+    update engine.outbox set told = true where id = any (v_mine);
+  end if;
   return cardinality(v_mine);
 end
 $$;
 
-ALTER FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb, p_last boolean) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb, p_last boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) IS 'Lines for the logs, and messages for the targets that want their class, of rows held by this token; each row once. Returns how many rows were told now.';
+COMMENT ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb, p_last boolean) IS 'Tells traders of rows held by this token, each row once: lines for their logs, messages for their targets. p_last = no other sink wants the rows: they go in the same commit. Returns how many rows were told now.';
 
 --
 -- Name: tell_unreachable(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11360,6 +11403,43 @@ ALTER FUNCTION engine.write_orders(p_legs engine.leg[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.write_orders(p_legs engine.leg[]) IS 'The order rows of legs.';
+
+--
+-- Name: write_told(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.write_told(p_told jsonb, p_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- All lines of a batch in one statement, so that they are told live once. They come from the outbox: of their types none
+  -- may go out again, which is why this need not be engine.note.
+  insert into public.logs (user_id, level, type, message, details, correlation_id)
+  select o.user_id, (t #>> '{line,level}')::public.log_level, t #>> '{line,type}', left(t ->> 'message', 1000),
+    jsonb_strip_nulls(jsonb_build_object('account_id', o.account_id, 'delivery_id', o.body -> 'delivery_id')),
+    (t ->> 'event_id')::bigint
+  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
+  where o.id = any (p_ids) and jsonb_typeof(t -> 'line') = 'object' order by x.nth;
+  insert into public.notifications (user_id, target_id, kind, target_name, event_class, event_key, event_id, message, due_at)
+  select o.user_id, n.id, n.kind, n.name, c.class, t ->> 'key', (t ->> 'event_id')::bigint, t ->> 'message',
+    case when engine.is_urgent(c.class) then clock_timestamp() else engine.after_quiet(n, clock_timestamp()) end
+  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
+  cross join lateral (select (t ->> 'class')::public.notification_class as class) c
+  join public.notification_targets n on n.user_id = o.user_id
+  where o.id = any (p_ids) and n.enabled and n.verified_at is not null and c.class = any (n.classes)
+  order by x.nth, n.id
+  on conflict (target_id, event_key, event_class) do nothing;
+end
+$$;
+
+ALTER FUNCTION engine.write_told(p_told jsonb, p_ids bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION write_told(p_told jsonb, p_ids bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.write_told(p_told jsonb, p_ids bigint[]) IS 'Lines for the logs, and messages for the targets that want their class, of these rows of the outbox.';
 
 --
 -- Name: account_settings(public.broker_accounts); Type: FUNCTION; Schema: private; Owner: postgres
@@ -17889,10 +17969,7 @@ CREATE TABLE engine.outbox (
     subject text NOT NULL,
     body jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    told boolean DEFAULT false NOT NULL,
-    token bigint,
-    worker text,
-    lease_until timestamp with time zone
+    told boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE engine.outbox OWNER TO postgres;
@@ -17908,6 +17985,26 @@ COMMENT ON TABLE engine.outbox IS 'Events for the outside, in order per account;
 --
 
 COMMENT ON COLUMN engine.outbox.told IS 'The trader''s log and his targets have it; what is left are other sinks.';
+
+--
+-- Name: outbox_claims; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.outbox_claims (
+    token bigint NOT NULL,
+    worker text NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    ids bigint[] NOT NULL,
+    accounts uuid[] NOT NULL
+);
+
+ALTER TABLE engine.outbox_claims OWNER TO postgres;
+
+--
+-- Name: TABLE outbox_claims; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.outbox_claims IS 'Which rows of the outbox a relay holds, and of which accounts: a row a batch, so that the outbox itself is written once and deleted once.';
 
 --
 -- Name: outbox_id; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -19263,6 +19360,13 @@ ALTER TABLE ONLY engine.account_identities
     ADD CONSTRAINT one_identity_per_account_at_a_broker UNIQUE (broker, environment, server, login, account_number);
 
 --
+-- Name: outbox_claims outbox_claims_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.outbox_claims
+    ADD CONSTRAINT outbox_claims_pkey PRIMARY KEY (token);
+
+--
 -- Name: outbox outbox_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -19773,12 +19877,6 @@ CREATE INDEX halts_user ON engine.halts USING btree (user_id);
 --
 
 CREATE UNIQUE INDEX one_head_per_account_and_lane ON engine.queue USING btree (account_id, lane) WHERE (state = ANY (ARRAY['ready'::text, 'claimed'::text]));
-
---
--- Name: outbox_leased; Type: INDEX; Schema: engine; Owner: postgres
---
-
-CREATE INDEX outbox_leased ON engine.outbox USING btree (account_id) WHERE (token IS NOT NULL);
 
 --
 -- Name: queue_account; Type: INDEX; Schema: engine; Owner: postgres
@@ -21883,12 +21981,6 @@ REVOKE ALL ON FUNCTION engine.defer(p_deliveries jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.defer(p_deliveries jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION delivery_context(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
---
-
-REVOKE ALL ON FUNCTION engine.delivery_context(p_delivery bigint) FROM PUBLIC;
-
---
 -- Name: FUNCTION delivery_ids(p jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22639,6 +22731,12 @@ REVOKE ALL ON FUNCTION engine.order_json(a public.broker_accounts, p_delivery bi
 REVOKE ALL ON FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION orders_told(p_delivery bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.orders_told(p_delivery bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION others_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22650,6 +22748,12 @@ REVOKE ALL ON FUNCTION engine.others_json(a public.broker_accounts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) TO empire_relay;
+
+--
+-- Name: FUNCTION outbox_rows(p_ids bigint[], p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.outbox_rows(p_ids bigint[], p_token bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION paper_answer(p_account uuid, p_client_order_id text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23144,11 +23248,11 @@ REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_lev
 REVOKE ALL ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) FROM PUBLIC;
 
 --
--- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb, p_last boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb) TO empire_relay;
+REVOKE ALL ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb, p_last boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.tell_outbox(p_token bigint, p_told jsonb, p_last boolean) TO empire_relay;
 
 --
 -- Name: FUNCTION tell_unreachable(p_deliveries bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23347,6 +23451,12 @@ REVOKE ALL ON FUNCTION engine.write_commands(p_legs engine.leg[], p_request_time
 --
 
 REVOKE ALL ON FUNCTION engine.write_orders(p_legs engine.leg[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION write_told(p_told jsonb, p_ids bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.write_told(p_told jsonb, p_ids bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION account_settings(a public.broker_accounts); Type: ACL; Schema: private; Owner: postgres
@@ -24892,6 +25002,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.notification_doors TO empire_e
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.outbox TO empire_engine;
+
+--
+-- Name: TABLE outbox_claims; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.outbox_claims TO empire_engine;
 
 --
 -- Name: SEQUENCE outbox_id; Type: ACL; Schema: engine; Owner: postgres

@@ -26,13 +26,15 @@ class Pump:
         rows = await self._store.claim_outbox(worker=self._worker, limit=self._batch, lease_ms=self._lease_ms)
         if not rows:
             return False
+        gone = False
         try:
             for sink in self._sinks:
-                await sink.take(rows)
+                gone = await sink.take(rows, last=sink is self._sinks[-1])
         except SinkUnavailable as error:
             _log.warning("events wait", rows=len(rows), why=str(error))
             return False
-        await self._store.outbox_delivered(token=rows[0].token, ids=[row.id for row in rows])
+        if not gone:
+            await self._store.outbox_delivered(token=rows[0].token, ids=[row.id for row in rows])
         return len(rows) == self._batch
 
     async def stats(self) -> None:

@@ -18,8 +18,11 @@ class Sink(Protocol):
 
     name: str
 
-    async def take(self, rows: Sequence[OutboxRow]) -> None:
-        """Return when all rows are durable there. Raises SinkUnavailable, StoreUnavailable."""
+    async def take(self, rows: Sequence[OutboxRow], last: bool) -> bool:
+        """Return when all rows are durable there. Raises SinkUnavailable, StoreUnavailable.
+
+        `last`: every other sink has them. True: they are out of the outbox with it, nobody need delete them.
+        """
 
 
 class Traders:
@@ -30,8 +33,9 @@ class Traders:
     def __init__(self, store: RelayStore) -> None:
         self._store = store
 
-    async def take(self, rows: Sequence[OutboxRow]) -> None:
+    async def take(self, rows: Sequence[OutboxRow], last: bool) -> bool:
         """Rows of one claim. What was told already is left alone by the database."""
         told = [said for row in rows if not row.told and (said := told_of(row)) is not None]
-        if told:
-            await self._store.tell_outbox(token=rows[0].token, told=told)
+        if told or last:
+            await self._store.tell_outbox(token=rows[0].token, told=told, last=last)
+        return last

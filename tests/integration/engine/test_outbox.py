@@ -85,16 +85,16 @@ async def test_a_relay_that_was_overtaken_tells_and_deletes_nothing(road: Road, 
     await target(road, trader)
     await denied(road, trader)
     (old,) = await claim(store)
-    await road.admin.execute("update engine.outbox set lease_until = now() - interval '1 second'")
+    await road.admin.execute("update engine.outbox_claims set lease_until = now() - interval '1 second'")
     told = [Told(old.id, "d1", "late", NotificationClass.DENIED, None, None)]
-    assert await store.tell_outbox(token=old.token, told=told) == 0
+    assert await store.tell_outbox(token=old.token, told=told, last=True) == 0
     (new,) = await claim(store, "r2")
     assert new.id == old.id
     assert new.token > old.token
     assert await store.outbox_delivered(token=old.token, ids=[old.id]) == 0
     assert await road.value("select count(*) from public.notifications") == 0
-    assert await store.tell_outbox(token=new.token, told=told) == 1
-    assert await store.tell_outbox(token=new.token, told=told) == 0
+    assert await store.tell_outbox(token=new.token, told=told, last=False) == 1
+    assert await store.tell_outbox(token=new.token, told=told, last=False) == 0
     assert await road.value("select count(*) from public.notifications") == 1
 
 
@@ -110,10 +110,12 @@ async def test_a_sink_that_fails_keeps_the_rows_and_the_trader_is_told_once(
         def __init__(self) -> None:
             self.seen = []
 
-        async def take(self, rows: list[OutboxRow]) -> None:
+        async def take(self, rows: list[OutboxRow], last: bool) -> bool:
+            assert last
             self.seen += [row.id for row in rows]
             if len(self.seen) == 1:
                 raise SinkUnavailable("not now")
+            return False
 
     trader, broken = await road.trader(), Broken()
     await target(road, trader)
@@ -121,7 +123,7 @@ async def test_a_sink_that_fails_keeps_the_rows_and_the_trader_is_told_once(
     pump = Pump(store, [Traders(store), broken], "r1", 100, LEASE_MS)
     assert not await pump.turn()
     assert await road.value("select count(*) from engine.outbox") == 1
-    await road.admin.execute("update engine.outbox set lease_until = now() - interval '1 second'")
+    await road.admin.execute("update engine.outbox_claims set lease_until = now() - interval '1 second'")
     assert not await pump.turn()
     assert broken.seen[0] == broken.seen[1]
     assert await road.value("select count(*) from engine.outbox") == 0
