@@ -54,12 +54,13 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
         sustained = await _sustained(people, database, found, venue, clients, seconds)
         spread = await fanout.measure(found, database, venue)
         watched = await watch.measure(found, database, venue)
+        version = str(await database.fetchval("show server_version"))
+        # The onlooker's session is not of the stack.
+        await database.close()
         memory = {
             "stack": readings.memory_mb(found),
             "worker": readings.memory_mb(found, "worker-execution"),
         }
-        version = str(await database.fetchval("show server_version"))
-    await database.close()
     return {
         "rates": rates,
         "max_sustained_per_s": sustained,

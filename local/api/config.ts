@@ -85,8 +85,8 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
     minimumPasswordLength: positive(env, "EMPIRE_MINIMUM_PASSWORD_LENGTH", 6),
     enableSignup: env("EMPIRE_ENABLE_SIGNUP") !== "0",
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
-    // Each look at the health uses another session in turn: within a round of theirs none would ever be idle.
-    idle: positive(env, "EMPIRE_IDLE_S", 5),
+    // Looks at the health come every two seconds and use another session in turn: with longer a few would never be idle.
+    idle: positive(env, "EMPIRE_IDLE_S", 3),
     serviceIdle: positive(env, "EMPIRE_SERVICE_IDLE_S", 30),
     privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };
