@@ -101,7 +101,7 @@ clean:
 	@[ ! -x $(BIN)/empire ] || $(BIN)/empire down --remove-data
 	@rm -rf .venv .empire supabase/.temp supabase/.branches
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants mutants.log
 
 # Pin anew what requirements.in asks for (needs uv: pip install uv).
 lock:

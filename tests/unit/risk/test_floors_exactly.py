@@ -75,6 +75,7 @@ def changed(setting: Any, **changes: Any) -> Any:
         (changed(WEEKLY, unit="usd"), "400", "900", "500"),
         (PROFIT, "-200", "1500", "1700"),  # 49,900 - 100 - 50,000
         (changed(PROFIT, unit="pct_of_day_start", limit=D(1)), "-200", "502", "702"),
+        (changed(PROFIT, unit="pct_of_initial", limit=D(1)), "-200", "500", "700"),
         (TRAILING, "49900", "49200", "700"),  # 51,000 - 2,000, and a tenth of that 2,000
         (changed(TRAILING, kind="intraday"), "49900", "49700", "200"),
         (changed(TRAILING, start=D(60000)), "49900", "58200", "-8300"),
@@ -92,6 +93,7 @@ def test_where_a_rule_stands(setting: Any, value: str, limit: str, distance: str
     ("changes", "allowed"),
     [
         ({}, "428.57"),  # 1,000 * 0.3 / 0.7 = 428.571..: down to the cent
+        ({"net_profit": D(500)}, "214.28"),  # 214.2857..
         ({"best_day": D("428.58")}, "428.58"),
         ({"net_profit": D(-1000)}, "90"),
         ({"net_profit": None, "best_day": None}, "0"),

@@ -8,12 +8,23 @@ from typing import Any
 import pytest
 
 from shared.models.context import RiskContext, TradingDefaults
-from shared.models.enums import QtyMode
+from shared.models.enums import Action, QtyMode
 from shared.models.market import Instrument
 from shared.models.reasons import Reason
 from shared.risk.decision import Denied, Sizing
-from shared.risk.sizing import SizeRequest, affordable_qty, loss_at_stop, size_entry
-from tests.unit.risk.builders import EURUSD, MNQ, USDJPY, D, EndpointRules, account, context, limits
+from shared.risk.sizing import SizeRequest, affordable_qty, loss_at_stop, requested, size_entry
+from tests.unit.risk.builders import (
+    BUY,
+    EURUSD,
+    MNQ,
+    USDJPY,
+    D,
+    EndpointRules,
+    account,
+    context,
+    limits,
+    signal,
+)
 
 PER_UNIT = replace(EURUSD, qty_step=D(1), qty_min=D(0), tick_value=D("0.00001"), qty_max=D(1000))
 """A market in which one unit at a stop one price unit away loses one dollar."""
@@ -72,6 +83,55 @@ def test_every_factor_of_a_fixed_size() -> None:
         None, D("0.119"), "alert", "lots", "USD", D("0.11"), D("0.119"), D("0.01"), entry_price=D("1.25")
     )
     assert sized(None, "0.119", None, "1.24").stop_price is None
+
+
+@pytest.mark.parametrize(
+    ("alert", "endpoint", "defaults", "expected"),
+    [
+        (("risk_pct", None), ("lots", "0.2"), ("risk_pct", "1"), ("risk_pct", "2", "trading_config")),
+        (("risk_pct", None), ("lots", "0.2"), ("lots", "0.3"), None),
+        (("risk_pct", None), (None, "0.2"), (None, "0.3"), None),
+        ((None, "0.1"), (None, None), ("risk_pct", "1"), ("risk_pct", "0.2", "alert")),
+        ((None, "0.1"), (None, "0.2"), (None, "0.3"), None),
+        (("position_pct", "50"), ("lots", "0.2"), ("lots", "0.3"), ("position_pct", "50", "alert")),
+    ],
+)
+def test_an_amount_is_never_read_in_a_mode_it_was_not_meant_in(
+    alert: tuple[str | None, str | None],
+    endpoint: tuple[str | None, str | None],
+    defaults: tuple[str | None, str | None],
+    expected: tuple[str, str, str] | None,
+) -> None:
+    """The alert's mode is never filled with lots of another level, and an amount without any mode is none at all.
+
+    Copied twofold, except a share of a position.
+    """
+
+    def level(mode: str | None, qty: str | None) -> dict[str, Any]:
+        return {"qty_mode": None if mode is None else QtyMode(mode), "qty": None if qty is None else D(qty)}
+
+    rules = EndpointRules(id="e", multiplier=D(2), **level(*endpoint))
+    ctx = context(endpoint=rules, defaults=TradingDefaults(**level(*defaults)))
+    found = requested(replace(signal(Action.OPEN, BUY), **level(*alert)), ctx)
+    wanted = None if expected is None else SizeRequest(QtyMode(expected[0]), D(expected[1]), expected[2])
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("mode", "amount", "reason", "said"),
+    [
+        (QtyMode.POSITION_PCT, "50.0", Reason.INVALID, "position_pct"),
+        (QtyMode.LOTS, "0", Reason.BELOW_MINIMUM, "lots"),
+        (QtyMode.RISK_PCT, "-1", Reason.BELOW_MINIMUM, "risk_pct"),
+        (None, "0", Reason.BELOW_MINIMUM, "position"),
+    ],
+)
+def test_an_amount_of_nothing_is_no_size(
+    mode: QtyMode | None, amount: str, reason: Reason, said: str
+) -> None:
+    """Nor is a share of a position one of an entry; mode and amount are told as they came."""
+    told = {"mode": said, "value": amount.removesuffix(".0")}
+    assert size(mode, amount, "1.1", "1.09") == Denied(reason, told)
 
 
 def test_a_loss_under_one_dollar_is_sized_and_none_at_all_is_not() -> None:
