@@ -13,6 +13,8 @@ JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || ec
 DENO := DENO_DIR='$(ROOT)/.venv/deno' DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
 LOCKS := requirements.lock pyproject.toml deno.json deno.lock local/supabase_cli.lock
 STAMP := .venv/ready
+# Hundreds of processes are started: without cached bytecode each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A virtual environment knows its folder by heart: a copied or moved checkout makes a new one.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(ROOT))

@@ -42,7 +42,12 @@ _SETTINGS = {
     "password_encryption": "scram-sha-256",
 }
 _VERSION_SETTINGS = {16: {}, 18: {"io_workers": "1"}}
-_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_FAST_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "192MB",  # such a cluster may live in memory
+}
 
 
 class PostgresError(Exception):
