@@ -19,7 +19,7 @@ from shared.models.trading import Position
 
 T = TypeVar("T")
 D = Decimal
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 _numbers = itertools.count(1)
 
 

@@ -164,7 +164,7 @@ def test_cut_connections_are_survived(stack: RunningStack) -> None:
                 stack.gateway.child.start()
             return healthy(stack)
 
-        wait_until(served, 20)
+        wait_until(served)
         address = f"{stack.api_url}/rest/v1/nothing"
         answer = httpx.get(address, headers={"apikey": stack.secret_key})
         assert answer.json()["code"] == "PGRST205"
@@ -173,7 +173,7 @@ def test_cut_connections_are_survived(stack: RunningStack) -> None:
 def test_health_fails_without_the_database(own_stack: RunningStack) -> None:
     """With Postgres away health is no 200; with Postgres back the gateway serves again."""
     own_stack.postgres.stop()
-    wait_until(lambda: not healthy(own_stack), 20)
+    wait_until(lambda: not healthy(own_stack))
     own_stack.postgres.start()
 
     def served() -> bool:
@@ -181,7 +181,7 @@ def test_health_fails_without_the_database(own_stack: RunningStack) -> None:
             own_stack.gateway.child.start()
         return healthy(own_stack)
 
-    wait_until(served, 30)
+    wait_until(served)
 
 
 def test_it_ends_when_told(stack: RunningStack) -> None:
@@ -189,7 +189,7 @@ def test_it_ends_when_told(stack: RunningStack) -> None:
     pid = stack.gateway.pid
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: stack.gateway.pid is None, 10)
+    wait_until(lambda: stack.gateway.pid is None)
 
 
 def test_a_database_that_hangs_does_not_keep_it(own_stack: RunningStack) -> None:
@@ -240,7 +240,7 @@ def test_what_nobody_uses_is_given_back(stack: RunningStack) -> None:
         user = stack.create_user()
         assert stack.database.sql(held) != "0"
         for _ in range(2):
-            wait_until(lambda: stack.database.sql(held) == "0", 20)
+            wait_until(lambda: stack.database.sql(held) == "0")
             assert stack.sign_in(user.email, user.password)
             answer = httpx.get(f"{stack.api_url}/rest/v1/nothing", headers={"apikey": stack.secret_key})
             assert answer.json()["code"] == "PGRST205"

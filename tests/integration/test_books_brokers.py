@@ -113,7 +113,7 @@ async def test_a_limit_is_filled_and_its_stop_fires(
             return sql(question) == answer
 
         try:
-            await until(there, 25)
+            await until(there)
         except TimeoutError:
             shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
             raise TimeoutError(f"{question}: {sql(question)!r}, not {answer!r}; {sql(shown)}") from None
@@ -213,7 +213,7 @@ async def test_what_is_done_by_hand(
                         return D(sql(ours)) == held
 
                     try:
-                        await until(same, 25)
+                        await until(same)
                     except TimeoutError:
                         shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
                         raise TimeoutError(f"{sql(ours)}, not {held}: {sql(shown)}") from None

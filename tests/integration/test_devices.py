@@ -220,4 +220,4 @@ async def test_entries_wait_only_for_a_device_that_is_seen(
         await entry()
         stack.database.sql("update public.devices set last_seen_at = now() - interval '61 seconds'")
         stack.database.sql("update engine.queue set lease_until = now() where state = 'claimed'")
-        wait_until(lambda: ended(3), 30)
+        wait_until(lambda: ended(3))

@@ -136,9 +136,9 @@ async def test_the_watch_tells_how_far_each_limit_is(
         return set(await told()) == {"daily_loss"}
 
     with worker(database, "all"):
-        await until(both_are_known, 20)
+        await until(both_are_known)
         found = await told()
         assert found["daily_loss"] == (0, 900, 900)
         assert found["static_floor"] == (100000, 90000, 10000)
         await connection.execute("update public.risk_settings set rules = '{}'")
-        await until(one_is_left, 20)
+        await until(one_is_left)

@@ -90,7 +90,7 @@ async def started(
     return await asyncio.to_thread(stack.enter_context, program)
 
 
-async def arrive(venue: Venue, least: int, timeout_s: float = 20) -> None:
+async def arrive(venue: Venue, least: int, timeout_s: float = 60) -> None:
     """Until so many requests have arrived."""
     by = time.monotonic() + timeout_s
     while len(venue.arrived) < least:

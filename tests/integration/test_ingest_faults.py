@@ -30,7 +30,7 @@ def post_until_stored(sender: Sender, body: bytes, seen: list[int]) -> int:
             stored.append(answer.json()["event_id"])
         return bool(stored)
 
-    wait_until(answered, timeout_s=20)
+    wait_until(answered)
     return stored[0]
 
 
@@ -72,7 +72,7 @@ def test_a_locked_account_delays_no_other_endpoint(stack: RunningStack) -> None:
 
     with ThreadPoolExecutor(20) as pool:
         pool.submit(hold)
-        wait_until(lambda: _is_sleeping(stack), timeout_s=5)
+        wait_until(lambda: _is_sleeping(stack))
         waiting = [pool.submit(held.post, alert()) for _ in range(16)]
         quick = [free.post(alert()) for _ in range(20)]
         assert not done.is_set()

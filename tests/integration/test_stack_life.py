@@ -71,7 +71,7 @@ def test_a_killed_child_comes_back(running: InstalledStack, name: str) -> None:
     """After kill -9 the supervisor starts that child again and everything is well."""
     before = running.pid(name)
     running.kill(name)
-    wait_until(lambda: running.pid(name) not in (None, before), 30)
+    wait_until(lambda: running.pid(name) not in (None, before))
     running.wait_well()
 
 

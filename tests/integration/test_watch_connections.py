@@ -16,7 +16,7 @@ from tests.support.stacks import RunningStack
 from tests.support.trading import until as wait_until
 from tests.support.trading import worker
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 async def until(condition: Callable[[], str]) -> str:

@@ -41,7 +41,7 @@ def seen(url: str, trader: Trader) -> dict[str, D]:
     return {each["id"]: D(str(each["qty"])) * (1 if each["side"] == "buy" else -1) for each in found}
 
 
-async def agree(url: str, trader: Trader, timeout_s: float = 10) -> None:
+async def agree(url: str, trader: Trader, timeout_s: float = 60) -> None:
     """Wait until positions, waiting orders and the result agree with the broker's; then everything else has to, too."""
 
     async def same() -> bool:

@@ -65,7 +65,7 @@ async def test_unknown_close_is_settled_then_looked_at(
     with venue() as (url, _), worker(database, paper_venue_url=url, **SHORT):
         await trader.delivery(await trader.alert(**BUY))
         fault(url, "drop_after_accept")
-        done = await trader.delivery(await trader.intend(action="flatten"), timeout_s=20)
+        done = await trader.delivery(await trader.intend(action="flatten"))
         assert held(url, trader) == (0, 0)
     assert (done["outcome"], done["numbers"]) == ("executed", {"flat": "yes"}), done
     assert [step["outcome"] for step in done["trace"]].count("verified") == 1
@@ -83,7 +83,7 @@ async def test_late_fill_is_closed_again(database: Database, connection: asyncpg
             return bool(await connection.fetchval("select count(*) from engine.commands"))
 
         await until(sent)
-        done = await trader.delivery(await trader.intend(action="flatten"), timeout_s=20)
+        done = await trader.delivery(await trader.intend(action="flatten"))
         assert (await trader.delivery(entry))["outcome"] == "executed"
         assert [each["kind"] for each in written(url)] == ["place", "close"]
         assert held(url, trader) == (0, 0)

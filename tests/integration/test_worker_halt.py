@@ -76,8 +76,8 @@ async def test_it_works_while_a_broker_hangs(database: Database, connection: asy
         await until(lambda: said(late, healthy, "denied"))
         assert await said(flatten, hanging, "claimed", "queued"), "still trying"
         process.send(signal.SIGCONT)
-        done = {each["account_id"]: each for each in await trader.deliveries(flatten, timeout_s=30)}
-        refused = await trader.deliveries(late, timeout_s=30)
+        done = {each["account_id"]: each for each in await trader.deliveries(flatten)}
+        refused = await trader.deliveries(late)
         state = book(url, hanging)
     assert (state["positions"], state["orders"]) == ([], [])
     assert {each["outcome"] for each in done.values()} == {"executed"}, done

@@ -45,7 +45,7 @@ async def all_done(trader: Trader) -> None:
     async def empty() -> bool:
         return not await trader.connection.fetchval("select count(*) from engine.queue")
 
-    await until(empty, 30)
+    await until(empty)
 
 
 async def test_two_workers_keep_an_accounts_order(database: Database, connection: asyncpg.Connection) -> None:
@@ -74,7 +74,7 @@ async def test_limit_is_exact_over_many_accounts(database: Database, connection:
         "insert into public.risk_settings (user_id, max_trades_per_day) values ($1, 10)", trader.user
     )
     with worker(database), worker(database):
-        done = await trader.deliveries(await trader.alert(**BUY), timeout_s=30)
+        done = await trader.deliveries(await trader.alert(**BUY))
     ends = Counter((row["outcome"], row["reason"]) for row in done)
     assert ends == {("executed", None): 10, ("denied", "max_trades_per_day"): 30}
     assert len(await trader.rows("orders")) == 10

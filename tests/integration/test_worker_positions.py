@@ -51,7 +51,7 @@ async def account_of(trader: Trader, account: str) -> dict[str, Any]:
     return dict(row)
 
 
-async def breach_of(trader: Trader, account: str, timeout_s: float = 10) -> dict[str, Any]:
+async def breach_of(trader: Trader, account: str, timeout_s: float = 60) -> dict[str, Any]:
     """The account's first breach, once there is one."""
     text = "select to_jsonb(b) from engine.breaches b where b.account_id = $1 order by b.id"
 
@@ -159,7 +159,7 @@ async def test_a_breach_while_another_broker_hangs(
         no_faults(url)
     assert (breach["rule"], D(breach["numbers"]["value"])) == ("daily_loss", 500)
     assert (flattened["outcome"], flattened["numbers"]) == ("executed", {"flat": "yes"})
-    assert took < 4, f"{took:.1f} s"
+    assert took < 8, f"{took:.1f} s"
     assert await trader.invariants() == {}
 
 

@@ -45,7 +45,7 @@ async def limited(database: Database, pool: asyncpg.Pool[asyncpg.Record], **rule
 async def outcomes(trader: Trader, alerts: int, **intent: Any) -> list[tuple[str, str | None]]:
     """So many equal alerts at the same moment, and how each ended."""
     events = await asyncio.gather(*[trader.alert(**BUY, **intent) for _ in range(alerts)])
-    done = [await trader.delivery(event, timeout_s=30) for event in events]
+    done = [await trader.delivery(event) for event in events]
     return [(each["outcome"], each["reason"]) for each in done]
 
 

@@ -62,7 +62,7 @@ async def test_order_that_never_arrived_is_sent_once_more(
     trader = await new_trader(database, connection, server="SIM")
     with venue() as (url, _), worker(database, paper_venue_url=url, **SHORT):
         fault(url, kind)
-        done = await trader.delivery(await trader.alert(**BUY), timeout_s=20)
+        done = await trader.delivery(await trader.alert(**BUY))
         assert [each["applied"] for each in log(url)] == [False, True]
     assert done["outcome"] == "executed", done
     assert len(await trader.rows("orders")) == 1
@@ -103,9 +103,9 @@ async def test_hanging_account_holds_up_nobody_else(
             return len(log(url)) == 1
 
         await until(hangs)
-        done = await other.deliveries(await other.alert(**BUY), timeout_s=3)
+        done = await other.deliveries(await other.alert(**BUY), timeout_s=8)
         assert [row["outcome"] for row in done] == ["executed"] * 10
-        assert (await stuck.delivery(hanging, timeout_s=20))["outcome"] == "executed"
+        assert (await stuck.delivery(hanging))["outcome"] == "executed"
         assert len(log(url)) == 11
     assert await stuck.invariants() == {}
 
@@ -142,7 +142,7 @@ async def test_killed_worker_is_succeeded(database: Database, connection: asyncp
             await until(arrived)
             first.kill()
         with worker(database, paper_venue_url=url, **SHORT):
-            done = await trader.delivery(event, timeout_s=20)
+            done = await trader.delivery(event)
         assert [each["applied"] for each in log(url)] == [True]
     assert done["outcome"] == "executed", done
     assert await trader.invariants() == {}

@@ -147,7 +147,7 @@ def bury_one(sender: Sender) -> None:
     )
     body = alert(ref_price=1.1, comment=f"{sender.token} {LOOKS['a JWT']}", meta=NAMED)
     assert sender.post(body).status_code == 202
-    wait_until(lambda: sender.stack.database.sql("select count(*) from engine.dead_letters") == "1", 30)
+    wait_until(lambda: sender.stack.database.sql("select count(*) from engine.dead_letters") == "1")
 
 
 def wait_done(stack: RunningStack, events: list[int]) -> None:

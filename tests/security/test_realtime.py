@@ -223,7 +223,7 @@ async def test_the_first_listener_after_a_silence_misses_nothing(served: Running
     try:
         slots = "select count(*) from pg_replication_slots where database = current_database()"
         for _ in range(3):
-            wait_until(lambda: served.database.sql(slots) == "0", 20)
+            wait_until(lambda: served.database.sql(slots) == "0")
             async with httpx.AsyncClient(base_url=served.api_url) as http:
                 assert (await http.get("/health")).status_code == 200
             async with client(served) as owner:

@@ -110,7 +110,7 @@ def test_without_a_database_forgeries_are_still_401_and_the_rest_is_503(own_stac
         answers.append(sender.post(body))
         return answers[-1].status_code == 202
 
-    wait_until(answered, timeout_s=20)
+    wait_until(answered)
     assert answers[-1].json()["status"] == "accepted"
     again = sender.post(body).json()
     assert (again["status"], again["event_id"]) == ("duplicate", answers[-1].json()["event_id"])

@@ -71,7 +71,7 @@ class Customer:
         credential = Credential(user, secret, place.server)
         return await connecting.connect(self.client, self.login.root, place, credential)
 
-    async def checked(self, connection: str, timeout_s: float = 20) -> dict[str, Any]:
+    async def checked(self, connection: str, timeout_s: float = 60) -> dict[str, Any]:
         """The connection once a worker has checked it."""
         row = await connecting.wait_checked(self.client, connection, timeout_s)
         assert row["status"] != "new", row
@@ -95,7 +95,7 @@ class Customer:
 
     async def until(self, connection: str, **equal: Any) -> dict[str, Any]:
         """The connection's row once its columns start with these texts."""
-        for _ in range(1000):
+        for _ in range(3000):
             (row,) = await session.rows(
                 self.client.table("broker_connections").select("*").eq("id", connection)
             )

@@ -32,7 +32,7 @@ class Running:
         """Everything printed so far, both streams."""
         return "\n".join(self.lines)
 
-    def wait_for_line(self, text: str, timeout_s: float = 30) -> str:
+    def wait_for_line(self, text: str, timeout_s: float = 60) -> str:
         """The first line that holds the text; TimeoutError or RuntimeError (it ended) shows the output."""
         with self._news:
             found = self._news.wait_for(lambda: self._line(text) or self._ended, timeout_s)
@@ -51,7 +51,7 @@ class Running:
         self.process.kill()
         return self.process.wait()
 
-    def stop(self, timeout_s: float = 20) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """SIGTERM and its exit code; subprocess.TimeoutExpired when it does not end."""
         self.process.terminate()
         return self.process.wait(timeout_s)
@@ -72,7 +72,7 @@ class Running:
 
 @contextmanager
 def run(
-    *command: str, env: Mapping[str, str] | None = None, ready: str | None = "ready", timeout_s: float = 30
+    *command: str, env: Mapping[str, str] | None = None, ready: str | None = "ready", timeout_s: float = 60
 ) -> Iterator[Running]:
     """Start a program, wait for its ready line, and end it (SIGTERM, then kill) when the block ends.
 
@@ -103,7 +103,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGCONT)
     process.terminate()
     try:
-        process.wait(20)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

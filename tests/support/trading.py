@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.processes import Running, run
 
 
@@ -77,11 +77,11 @@ class Trader:
         answer = await self.connection.fetchval("select engine.accept_intent($1::jsonb)", json.dumps(asked))
         return int(json.loads(answer)["event_id"])
 
-    async def delivery(self, event: int, timeout_s: float = 10) -> dict[str, Any]:
+    async def delivery(self, event: int, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The event's delivery once it has an outcome other than unknown."""
         return (await self.deliveries(event, timeout_s))[0]
 
-    async def deliveries(self, event: int, timeout_s: float = 10) -> list[dict[str, Any]]:
+    async def deliveries(self, event: int, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
         """All deliveries of an event, once every one is done."""
 
         async def rows() -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ def venue(*options: str) -> Iterator[tuple[str, Running]]:
         yield running.wait_for_line("ready").split()[1], running
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Wait for an async condition; TimeoutError when it does not come true in time."""
     deadline = time.monotonic() + timeout_s
     while not await condition():

@@ -26,7 +26,7 @@ from tests.support.trading import Trader, new_trader, until, venue, worker
 SHORT = {"lease_ms": 1200, "heartbeat_ms": 300, "send_margin_ms": 200, "request_timeout_ms": 2000}
 """A worker that is missed after a second. A request may be under way 2 s longer: more than HANG_S."""
 HANG_S = "1.2"
-SETTLED_S = 30.0
+SETTLED_S = 60.0
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.1, "ref_price": 1.1}
 CLOSE = {"action": "close", "symbol": "EURUSD", "ref_price": 1.1}
 LIMIT = {**BUY, "type": "limit", "price": 1.05}

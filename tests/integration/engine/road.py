@@ -402,7 +402,7 @@ def outcome(command: int, name: str, reason: str | None = None) -> Json:
     return {"id": command, "outcome": name, "reason": reason}
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], Any], timeout_s: float = 60) -> None:
     """Ask again and again (each question is a round trip to the database) until it is true."""
     deadline = time.monotonic() + timeout_s
     while not await condition():
