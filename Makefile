@@ -9,7 +9,8 @@ else
 
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
+# Tests wait for processes half of the time: more of them than processors.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo 4 || echo $$((2 * n)))
 DENO := DENO_DIR='$(ROOT)/.venv/deno' DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
 LOCKS := requirements.lock pyproject.toml deno.json deno.lock local/supabase_cli.lock
 STAMP := .venv/ready

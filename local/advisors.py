@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from local.scratch import scratch_cluster
+from local.scratch import quick_folder, scratch_cluster
 
 _DATABASE = "advised"
 _EXPECTED = frozenset({"unused_index"})
@@ -13,7 +13,7 @@ _EXPECTED = frozenset({"unused_index"})
 
 def main() -> int:
     """Print each finding as one line; 1 when there is one."""
-    with scratch_cluster() as cluster:
+    with scratch_cluster(parent=quick_folder()) as cluster:
         cluster.prepare(_DATABASE)
         findings = cluster.cli.advisors(cluster.url("postgres", _DATABASE))
     unexpected = [finding for finding in findings if finding["name"] not in _EXPECTED]

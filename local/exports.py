@@ -13,7 +13,7 @@ from local import deno
 from local.broker_page import broker_page
 from local.paths import PROJECT, deno_binary
 from local.risk_page import risk_page
-from local.scratch import ScratchCluster, scratch_cluster
+from local.scratch import ScratchCluster, quick_folder, scratch_cluster
 from shared.models.alert_schema import ALERT_SCHEMA_PATH, export_alert_schema
 
 _DATABASE = "exports"
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args(arguments).check
     stale = []
-    with scratch_cluster() as cluster:
+    with scratch_cluster(parent=quick_folder()) as cluster:
         cluster.prepare(_DATABASE)
         for export in EXPORTS:
             if _write(export, export.make(cluster), only_compare=check):

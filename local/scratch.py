@@ -23,7 +23,7 @@ from local.secrets import Secrets, load_or_create
 from local.supabase_cli import SupabaseCli
 
 _PREFIX = "empire-scratch-"
-_MEMORY = Path("/dev/shm")
+_MEMORY = Path("/dev/shm")  # noqa: S108 (folders in it are made by mkdtemp)
 _ROOM_BYTES = 2 << 30
 
 
@@ -86,11 +86,20 @@ class ScratchCluster:
         self.cluster.sql(f"alter database {database} with allow_connections false")
 
 
+def quick_folder() -> Path:
+    """Where temporary things are cheapest: in memory, where there is room; a database has a thousand files."""
+    if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES:
+        return _MEMORY
+    return Path(tempfile.gettempdir())
+
+
 @contextmanager
-def scratch_cluster(version: int = 18, durable: bool = False) -> Iterator[ScratchCluster]:
-    """A cluster in a temporary folder, gone afterwards. `durable=True` keeps fsync on."""
+def scratch_cluster(
+    version: int = 18, durable: bool = False, parent: Path | None = None
+) -> Iterator[ScratchCluster]:
+    """A cluster in a temporary folder, gone afterwards. `durable=True` keeps fsync on, `parent` says where."""
     _remove_leftovers()
-    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_parent(durable)))
+    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
     paths = Paths(home)
     paths.create()
     reservation = reserve(None, first=SCRATCH_BASE)
@@ -104,13 +113,6 @@ def scratch_cluster(version: int = 18, durable: bool = False) -> Iterator[Scratc
         postgres.stop()
         reservation.release()
         _remove(home)
-
-
-def _parent(durable: bool) -> Path:
-    """In memory, where a database of a thousand files is copied at a quarter of the cost; with fsync, on disk."""
-    if durable or not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
-        return Path(tempfile.gettempdir())
-    return _MEMORY
 
 
 def _remove_leftovers() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from local.scratch import ScratchCluster, scratch_cluster
+from local.scratch import ScratchCluster, quick_folder, scratch_cluster
 
 TEMPLATE = "empire_template"
 PATIENCE_S = 60.0
@@ -45,7 +45,7 @@ class Database:
 @contextmanager
 def template_cluster(version: int, durable: bool = False) -> Iterator[ScratchCluster]:
     """A cluster with the template in it."""
-    with scratch_cluster(version, durable) as running:
+    with scratch_cluster(version, durable, quick_folder()) as running:
         running.prepare(TEMPLATE)
         running.freeze(TEMPLATE)
         yield running

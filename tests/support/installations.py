@@ -16,6 +16,7 @@ from typing import Any
 from local import orphans
 from local.control import remove_state, stop
 from local.paths import PROJECT, VENV, Paths
+from local.scratch import quick_folder
 from local.state import StackState, read_state
 from local.status import installation
 from tests.support.clusters import wait_until
@@ -89,7 +90,7 @@ class InstalledStack:
 @contextmanager
 def installed_stack() -> Iterator[InstalledStack]:
     """A fresh folder; what still runs in it is stopped at the end."""
-    home = Path(tempfile.mkdtemp(prefix="empire-installed-"))
+    home = Path(tempfile.mkdtemp(prefix="empire-installed-", dir=quick_folder()))
     paths = Paths(home)
     paths.create()
     try:
