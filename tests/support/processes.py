@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from local.paths import PROJECT, VENV
+from tests.support import nursery
+
+Process = subprocess.Popen[str] | nursery.Child
+_nursery = nursery.Nursery()
 
 
 class Running:
     """A started program and what it has printed so far."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.lines: list[str] = []
         self._news = threading.Condition()
@@ -78,16 +82,7 @@ def run(
 
     `empire` as first word is the project's console script; `env` is added to the caller's environment.
     """
-    words = [str(VENV / "bin" / "empire"), *command[1:]] if command[0] == "empire" else list(command)
-    process = subprocess.Popen(
-        words,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = _start(command, {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})})
     running = Running(process)
     try:
         if ready is not None:
@@ -97,7 +92,22 @@ def run(
         _end(process)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _start(command: tuple[str, ...], environment: dict[str, str]) -> Process:
+    if nursery.can_start(command):
+        return _nursery.start(command, environment)
+    words = [str(VENV / "bin" / "empire"), *command[1:]] if command[0] == "empire" else list(command)
+    return subprocess.Popen(
+        words,
+        env=environment,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _end(process: Process) -> None:
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGCONT)
