@@ -51,7 +51,7 @@ class Pacer:
                 answer = await self.http.request("POST", f"/{kind}/{self._name}")
         except NoTurn:
             return
-        if answer.status_code == 429:
+        if answer.status == 429:
             self.window.pause(float(answer.headers["Retry-After"]))
 
 
