@@ -78,13 +78,16 @@ def _pending(legs: Sequence[Leg], ctx: RiskContext) -> Mapping[tuple[str, Side],
     """Entries waiting by root and side: ours as the database counts them or as the broker lists them, whichever
     is more, and those placed elsewhere; less what the plan cancels or changes.
     """
+    entries = waiting(ctx)
+    if not entries and (ctx.risk is None or not ctx.risk.in_flight):
+        return {}
     counted: dict[tuple[str, Side], Decimal] = defaultdict(Decimal)
     listed: dict[tuple[str, Side], Decimal] = defaultdict(Decimal)
     foreign: dict[tuple[str, Side], Decimal] = defaultdict(Decimal)
     for each in ctx.risk.in_flight if ctx.risk is not None else ():
         counted[each.root, each.side] += each.qty
     gone = {leg.venue_order_id for leg in legs if leg.venue_order_id is not None and _replaces(leg)}
-    for order in waiting(ctx):
+    for order in entries:
         key, qty = (order.root, order.side), order.qty - order.filled_qty
         if order.venue_order_id is not None and order.venue_order_id in gone:
             if order.id is not None:

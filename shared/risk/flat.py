@@ -2,6 +2,7 @@
 
 The rule for entries and the watch of open accounts ask the same functions."""
 
+from bisect import bisect_right
 from datetime import datetime, time, timedelta
 
 from shared.models.limits import FlatBy
@@ -19,10 +20,11 @@ def flat_times(rule: FlatBy, now: datetime) -> tuple[datetime, datetime]:
     if calendar is None:
         return last, upcoming
     ahead = timedelta(minutes=float(rule.before_close_min))
-    moments = [each - ahead for each in closings(calendar, now)]
+    closes = closings(calendar, now)
+    passed = bisect_right(closes, now + ahead)
     return (
-        max([last, *(each for each in moments if each <= now)]),
-        min([upcoming, *(each for each in moments if each > now)]),
+        max(last, closes[passed - 1] - ahead) if passed else last,
+        min(upcoming, closes[passed] - ahead) if passed < len(closes) else upcoming,
     )
 
 

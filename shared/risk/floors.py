@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import (
@@ -39,8 +39,7 @@ class Unarmed:
     numbers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where one money rule stands.
 
     `value` is what the rule watches (a loss, a profit, or the equity itself), `limit` the threshold it may not
@@ -74,12 +73,11 @@ class Money:
 def current(state: RiskState, now: datetime) -> RiskState:
     """The state without a day or week that has ended: what counts from its start is not known any more."""
     day, week = state.day, state.week
-    over = week is not None and week.ends_at is not None and week.ends_at <= now
-    return replace(
-        state,
-        day=None if day is not None and day.ends_at <= now else day,
-        week=None if over else week,
-    )
+    day_over = day is not None and day.ends_at <= now
+    week_over = week is not None and week.ends_at is not None and week.ends_at <= now
+    if not day_over and not week_over:
+        return state
+    return replace(state, day=None if day_over else day, week=None if week_over else week)
 
 
 # --- the day and the week -----------------------------------------------------------------------------------------
@@ -90,6 +88,8 @@ def day_reference(state: RiskState, base: str) -> Decimal | Unarmed:
     day = state.day
     if day is None:
         return Unarmed(Reason.DAY_START_UNKNOWN, "the account was not read at the day's reset")
+    if base == "max" and day.start_balance is not None and day.start_equity is not None:
+        return max(day.start_balance, day.start_equity)
     figures = {"balance": day.start_balance, "equity": day.start_equity}
     asked = figures if base == "max" else {base: figures[base]}
     known = [each for each in asked.values() if each is not None]
@@ -128,7 +128,7 @@ def daily_loss(state: RiskState, setting: DailyLoss, money: Money) -> Standing |
     if money.equity is None:
         return _equity_unknown()
     loss = loss_of_day(state, setting, money.equity)
-    base = day_reference(state, setting.reference)
+    base = day_reference(state, setting.reference) if setting.unit == "pct_of_day_start" else None
     limit = in_money(setting.limit, setting.unit, state, money, base)
     return _loss_standing(loss, limit, setting.buffer_pct)
 

@@ -34,7 +34,14 @@ def at_risk(legs: Sequence[Leg], ctx: RiskContext) -> AtRisk | None:
     moves counts with the new stop, as this order.
     """
     moved = {leg.venue_position_id: leg for leg in legs if leg.kind is CommandKind.PROTECT and leg.adds_risk}
-    stops = [each for each in ctx.orders if each.reduce_only and each.type is OrderType.STOP]
+    stops = [
+        (each, each.stop_price)
+        for each in ctx.orders
+        if each.reduce_only
+        and each.type is OrderType.STOP
+        and each.stop_price is not None
+        and each.status in LIVE
+    ]
     open_risk: list[Decimal | None] = [ctx.risk.in_flight_loss if ctx.risk is not None else ZERO]
     order: list[Decimal | None] = _new(legs, ctx)
     for position in _left(legs, ctx):
@@ -43,8 +50,18 @@ def at_risk(legs: Sequence[Leg], ctx: RiskContext) -> AtRisk | None:
         loss = _loss_to_stop(position, stop, ctx)
         (open_risk if leg is None else order).append(loss)
     open_risk += _foreign_entries(legs, ctx)
-    known = [sum((each for each in losses if each is not None), ZERO) for losses in (open_risk, order)]
-    return None if None in open_risk or None in order else AtRisk(*known)
+    left, new = _sum(open_risk), _sum(order)
+    return None if left is None or new is None else AtRisk(left, new)
+
+
+def _sum(losses: Iterable[Decimal | None]) -> Decimal | None:
+    """None as soon as one of them cannot be told."""
+    total = ZERO
+    for each in losses:
+        if each is None:
+            return None
+        total += each
+    return total
 
 
 def _left(legs: Sequence[Leg], ctx: RiskContext) -> Iterable[Position]:
@@ -72,7 +89,7 @@ def _means(leg: Leg, position: Position) -> bool:
 
 
 def _stop_in_force(
-    position: Position, moved: Leg | None, stops: Sequence[WorkingOrder], ctx: RiskContext
+    position: Position, moved: Leg | None, stops: Sequence[tuple[WorkingOrder, Decimal]], ctx: RiskContext
 ) -> Decimal | None:
     """The position's stop after the plan. Where stops are orders of their own: the furthest, if they cover it all."""
     if moved is not None and moved.protection.clear_stop_loss:
@@ -81,13 +98,12 @@ def _stop_in_force(
         return moved.protection.stop_loss
     if position.stop_loss is not None:
         return position.stop_loss
-    own = [
-        each
-        for each in stops
-        if each.stop_price is not None and protects(each, position, ctx) and each.status in LIVE
-    ]
-    prices = [each.stop_price for each in own if each.stop_price is not None]
-    if not prices or sum((each.qty - each.filled_qty for each in own), ZERO) < position.qty:
+    prices, covered = [], ZERO
+    for each, price in stops:
+        if protects(each, position, ctx):
+            prices.append(price)
+            covered += each.qty - each.filled_qty
+    if not prices or covered < position.qty:
         return None
     return min(prices) if position.side is Side.BUY else max(prices)
 
@@ -98,13 +114,18 @@ def _furthest(
     """On a netting account an order that adds to a position brings its stop for all of it: the further one counts."""
     if stop is None or ctx.account.margin_mode is not MarginMode.NETTING:
         return stop
-    brought = [
-        leg.protection.stop_loss
-        for leg in legs
-        if leg.is_entry and leg.side is position.side and leg.symbol == position.symbol
-    ]
-    known = [stop, *(each for each in brought if each is not None)]
-    return min(known) if position.side is Side.BUY else max(known)
+    further = min if position.side is Side.BUY else max
+    for leg in legs:
+        brought = leg.protection.stop_loss
+        if (
+            brought is None
+            or leg.side is not position.side
+            or leg.symbol != position.symbol
+            or not leg.is_entry
+        ):
+            continue
+        stop = further(stop, brought)
+    return stop
 
 
 def _loss_to_stop(position: Position, stop: Decimal | None, ctx: RiskContext) -> Decimal | None:

@@ -155,7 +155,7 @@ async def _record_so_far(job: Job, steps: list[Step], desk: Desk) -> None:
     if not ready:
         return
     commands = [results.of_outcome(each.command_id, each.leg, each.outcome) for each in ready if each.outcome]
-    told, job.trace = job.trace, []
+    told, job.trace = job.told(), []
     try:
         await desk.recording.ask(
             Execution(job.id, job.lease.token, commands, None, told, {}, account=job.account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -67,8 +68,20 @@ class Job:
         """The delivery's id."""
         return self.claimed.delivery.id
 
-    def step(self, stage: Stage, outcome: str, detail: dict[str, Any] | None = None) -> None:
-        """A stage is through: its line of the trace. Time counts from the step before."""
+    def told(self) -> Trace:
+        """The trace so far, every detail written out."""
+        for line in self.trace:
+            if callable(line["detail"]):
+                line["detail"] = line["detail"]()
+        return self.trace
+
+    def step(
+        self, stage: Stage, outcome: str, detail: dict[str, Any] | Callable[[], dict[str, Any]] | None = None
+    ) -> None:
+        """A stage is through: its line of the trace. Time counts from the step before.
+
+        A detail that is a function is asked when the trace is told: no order waits for its words.
+        """
         now = clock.monotonic()
         took, self._stage_began = now - self._stage_began, now
         _SECONDS[stage].observe(took)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from shared import clock
@@ -144,7 +145,7 @@ def _size(job: Job, signal: Signal, context: RiskContext) -> Plan | Ending:
 def _risk(job: Job, plan: Plan, context: RiskContext) -> Approved | Ending:
     decided = policy.evaluate(plan, context)
     if isinstance(decided, Approved):
-        job.step(Stage.RISK, "approved", trace.of_checks(decided.checks))
+        job.step(Stage.RISK, "approved", partial(trace.of_checks, decided.checks))
         return decided
     return _stopped(job, Stage.RISK, decided)
 

@@ -41,7 +41,7 @@ async def _finish(job: Job, ending: Ended, desk: Desk) -> None:
         token=job.lease.token,
         commands=ending.commands,
         finish=finish,
-        trace=job.trace,
+        trace=job.told(),
         timings=job.timings,
         account=job.account,
     )
@@ -73,7 +73,7 @@ async def _defer(job: Job, later: Later, desk: Desk) -> None:
     if ms is None:
         ms = min(FIRST_DEFERRAL_MS * 2 ** min(attempts, 10), LONGEST_DEFERRAL_MS)
     # The first tries tell what is waited for; hundreds of equal lines would only hide it.
-    told = job.trace if attempts < 3 else []
+    told = job.told() if attempts < 3 else []
     try:
         await desk.deferring.ask(Deferral(job.id, job.lease.token, ms, later.reason, later.numbers, told))
     except StoreUnavailable as error:
@@ -94,7 +94,7 @@ async def bury(job: Job, error: Exception, desk: Desk) -> None:
     while not desk.stopping.is_set():
         try:
             await desk.store.dead_letter(
-                delivery_id=job.id, token=job.lease.token, error=text, trace=job.trace
+                delivery_id=job.id, token=job.lease.token, error=text, trace=job.told()
             )
             return
         except StoreUnavailable:

@@ -1,12 +1,14 @@
 """When a market is open. Sessions are wall-clock times of the calendar's own zone, so clock changes move nothing."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from shared.models.limits import Clock, Weekday, Window
 from shared.risk.calendars.base import CalendarFile, NoData, Strict
@@ -60,20 +62,32 @@ class _Span:
     special: Special | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """The sessions around a day in order of time; the market trades without a break from `opens` to `closes`."""
+
+    spans: tuple[_Span, ...]
+    opens: tuple[datetime, ...]
+    closes: tuple[datetime, ...]
+
+
 class MarketCalendar(CalendarFile):
     """Trading hours with holidays."""
 
     sessions: Annotated[tuple[Session, ...], Field(min_length=1)]
     specials: tuple[Special, ...] = ()
-    _spans: dict[date, tuple[_Span, ...]] = PrivateAttr(default_factory=dict)
 
-    def spans(self, day: date) -> tuple[_Span, ...]:
-        """The sessions around a day, in order of time."""
-        found = self._spans.get(day)
+    @cached_property
+    def _days(self) -> dict[date, _Days]:
+        return {}
+
+    def around(self, day: date) -> _Days:
+        """The sessions around a day."""
+        found = self._days.get(day)
         if found is None:
-            if len(self._spans) >= _KEPT:
-                self._spans.clear()
-            found = self._spans[day] = _around(self, day)
+            if len(self._days) >= _KEPT:
+                self._days.clear()
+            found = self._days[day] = _joined(_around(self, day))
         return found
 
 
@@ -83,9 +97,22 @@ def closings(calendar: MarketCalendar, now: datetime) -> tuple[datetime, ...]:
     """
     if not calendar.covers(now):
         return ()
-    spans = [each for each in calendar.spans(now.date()) if each.closes > each.opens]
-    goes_on = {each.opens for each in spans}
-    return tuple(each.closes for each in spans[:-1] if each.closes not in goes_on)
+    # What comes after the last of these days is not looked at: whether it closes then is not known.
+    return calendar.around(now.date()).closes[:-1]
+
+
+def _joined(spans: tuple[_Span, ...]) -> _Days:
+    opens: list[datetime] = []
+    closes: list[datetime] = []
+    for span in spans:
+        if span.closes <= span.opens:
+            continue
+        if closes and span.opens <= closes[-1]:
+            closes[-1] = max(closes[-1], span.closes)
+        else:
+            opens.append(span.opens)
+            closes.append(span.closes)
+    return _Days(spans, tuple(opens), tuple(closes))
 
 
 def _around(calendar: MarketCalendar, day: date) -> tuple[_Span, ...]:
@@ -117,16 +144,14 @@ def market_at(calendar: MarketCalendar, now: datetime) -> Open | Closed | NoData
     """What the market does at a moment. A session's first moment belongs to it, its last does not."""
     if not calendar.covers(now):
         return NoData(calendar.valid_until)
-    spans = calendar.spans(now.date())
-    until = now
-    for span in spans:
-        if span.opens <= until < span.closes:
-            until = span.closes
-    if until != now:
-        return Open(until)
-    opens = next((each.opens for each in spans if each.opens > now and each.closes > each.opens), None)
-    holidays = (each.special.name for each in spans if each.special and each.closes <= now < each.regular)
-    return Closed(opens, next(holidays, None))
+    days = calendar.around(now.date())
+    begun = bisect_right(days.opens, now)
+    if begun and now < days.closes[begun - 1]:
+        return Open(days.closes[begun - 1])
+    holidays = (
+        each.special.name for each in days.spans if each.special and each.closes <= now < each.regular
+    )
+    return Closed(days.opens[begun] if begun < len(days.opens) else None, next(holidays, None))
 
 
 def windows_at(windows: Sequence[Window], zone: str, now: datetime) -> Open | Closed:

@@ -4,9 +4,9 @@ A rule gets a case. It answers the numbers it looked at, OFF where nothing is se
 `limit` and `distance` (what is left, in the rule's unit; negative = beyond) where it compares, `scope` (whose setting
 decided) and `until` (UTC, when a denial ends) where one ends by itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from shared.models.enums import CommandKind
 from shared.models.limits import RuleScope
 from shared.models.reasons import Reason
 from shared.risk.decision import Denied
-from shared.risk.grid import shown
+from shared.risk.grid import EXACT, shown
 from shared.risk.rules.case import Case
 
 Verdict = Mapping[str, str] | Denied
@@ -33,12 +33,44 @@ class Judged(NamedTuple):
     """What one setting says. `refused` None = it lets the order through.
 
     `distance` None = it cannot be told, or nothing is measured. `numbers` may be a function: of several settings only
-    the one that decides is written out.
+    the one that decides is written out, and only when somebody looks.
     """
 
     numbers: Numbers | Callable[[], Numbers]
     distance: Decimal | None = None
     refused: Reason | None = None
+
+
+class Told(Mapping[str, str]):
+    """The numbers of a setting that lets the order through, written out when somebody looks at them.
+
+    A trace shows them, and it is written when the order is sent already.
+    """
+
+    __slots__ = ("_numbers", "_scope", "_tell")
+
+    def __init__(self, tell: Callable[[], Numbers], scope: RuleScope) -> None:
+        self._tell = tell
+        self._scope = scope
+        self._numbers: Numbers | None = None
+
+    def _written(self) -> Numbers:
+        if self._numbers is None:
+            with localcontext(EXACT):
+                self._numbers = {**self._tell(), "scope": self._scope}
+        return self._numbers
+
+    def __getitem__(self, name: str) -> str:
+        return self._written()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written())
+
+    def __len__(self) -> int:
+        return len(self._written())
+
+    def __repr__(self) -> str:
+        return repr(self._written())
 
 
 Judge = Callable[[Any, Case], Judged | Iterable[Judged]]
@@ -63,9 +95,10 @@ def tightest(judged: Sequence[tuple[RuleScope, Judged]]) -> Verdict:
     if not judged:
         return OFF
     scope, one = judged[0] if len(judged) == 1 else min(judged, key=_room)
-    numbers = dict(one.numbers() if callable(one.numbers) else one.numbers)
-    numbers["scope"] = scope
-    return numbers if one.refused is None else Denied(one.refused, numbers)
+    told = one.numbers
+    if one.refused is not None:
+        return Denied(one.refused, {**(told() if callable(told) else told), "scope": scope})
+    return Told(told, scope) if callable(told) else {**told, "scope": scope}
 
 
 def _room(found: tuple[RuleScope, Judged]) -> tuple[bool, Decimal, int]:
