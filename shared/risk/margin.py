@@ -20,6 +20,17 @@ def instrument_of(root: str, ctx: RiskContext) -> Instrument | None:
     return ctx.held.get(root)
 
 
+def margin_of(legs: Sequence[Leg], ctx: RiskContext, leverage: Decimal | None = None) -> Decimal | Denied:
+    """What the entries among these legs need themselves. Denied where it is not known."""
+    total = ZERO
+    for leg in legs:
+        cost = _cost(leg.root, leg.qty or ZERO, ctx, leverage) if leg.is_entry else ZERO
+        if isinstance(cost, Denied):
+            return cost
+        total += cost
+    return total
+
+
 def margin_after(
     book: Mapping[str, Held], legs: Sequence[Leg], ctx: RiskContext, leverage: Decimal | None = None
 ) -> Decimal | Denied:
@@ -72,7 +83,9 @@ def last_price(root: str, ctx: RiskContext) -> Decimal | Denied:
     if ctx.instrument is not None and ctx.instrument.root == root:
         quote = usable_quote(ctx)
         return quote if isinstance(quote, Denied) else quote.ask
-    opened = [each.entry_price for each in ctx.positions if each.root == root]
-    ordered = [each.price or each.stop_price for each in ctx.orders if each.root == root and each.is_entry]
-    prices = opened + [each for each in ordered if each is not None]
+    prices = [each.entry_price for each in ctx.positions if each.root == root]
+    for each in ctx.orders:
+        price = each.price or each.stop_price
+        if price is not None and each.root == root and each.is_entry:
+            prices.append(price)
     return max(prices) if prices else Denied(Reason.NO_QUOTE, {"symbol": root})

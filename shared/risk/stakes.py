@@ -12,10 +12,11 @@ from shared.models.command import Leg
 from shared.models.context import RiskContext
 from shared.models.enums import Side
 from shared.models.reasons import Reason
+from shared.risk.book import book_after, sizes
 from shared.risk.decision import Check, Denied
 from shared.risk.fit import Fitted
 from shared.risk.grid import EXACT
-from shared.risk.margin import instrument_of, last_price
+from shared.risk.margin import instrument_of, last_price, margin_after, margin_of
 from shared.risk.micros import mini
 from shared.risk.money import account_per_usd, price_of_one_unit
 from shared.risk.open_risk import at_risk
@@ -45,6 +46,7 @@ _ROOMS: Mapping[str, _Room] = {
     "trailing_drawdown": _Room("account", "loss", Reason.TRAILING_DRAWDOWN, drift="down", falls=True),
     "static_floor": _Room("account", "loss", Reason.STATIC_FLOOR, drift="down", falls=True),
     "daily_profit": _Room("account", "", Reason.DAILY_PROFIT, drift="up"),
+    "consistency": _Room("account", "", Reason.CONSISTENCY, touch=False, drift="up"),
     "max_qty": _Room("account", "qty", Reason.MAX_QTY, touch=False),
     "exposure": _Room("user", "notional", Reason.EXPOSURE, touch=False),
 }
@@ -60,13 +62,16 @@ def at_stake(fitted: Fitted, ctx: RiskContext, account: Amounts, user: Amounts) 
         return None
     with localcontext(EXACT):
         losses, worth = _losses(entries, ctx), _notional(entries, ctx)
-        mine = {"loss": sum(losses.values(), ZERO), "qty": _qty(entries)}
+        margins, margin = _margins(fitted.legs, ctx, account)
+        mine = {"loss": sum(losses.values(), ZERO), "qty": _qty(entries), "margin": margin}
         theirs = {"notional": sum(worth.values(), ZERO)} | _sides(entries)
     rooms = [*_rooms(fitted.checks, account, user), *_opposites(entries, ctx, user)]
     return {
         "equity": ctx.account.equity,
         "as_of": ctx.account.as_of,
         "rooms": rooms,
+        "margin_use": margins,
+        "duplicates": _windows(entries, ctx),
         "cool_down": [
             {
                 "scope": each.scope,
@@ -85,7 +90,7 @@ def at_stake(fitted: Fitted, ctx: RiskContext, account: Amounts, user: Amounts) 
 def _rooms(checks: Sequence[Check], account: Amounts, user: Amounts) -> Iterator[dict[str, Any]]:
     for check in checks:
         room, left = _ROOMS.get(check.rule), check.numbers.get("distance")
-        if room is None or left is None or not check.ok:
+        if room is None or left is None or not check.ok or check.numbers.get("action") == "warn":
             continue
         yield {
             "owner": room.owner,
@@ -96,7 +101,7 @@ def _rooms(checks: Sequence[Check], account: Amounts, user: Amounts) -> Iterator
             "touch": room.touch,
             "drift": room.drift,
             "falls": room.falls,
-            "numbers": check.numbers,
+            "numbers": dict(check.numbers),
         }
 
 
@@ -117,6 +122,46 @@ def _opposites(entries: Iterable[Leg], ctx: RiskContext, user: Amounts) -> Itera
                 "touch": False,
                 "numbers": numbers,
             }
+
+
+def _margins(legs: Sequence[Leg], ctx: RiskContext, account: Amounts) -> tuple[list[dict[str, Any]], Decimal]:
+    """Per scope that limits it the margin in use after this order; and what the order takes, at its dearest."""
+    asked: list[dict[str, Any]] = []
+    taken = ZERO
+    for each in ctx.limits.rule_sets:
+        rule = each.rules.margin_use
+        if rule is None:
+            continue
+        after = margin_after(book_after(legs, ctx), legs, ctx, rule.leverage)
+        own = margin_of(legs, ctx, rule.leverage)
+        if isinstance(after, Denied) or isinstance(own, Denied):
+            continue  # nothing becomes larger: an entry without a known margin is denied by its rule
+        taken = max(taken, own)
+        asked.append(
+            {
+                "scope": each.scope,
+                "max_pct": rule.max_pct,
+                "margin": after,
+                "seen": account.get("margin", ZERO),
+            }
+        )
+    return (asked, taken) if sizes(legs) else ([], ZERO)
+
+
+def _windows(entries: Iterable[Leg], ctx: RiskContext) -> list[dict[str, Any]]:
+    """What the database looks for again among the orders themselves: the same root and side within a scope's window."""
+    return [
+        {
+            "scope": each.scope,
+            "window_s": each.rules.duplicates.window_s,
+            "root": leg.root,
+            "side": leg.side.value,
+        }
+        for each in ctx.limits.rule_sets
+        if each.rules.duplicates is not None and each.rules.duplicates.window_s > 0
+        for leg in entries
+        if leg.is_entry and leg.side is not None
+    ]
 
 
 def _losses(entries: Iterable[Leg], ctx: RiskContext) -> dict[int, Decimal]:

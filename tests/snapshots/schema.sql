@@ -3531,6 +3531,47 @@ ALTER FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) OWN
 COMMENT ON FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) IS 'Whether a loss that was recorded since the worker looked makes the account cool down. Null = it does not.';
 
 --
+-- Name: denial_of_duplicate(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_duplicate(s engine.situation, p_rules jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  p jsonb;
+  v_twin bigint;
+begin
+  for p in select r from jsonb_array_elements(p_rules) r loop
+    select max(t.id) into v_twin from public.deliveries d
+    cross join lateral (
+      select e.* from public.deliveries e where e.account_id = d.account_id and e.id <> d.id order by e.id desc limit 500
+    ) t
+    join engine.commands k on k.delivery_id = t.id
+    where d.id = s.delivery_id and t.action = d.action
+      and t.created_at > d.created_at - make_interval(secs => (p ->> 'window_s')::double precision)
+      -- Whatever its alert called the symbol: the root is what is ordered. What opened nothing is repeated rightly.
+      and k.kind = 'place' and k.is_entry and k.root = p ->> 'root' and k.request ->> 'side' = p ->> 'side'
+      and k.state not in ('rejected', 'canceled', 'expired');
+    if v_twin is not null then
+      return jsonb_build_object('reason', 'duplicate_intent', 'numbers', jsonb_build_object(
+        'limit', p -> 'window_s', 'twin', v_twin, 'scope', p -> 'scope'
+      ));
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_duplicate(s engine.situation, p_rules jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_duplicate(s engine.situation, p_rules jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_duplicate(s engine.situation, p_rules jsonb) IS 'Whether another delivery of the account has an entry of the same action, root and side within a scope''s window. Null = none.';
+
+--
 -- Name: denial_of_entry(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3611,6 +3652,49 @@ ALTER FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned nume
 --
 
 COMMENT ON FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint) IS 'Whether an exit leg really reduces: at most the fresh open quantity minus exits in flight and earlier legs of its plan. Null = it does.';
+
+--
+-- Name: denial_of_margin_use(engine.situation, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.denial_of_margin_use(s engine.situation, p_risk jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  m jsonb;
+  v_equity numeric;
+  v_since numeric;
+  v_margin numeric;
+begin
+  for m in select r from jsonb_array_elements(p_risk -> 'margin_use') r loop
+    v_since := coalesce(v_since, engine.since_seen(s, '{"owner": "account", "key": "margin"}' || m, p_risk));
+    -- As it was read since the worker looked, else as the worker saw it.
+    v_equity := coalesce(v_equity, (
+      select a.equity from public.broker_accounts a
+      where a.id = s.account_id and a.as_of > (p_risk ->> 'as_of')::timestamptz
+    ), (p_risk ->> 'equity')::numeric);
+    v_margin := (m ->> 'margin')::numeric + v_since;
+    if v_equity is null or v_equity <= 0 or v_margin * 100 > v_equity * (m ->> 'max_pct')::numeric then
+      return jsonb_build_object('reason', 'margin_use', 'numbers', jsonb_strip_nulls(jsonb_build_object(
+        'value', case when v_equity > 0 then round(v_margin / v_equity * 100, 2) end, 'limit', m -> 'max_pct',
+        'distance', case when v_equity > 0 then round((m ->> 'max_pct')::numeric - v_margin / v_equity * 100, 2) end,
+        'margin', round(v_margin, 2), 'equity', round(v_equity, 2), 'currency', s.currency, 'scope', m -> 'scope',
+        'since', round(v_since, 2)
+      )));
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.denial_of_margin_use(s engine.situation, p_risk jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION denial_of_margin_use(s engine.situation, p_risk jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.denial_of_margin_use(s engine.situation, p_risk jsonb) IS 'Whether the margin of this order and of what was admitted since the worker looked is more of the equity, as it is now, than a scope allows. Null = it is not.';
 
 --
 -- Name: denial_of_room(jsonb, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9716,7 +9800,10 @@ begin
       return v_denial;
     end if;
   end loop;
-  v_denial := engine.denial_of_cool_down(s, p_risk -> 'cool_down');
+  v_denial := coalesce(
+    engine.denial_of_margin_use(s, p_risk), engine.denial_of_cool_down(s, p_risk -> 'cool_down'),
+    engine.denial_of_duplicate(s, p_risk -> 'duplicates')
+  );
   if v_denial is not null then
     return v_denial;
   end if;
@@ -21993,6 +22080,12 @@ REVOKE ALL ON FUNCTION engine.delivery_ids(p jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.denial_of_cool_down(s engine.situation, p_rules jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION denial_of_duplicate(s engine.situation, p_rules jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_duplicate(s engine.situation, p_rules jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION denial_of_entry(s engine.situation, l jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22003,6 +22096,12 @@ REVOKE ALL ON FUNCTION engine.denial_of_entry(s engine.situation, l jsonb) FROM 
 --
 
 REVOKE ALL ON FUNCTION engine.denial_of_exit(s engine.situation, l jsonb, p_planned numeric, p_order bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION denial_of_margin_use(s engine.situation, p_risk jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.denial_of_margin_use(s engine.situation, p_risk jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION denial_of_room(p_scopes jsonb, p_taken bigint[], p_closing integer); Type: ACL; Schema: engine; Owner: empire_engine

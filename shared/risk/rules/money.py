@@ -134,7 +134,9 @@ def _cap(rule: str, stand: _Stand, reason: Reason, setting: Any, case: Case) -> 
             numbers |= {"max_pct": shown(setting.max_pct), "action": setting.action}
         return numbers | _with_the_day(case)
 
-    return Judged(tell, standing.distance, reason if standing.reached and not warns else None)
+    # A share that only warns binds nothing: what another scope caps is told before it.
+    distance = Decimal("Infinity") if warns else standing.distance
+    return Judged(tell, distance, reason if standing.reached and not warns else None)
 
 
 def _known(rule: str, standing: Standing | Unarmed, case: Case) -> Standing | Judged:

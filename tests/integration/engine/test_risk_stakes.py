@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.integration.engine.road import ENTRY, TIMEOUT_MS, Json, Road
+from tests.integration.engine.road import ENTRY, TIMEOUT_MS, Json, Road, Trader
 from tests.integration.engine.watching import Watch, later, rule
 
 
@@ -33,7 +33,7 @@ def risk(*rooms: Json, account: Json | None = None, user: Json | None = None, **
 
 
 async def open_all(
-    line: asyncpg.Connection, claimed: Sequence[Json], at_stake: Json, **leg: Any
+    line: asyncpg.Connection, claimed: Sequence[Json], at_stake: Json, *, begin: bool = True, **leg: Any
 ) -> list[Json]:
     """engine.open_orders of one entry for each, all with the same at stake."""
     plans = [
@@ -45,8 +45,30 @@ async def open_all(
         }
         for c in claimed
     ]
-    answer: list[Json] = await line.fetchval("select engine.open_orders($1, true, $2)", plans, TIMEOUT_MS)
+    answer: list[Json] = await line.fetchval(
+        "select engine.open_orders($1, $2, $3)", plans, begin, TIMEOUT_MS
+    )
     return answer
+
+
+async def two_at_once(road: Road, trader: Trader, plan: Json, **second: Any) -> list[Json]:
+    """Two alerts of one account, decided before either was written, opened by two sessions at the same moment."""
+    await road.accept(trader)
+    await road.accept(trader)
+    (first,) = await road.claim(1)
+    later = first["delivery"]["id"] + 1
+    # Of a lane one is held at a time; an account has two lanes.
+    await road.admin.execute(
+        "update engine.queue q set lane = 'urgent', state = 'claimed', token = 4711, worker = 'w2', lease_until = f.lease_until"
+        " from engine.queue f where q.id = $1 and f.id = $2",
+        *(later, first["delivery"]["id"]),
+    )
+    lines = [await road.another("empire_worker") for _ in range(2)]
+    answers = await asyncio.gather(
+        open_all(lines[0], [first], plan, begin=False),
+        open_all(lines[1], [{"delivery": {"id": later}, "token": 4711}], plan, begin=False, **second),
+    )
+    return sorted((each for (each,) in answers), key=lambda each: str(each["verdict"]))
 
 
 async def test_a_hundred_accounts_share_one_exposure(road: Road) -> None:
@@ -189,3 +211,79 @@ async def test_who_has_no_rules_pays_nothing(road: Road) -> None:
     assert claimed["limits"]["rule_sets"] == []
     counted = "select (select count(*) from engine.stakes) + (select count(*) from engine.reservations)"
     assert await road.value(counted) == 0
+
+
+async def test_margin_that_two_have_and_not_together(road: Road) -> None:
+    """Each alone would use 30 % of 10,000 and 50 % are allowed: of two sessions at once exactly one opens."""
+    trader = await road.trader()
+    limits = [
+        {"scope": "user", "max_pct": 80, "margin": 3_000, "seen": 0},
+        {"scope": "account", "max_pct": 50, "margin": 3_000, "seen": 0},
+    ]
+    plan = risk(margin_use=limits, account={"margin": 3_000})
+    denied, opened = await two_at_once(road, trader, plan, root="XAUUSD")
+    assert (opened["verdict"], denied["reason"]) == ("opened", "margin_use")
+    assert denied["numbers"] == {
+        "value": 60, "limit": 50, "distance": -10, "margin": 6_000, "equity": 10_000, "currency": "USD",
+        "scope": "account", "since": 3_000,
+    }  # fmt: skip
+    assert await road.value("select total from engine.stakes where key = 'margin'") == 3_000
+
+
+@pytest.mark.parametrize(("equity", "verdict"), [(6_000, "opened"), (5_999, "denied"), (0, "denied")])
+async def test_margin_of_an_equity_that_fell_since(road: Road, equity: int, verdict: str) -> None:
+    """3,000 of margin are half of 6,000, which is allowed, and more than half of what is less."""
+    trader = await road.trader()
+    await road.accept(trader)
+    (claimed,) = await road.claim(1)
+    await Watch(road, trader.account).read(datetime.now(UTC), 10_000, equity)
+    limit = {"scope": "user", "max_pct": 50, "margin": 3_000, "seen": 0}
+    (answer,) = await open_all(road.worker, [claimed], risk(margin_use=[limit]))
+    assert answer["verdict"] == verdict
+
+
+async def test_the_same_order_of_two_sessions(road: Road) -> None:
+    """Two alerts for the same at the same moment, neither seen by the other: one is opened, whatever their symbol says."""
+    trader = await road.trader()
+    window = {"scope": "user", "window_s": 10, "root": "EURUSD", "side": "buy"}
+    denied, opened = await two_at_once(road, trader, risk(duplicates=[window]))
+    assert (opened["verdict"], denied["reason"]) == ("opened", "duplicate_intent")
+    assert denied["numbers"] == {"limit": 10, "twin": opened["delivery_id"], "scope": "user"}
+
+
+@pytest.mark.parametrize("other", ["root", "side", "window", "refused"])
+async def test_what_is_no_twin(road: Road, other: str) -> None:
+    """Another symbol, another side, one before the window and one that the broker refused are not the same order."""
+    trader = await road.trader()
+    await road.accept(trader)
+    (first,) = await road.claim(1)
+    (opened,) = (await road.open_one(first, begin=True))["commands"]
+    await road.record(
+        first,
+        [{"id": opened["id"], "outcome": "rejected" if other == "refused" else "accepted", "reason": None}],
+        outcome="rejected" if other == "refused" else "executed",
+    )
+    if other == "window":
+        await road.admin.execute(
+            "update public.deliveries set created_at = created_at - interval '10 seconds'"
+        )
+    await road.accept(trader)
+    (second,) = await road.claim(1)
+    window = {"scope": "user", "window_s": 10, "root": "EURUSD", "side": "buy"}
+    leg = {"root": {"root": "XAUUSD"}, "side": {"side": "sell"}}.get(other, {})
+    plan = risk(duplicates=[{**window, **leg}])
+    (answer,) = await open_all(road.worker, [second], plan, **leg)
+    assert answer["verdict"] == "opened"
+
+
+async def test_a_day_that_won_since_is_capped(road: Road) -> None:
+    """What one day may earn is asked again with the equity as it was read since: 100 may still be won, and are."""
+    trader = await road.trader()
+    cap = room(100, "", reason="consistency", touch=False, drift="up")
+    for equity, verdict in ((10_100, "opened"), (Decimal("10100.01"), "denied")):
+        await road.accept(trader, symbol="XAUUSD" if verdict == "denied" else "EURUSD")
+        (claimed,) = await road.claim(1)
+        await Watch(road, trader.account).read(datetime.now(UTC), 10_000, equity)
+        (answer,) = await open_all(road.worker, [claimed], risk(cap), root=f"R{verdict}")
+        assert answer["verdict"] == verdict
+        await road.deny(claimed)

@@ -78,6 +78,43 @@ def test_takes_are_what_the_order_risks_and_is_worth() -> None:
     assert told["equity"] == 10_000
 
 
+def test_margin_is_asked_again_per_scope() -> None:
+    """Two lots of 110,000 each at 50 and at 100 times: what is in use after the order, and the dearer as what it takes."""
+    sets = (
+        scoped("user", margin_use={"max_pct": 60, "leverage": 50}),
+        scoped("account", margin_use={"max_pct": 40, "leverage": 100}),
+    )
+    ctx = context(NETTING, limits=Limits(rule_sets=sets), risk=risk_state(), margin_used=D(300))
+    told = at_stake(fitted(ctx), ctx, {"margin": D(5)}, {})
+    assert told is not None
+    assert told["margin_use"] == [
+        {"scope": "user", "max_pct": D(60), "margin": D(2500), "seen": D(5)},
+        {"scope": "account", "max_pct": D(40), "margin": D(1400), "seen": D(5)},
+    ]
+    assert told["takes"]["account"]["margin"] == D(2200)
+
+
+def test_windows_are_looked_at_again_by_root_and_side() -> None:
+    """A window of nothing asks nothing."""
+    sets = (scoped("user", duplicates={"window_s": 10}), scoped("account", duplicates={"window_s": 0}))
+    ctx = context(NETTING, limits=Limits(rule_sets=sets), risk=risk_state())
+    told = at_stake(fitted(ctx), ctx, {}, {})
+    assert told is not None
+    assert told["duplicates"] == [{"scope": "user", "window_s": D(10), "root": "EURUSD", "side": "buy"}]
+    assert (told["margin_use"], "margin" in told["takes"]["account"]) == ([], False)
+
+
+def test_a_share_that_caps_is_asked_again_and_one_that_warns_is_not() -> None:
+    """The narrower share only warns: what is left is what the cap of the other scope leaves, and it binds."""
+    warns = scoped("user", consistency={"max_pct": 10, "target": 1000, "action": "warn"})
+    caps = scoped("account", consistency={"max_pct": 50, "target": 1000, "action": "cap"})
+    for sets, left in (((warns, caps), [D(500)]), ((warns,), [])):
+        ctx = context(NETTING, limits=Limits(rule_sets=sets), risk=risk_state())
+        told = at_stake(fitted(ctx), ctx, {}, {})
+        assert told is not None
+        assert [each["left"] for each in told["rooms"] if each["reason"] is Reason.CONSISTENCY] == left
+
+
 def test_exits_and_users_without_rules_put_nothing_at_stake() -> None:
     """A close is no stake, and where nothing is known of risk nothing is asked."""
     held = limited(positions=(position(BUY),))
