@@ -49,7 +49,6 @@ _DENIES: dict[str, Sequence[Reason]] = {
     "cool_down": (Reason.COOL_DOWN,),
     "duplicates": (Reason.DUPLICATE_INTENT,),
     "stop_required": (Reason.STOP_REQUIRED,),
-    "protection_is_kept": (Reason.NOT_SUPPORTED,),
     "stop_distance": (Reason.STOP_DISTANCE, Reason.NO_QUOTE),
     "quote_age": (Reason.QUOTE_STALE, Reason.NO_QUOTE),
     "spread": (Reason.SPREAD_TOO_WIDE, Reason.NO_QUOTE),

@@ -141,6 +141,7 @@ class Intent(_Part):
     ts_bar: Moment | None = Field(default=None, description=_TIME)
     tag: Line64 | None = Field(default=None, description="one line of 1 to 64 characters")
     order_id: Line64 | None = Field(default=None, description="one line of 1 to 64 characters")
+    position_id: Line64 | None = Field(default=None, description="one line of 1 to 64 characters")
     scope: Scope | None = Field(default=None, description="endpoint or symbol")
     accounts: Annotated[tuple[Line64, ...] | None, few(MAX_ACCOUNTS)] = listed(
         MAX_ACCOUNTS, "a list of 1 to 100 account ids, each a text of 1 to 64 characters"

@@ -80,6 +80,14 @@ class Leg:
         return self.kind is CommandKind.PLACE and not self.reduce_only
 
     @property
+    def asks_nothing(self) -> bool:
+        """True when nothing of a change is the broker's: only what we see to ourselves changes."""
+        if self.kind not in (CommandKind.PROTECT, CommandKind.MODIFY) or not self.protection.empty:
+            return False
+        qty = None if self.kind is CommandKind.PROTECT else self.qty
+        return (self.trail, self.be) != (None, None) and self.price is self.stop_price is qty is None
+
+    @property
     def is_limited(self) -> bool:
         """True when locks and limits apply to this leg: an entry, or a change that counts as one."""
         return self.is_entry or self.adds_risk

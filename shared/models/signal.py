@@ -18,6 +18,8 @@ class StopSpec:
 
 @dataclass(frozen=True, slots=True)
 class TrailSpec:
+    """A stop that follows at a distance. mode NONE = explicitly none; `step` None = as the plan says."""
+
     mode: StopMode
     value: Decimal
     activate: Decimal | None = None
@@ -26,6 +28,8 @@ class TrailSpec:
 
 @dataclass(frozen=True, slots=True)
 class BreakEvenSpec:
+    """The profit at which the stop goes to the entry, and how far beyond it. trigger NONE = explicitly none."""
+
     trigger: StopSpec
     plus: StopSpec | None = None
 
@@ -35,6 +39,7 @@ class Signal:
     """None = the alert said nothing: the default order is alert, endpoint, trading_config (semantics 3).
 
     `position_id` (the venue's, or ours as text) names one position: a close or change clicked or asked by id.
+    `tightens`: a change that we make ourselves for a position's guard; it moves a stop toward profit, or nothing.
     """
 
     action: Action
@@ -59,6 +64,7 @@ class Signal:
     position_size: Decimal | None = None
     dry_run: bool = False
     position_id: str | None = None
+    tightens: bool = False
 
     @property
     def is_exit(self) -> bool:

@@ -66,8 +66,9 @@ def in_scope(signal: Signal, ctx: RiskContext) -> InScope:
     """The positions, pending entries and protective orders the alert means."""
     positions = tuple(each for each in ctx.positions if _same_symbol(each.symbol, each.root, signal, ctx))
     if signal.position_id is not None:
-        named = {signal.position_id}
-        chosen = tuple(each for each in positions if named & {each.venue_position_id, str(each.id)})
+        named = signal.position_id
+        chosen = tuple(each for each in positions if each.venue_position_id == named)
+        chosen = chosen or tuple(each for each in positions if str(each.id) == named)
         holdings = tuple(Holding(each, each.qty, _in_flight(each, ctx)) for each in chosen)
     elif ctx.account.margin_mode is MarginMode.NETTING:
         holdings = _netting(positions, signal, ctx)

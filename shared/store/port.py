@@ -172,6 +172,9 @@ class Store(Protocol):
 
     async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None: ...
 
+    async def keep_guards(self, *, results: Sequence[Mapping[str, Any]]) -> int:
+        """How many guards were kept; asked again none."""
+
     async def books(self, *, account: str, token: int) -> Books | None:
         """None = the token is an old one."""
 

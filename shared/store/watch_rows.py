@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.models.context import Limits, RiskState
+from shared.models.guard import Guard
 from shared.models.trading import Position, WorkingOrder
 from shared.store.rows import AccountRow
 
@@ -14,7 +15,8 @@ from shared.store.rows import AccountRow
 class Watched:
     """An account to be read now, ours until the lease of `token` ends. `positions` and `orders`: as last seen.
 
-    `limits` and `risk` are None where the user has set no limit at all.
+    `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
+    open, as it was left.
     """
 
     token: int
@@ -24,6 +26,7 @@ class Watched:
     orders: tuple[WorkingOrder, ...] = ()
     limits: Limits | None = None
     risk: RiskState | None = None
+    guards: tuple[Guard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

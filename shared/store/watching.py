@@ -39,6 +39,12 @@ class WatchCalls:
     async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None:
         await self._marks.call("select engine.record_marks(p_marks => $1)", codec.encode(marks), repeat=True)
 
+    async def keep_guards(self, *, results: Sequence[Mapping[str, Any]]) -> int:
+        (answer,) = await self._marks.call(
+            "select engine.keep_guards(p_results => $1)", codec.encode(results), repeat=True
+        )
+        return int(answer)
+
     async def breach(
         self,
         *,

@@ -243,6 +243,8 @@ begin
     when p_dry_run then 'normal'
     when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
     when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
+    -- A time exit of a part of a position.
+    when p_action = 'reduce' and p_source = 'system' then 'urgent'
     -- A kill switch cancels what stands at the broker; it must not wait behind what hangs there.
     when p_action = 'cancel' and p_source = 'system' then 'urgent'
     else 'normal'
@@ -332,7 +334,10 @@ declare
   v_key constant text := engine.symbol_key(a.symbol);
   v_endpoint constant uuid := case when not a.by_symbol then a.endpoint_id end;
 begin
-  if engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' and a.action <> 'cancel' then
+  if a.source = 'system' and a.order_id is not null then
+    -- What we see to ourselves means one order or one position, and nothing that waits.
+    return '{}';
+  elsif engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' and a.action <> 'cancel' then
     -- A close of one side or tag leaves other exits of its symbol something to do.
     return engine.halt(a.accounts, a.action = 'flatten' and v_key is null,
       case when a.action = 'flatten' or (a.side is null and a.tag is null) then v_key end, 9223372036854775807, a.event_id);

@@ -300,7 +300,11 @@ begin
   end if;
   v_legs := engine.legs_of(v_passed, p_begin);
   perform engine.write_orders(v_legs);
-  return v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
+  v_answers := v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
+  if jsonb_path_exists(p_plans, '$[*].legs[*].guard') then
+    perform engine.open_guards(v_legs);
+  end if;
+  return v_answers;
 end
 $$;
 comment on function engine.open_held(jsonb, bigint [], uuid [], boolean, integer) is

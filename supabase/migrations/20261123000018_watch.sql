@@ -95,8 +95,9 @@ revoke all on function engine.stats() from public;
 grant execute on function engine.stats() to empire_worker;
 
 create function engine.trace_of(p_event bigint) returns jsonb
-language sql security definer stable set search_path = '' as $$
-  select jsonb_build_object(
+language plpgsql security definer stable set search_path = '' as $$
+begin
+  return (select jsonb_build_object(
     'event', to_jsonb(e) - array['body', 'payload', 'signature'],
     'intent', e.payload -> 'intent',
     'deliveries', (
@@ -104,10 +105,15 @@ language sql security definer stable set search_path = '' as $$
         'account', (select jsonb_build_object('label', a.label, 'account_id', a.account_id, 'broker', a.broker) from public.broker_accounts a where a.id = d.account_id),
         'orders', (select coalesce(jsonb_agg(to_jsonb(o) order by o.leg), '[]') from public.orders o where o.delivery_id = d.id),
         'commands', (select coalesce(jsonb_agg(to_jsonb(c) - 'request' order by c.leg), '[]') from engine.commands c where c.delivery_id = d.id),
+        'guards', (
+          select coalesce(jsonb_agg(to_jsonb(g) - array['user_id', 'account_id'] order by g.id), '[]')
+          from engine.guards g join engine.commands k on k.id = g.command_id where k.delivery_id = d.id
+        ),
         'fills', (select coalesce(jsonb_agg(to_jsonb(f) order by f.id), '[]') from public.fills f join public.orders o on o.id = f.order_id where o.delivery_id = d.id)
       ) order by d.id), '[]') from public.deliveries d where d.event_id = e.id
     )
-  ) from public.webhook_events e where e.id = p_event
+  ) from public.webhook_events e where e.id = p_event);
+end
 $$;
 comment on function engine.trace_of(bigint) is 'An alert from door to fill: for the operator''s trace command.';
 alter function engine.trace_of(bigint) owner to empire_engine;

@@ -127,7 +127,7 @@ begin
   );
   perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', null,
     true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
-    v_dry, i ->> 'order_id')::engine.arrival]);
+    v_dry, coalesce(i ->> 'order_id', i ->> 'position_id'))::engine.arrival]);
 end
 $$;
 comment on function engine.store_intent(bigint, uuid, public.event_source, text, uuid []) is

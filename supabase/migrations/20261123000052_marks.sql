@@ -137,7 +137,9 @@ begin
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
-      'orders', engine.working_orders(a.id)
+      'orders', engine.working_orders(a.id),
+      'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
+        then engine.guards_json(a.id) else '[]' end
     )
     from public.broker_accounts a
     join public.broker_connections c on c.id = a.connection_id

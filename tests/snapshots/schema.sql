@@ -1255,6 +1255,113 @@ ALTER FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) OWNER TO empire_e
 COMMENT ON FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) IS 'The user''s own accounts that an intent names, by id, number or label; null = none.';
 
 --
+-- Name: guards; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.guards (
+    id bigint NOT NULL,
+    command_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    order_id bigint,
+    side public.side NOT NULL,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    position_id text,
+    opened_at timestamp with time zone,
+    trail jsonb,
+    be jsonb,
+    time_exit_s integer,
+    entered_at timestamp with time zone,
+    risk_distance numeric,
+    best numeric,
+    quoted_at timestamp with time zone,
+    is_secured boolean DEFAULT false NOT NULL,
+    stop numeric,
+    failures integer DEFAULT 0 NOT NULL,
+    event_id bigint,
+    asked_for text,
+    asked_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    why text,
+    CONSTRAINT an_ended_guard_says_why CHECK (((ended_at IS NULL) = (why IS NULL))),
+    CONSTRAINT guards_asked_for_check CHECK ((asked_for = ANY (ARRAY['move'::text, 'close'::text, 'reduce'::text]))),
+    CONSTRAINT guards_risk_distance_check CHECK ((risk_distance >= (0)::numeric)),
+    CONSTRAINT guards_time_exit_s_check CHECK ((time_exit_s > 0))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE engine.guards OWNER TO postgres;
+
+--
+-- Name: TABLE guards; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.guards IS 'What we see to for an open position because its broker does not: written with the entry or change that asked for it, before anything is sent; over when the position is closed.';
+
+--
+-- Name: COLUMN guards.symbol; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.guards.symbol IS 'The alert''s own word, for what is asked for later.';
+
+--
+-- Name: COLUMN guards.opened_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.guards.opened_at IS 'When the position it belongs to was opened: its id may name another one later.';
+
+--
+-- Name: COLUMN guards.best; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.guards.best IS 'The best price to get out at that was seen.';
+
+--
+-- Name: COLUMN guards.event_id; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.guards.event_id IS 'The last event by which it asked for something; the next one only after that has its outcome.';
+
+--
+-- Name: act_of_guard(engine.guards, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_account constant text := coalesce(a.label, a.account_id);
+  v_event constant bigint := nextval('public.webhook_events_id_seq');
+begin
+  perform engine.store_intent(v_event, g.user_id, 'system',
+    jsonb_build_object('version', 'unify.v1', 'intent', x #> '{act,intent}')::text, array[a.id]);
+  perform engine.note(g.user_id, 'info', case x #>> '{act,kind}' when 'move' then 'stop_moved' else 'guard_closes' end,
+    format('%s: %s', c_account, x #>> '{act,told}'),
+    jsonb_build_object('account_id', a.id, 'guard_id', g.id, 'stop', x -> 'stop', 'best', x -> 'best'), v_event);
+  -- The second time in a row, the fourth, the eighth: not at every one.
+  if (x ->> 'failures')::integer in (2, 4, 8, 16, 64, 256, 1024) then
+    perform engine.alarm('guard:' || g.id || ':' || (x ->> 'failures'), g.user_id, 'guard_failed', format(
+      '%s: what was asked for %s times has not been done: %s It is asked for again; look at it in %s.', c_account,
+      x ->> 'failures', x #>> '{act,told}', engine.name_of(a.broker)
+    ), jsonb_build_object('account_id', a.id, 'guard_id', g.id, 'failures', x -> 'failures'), v_event);
+  end if;
+  return v_event;
+end
+$$;
+
+ALTER FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION act_of_guard(g engine.guards, a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) IS 'Asks for what a guard wants, through inbox and queue like everybody, and tells the trader. Returns the event.';
+
+--
 -- Name: add_fills(engine.news[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4684,6 +4791,46 @@ ALTER FUNCTION engine.give_back(p_delivery bigint, p_ms integer) OWNER TO empire
 COMMENT ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) IS 'A claimed row becomes the ready head again, not before the given delay. The caller holds the account row.';
 
 --
+-- Name: guards_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.guards_json(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', g.id, 'version', g.version, 'side', g.side, 'symbol', g.symbol, 'root', g.root,
+      -- A command that is forgotten after 90 days was accepted: else its guard would be over.
+      'command_state', coalesce(k.state, 'accepted'), 'order_id', g.order_id, 'order_status', o.status,
+      'qty', case when g.order_id is not null then o.filled_qty end,
+      'entered_at', coalesce(g.entered_at, (select min(f.filled_at) from public.fills f where f.order_id = g.order_id)),
+      'position_id', p.venue_position_id, 'opened_at', g.opened_at, 'row_opened_at', p.opened_at,
+      'row_open', p.id is not null and p.closed_at is null and p.side = g.side,
+      'trail', g.trail, 'be', g.be, 'time_exit_s', g.time_exit_s, 'risk_distance', g.risk_distance, 'best', g.best,
+      'quoted_at', g.quoted_at, 'is_secured', g.is_secured, 'stop', g.stop, 'failures', g.failures,
+      'asked', engine.last_asked(g), 'created_at', g.created_at
+    ) order by g.id), '[]')
+    from engine.guards g
+    left join engine.commands k on k.id = g.command_id
+    left join public.orders o on o.id = g.order_id
+    left join public.positions p
+      on p.account_id = g.account_id and p.venue_position_id = coalesce(g.position_id, o.position_id)
+    where g.account_id = p_account and g.ended_at is null
+  );
+end
+$$;
+
+ALTER FUNCTION engine.guards_json(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION guards_json(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.guards_json(p_account uuid) IS 'The guards of an account that are not over, with their orders and positions.';
+
+--
 -- Name: had_flows(public.broker_accounts, date); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5017,6 +5164,7 @@ begin
   delete from engine.notification_codes where expires_at < now() - interval '1 day';
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
+  delete from engine.guards where ended_at < c_keep;
   delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(
@@ -5707,6 +5855,92 @@ ALTER FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.
 COMMENT ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) IS 'Everything that can be said of an alert before it is counted: a refusal, the answer of its first copy, or its accounts.';
 
 --
+-- Name: keep_guard(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_guard(a public.broker_accounts, x jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_event bigint;
+  g engine.guards;
+begin
+  -- Whoever saw another version of it decided from what is not so any more.
+  select y.* into g from engine.guards y
+  where y.id = (x ->> 'id')::bigint and y.account_id = a.id and y.version = (x ->> 'version')::integer and y.ended_at is null
+  for update;
+  if not found then
+    return false;
+  end if;
+  if jsonb_typeof(x -> 'act') = 'object' then
+    v_event := engine.act_of_guard(g, a, x);
+  end if;
+  if (x ->> 'blind')::boolean then
+    perform engine.alarm('blind:' || g.id || ':' || coalesce(extract(epoch from g.quoted_at)::bigint, 0), g.user_id, 'guard_blind', format(
+      '%s: there has been no price of %s for a minute: its stop is not moved meanwhile, the one at %s stays in force.',
+      coalesce(a.label, a.account_id), g.symbol, engine.name_of(a.broker)
+    ), jsonb_build_object('account_id', a.id, 'guard_id', g.id));
+  end if;
+  update engine.guards y
+  set version = y.version + 1, position_id = coalesce(x ->> 'position_id', y.position_id), opened_at = (x ->> 'opened_at')::timestamptz,
+    trail = nullif(x -> 'trail', 'null'), be = nullif(x -> 'be', 'null'), time_exit_s = (x ->> 'time_exit_s')::integer,
+    entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
+    best = (x ->> 'best')::numeric, quoted_at = (x ->> 'quoted_at')::timestamptz, is_secured = (x ->> 'is_secured')::boolean,
+    stop = (x ->> 'stop')::numeric, failures = (x ->> 'failures')::integer, event_id = coalesce(v_event, y.event_id),
+    asked_for = coalesce(case when v_event is not null then x #>> '{act,kind}' end, y.asked_for),
+    asked_at = case when v_event is not null then clock_timestamp() else y.asked_at end,
+    ended_at = case when x ->> 'ended' is not null then clock_timestamp() end, why = x ->> 'ended'
+  where y.id = g.id;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.keep_guard(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_guard(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_guard(a public.broker_accounts, x jsonb) IS 'One guard after a read: what it remembers, and what it asks for, together. False = it is another version by now.';
+
+--
+-- Name: keep_guards(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_guards(p_results jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_kept integer := 0;
+begin
+  perform from public.broker_accounts b
+  where b.id = any (array(select (x ->> 'account')::uuid from jsonb_array_elements(p_results) x))
+  order by b.id for no key update;
+  for r in
+    select b as account, y.said from jsonb_array_elements(p_results) x
+    join engine.account_marks w on w.account_id = (x ->> 'account')::uuid and w.token = (x ->> 'token')::bigint
+    join public.broker_accounts b on b.id = w.account_id
+    cross join lateral jsonb_array_elements(x -> 'guards') as y (said)
+    order by b.id, (y.said ->> 'id')::bigint
+  loop
+    v_kept := v_kept + engine.keep_guard(r.account, r.said)::integer;
+  end loop;
+  return v_kept;
+end
+$$;
+
+ALTER FUNCTION engine.keep_guards(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_guards(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_guards(p_results jsonb) IS 'Guards of accounts after a read ({account, token, guards}), only under the tokens that watched_accounts gave: what they remember, and the events by which they ask for something. Asked again it changes nothing. Returns how many were kept.';
+
+--
 -- Name: keep_lock(); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5834,6 +6068,8 @@ begin
     when p_dry_run then 'normal'
     when p_action = 'flatten' and p_source in ('dashboard', 'cli', 'system', 'api') then 'urgent'
     when p_action = 'close' and p_source in ('dashboard', 'cli', 'system') then 'urgent'
+    -- A time exit of a part of a position.
+    when p_action = 'reduce' and p_source = 'system' then 'urgent'
     -- A kill switch cancels what stands at the broker; it must not wait behind what hangs there.
     when p_action = 'cancel' and p_source = 'system' then 'urgent'
     else 'normal'
@@ -5848,6 +6084,35 @@ ALTER FUNCTION engine.lane_of(p_source public.event_source, p_action public.acti
 --
 
 COMMENT ON FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) IS 'The urgent lane is for people and risk rules; alerts keep their order of arrival.';
+
+--
+-- Name: last_asked(engine.guards); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.last_asked(g engine.guards) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if g.event_id is null then
+    return null;
+  end if;
+  return (
+    select jsonb_build_object('kind', g.asked_for, 'at', g.asked_at, 'outcome', case
+      when d.status in ('done', 'dead') then coalesce(d.outcome, 'rejected')
+    end, 'reason', d.reason, 'ended_at', coalesce(d.finished_at, g.asked_at))
+    from public.deliveries d where d.event_id = g.event_id and d.account_id = g.account_id order by d.id limit 1
+  );
+end
+$$;
+
+ALTER FUNCTION engine.last_asked(g engine.guards) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION last_asked(g engine.guards); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.last_asked(g engine.guards) IS 'What a guard asked for last, and what became of it; no outcome = it is under way.';
 
 --
 -- Name: legs_of(jsonb[], boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6449,7 +6714,10 @@ declare
   v_key constant text := engine.symbol_key(a.symbol);
   v_endpoint constant uuid := case when not a.by_symbol then a.endpoint_id end;
 begin
-  if engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' and a.action <> 'cancel' then
+  if a.source = 'system' and a.order_id is not null then
+    -- What we see to ourselves means one order or one position, and nothing that waits.
+    return '{}';
+  elsif engine.lane_of(a.source, a.action, a.dry_run) = 'urgent' and a.action <> 'cancel' then
     -- A close of one side or tag leaves other exits of its symbol something to do.
     return engine.halt(a.accounts, a.action = 'flatten' and v_key is null,
       case when a.action = 'flatten' or (a.side is null and a.tag is null) then v_key end, 9223372036854775807, a.event_id);
@@ -7394,13 +7662,43 @@ ALTER FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks,
 COMMENT ON FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start) IS 'A new trading day begins: the one before is closed, the start is what is known of it.';
 
 --
+-- Name: open_guards(engine.leg[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.open_guards(p_legs engine.leg[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.guards (
+    command_id, user_id, account_id, order_id, side, symbol, root, position_id, trail, be, time_exit_s
+  )
+  select k.id, l.user_id, l.account_id, l.order_id, l.side, coalesce(l.tv_symbol, l.said ->> 'symbol'), l.said ->> 'root',
+    l.said ->> 'venue_position_id', nullif(l.said #> '{guard,trail}', 'null'), nullif(l.said #> '{guard,be}', 'null'),
+    (l.said #>> '{guard,time_exit_s}')::integer
+  from unnest(p_legs) l join engine.commands k on k.delivery_id = l.delivery_id and k.leg = l.leg
+  where jsonb_typeof(l.said -> 'guard') = 'object'
+  order by k.id
+  on conflict (command_id) do nothing;
+end
+$$;
+
+ALTER FUNCTION engine.open_guards(p_legs engine.leg[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION open_guards(p_legs engine.leg[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.open_guards(p_legs engine.leg[]) IS 'The guards that legs come with, in the transaction that writes the legs.';
+
+--
 -- Name: open_held(jsonb, bigint[], uuid[], boolean, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
 CREATE FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $$
+    AS $_$
 declare
   v_answers jsonb := '{}';
   v_taken bigint [] := '{}';
@@ -7440,9 +7738,13 @@ begin
   end if;
   v_legs := engine.legs_of(v_passed, p_begin);
   perform engine.write_orders(v_legs);
-  return v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
+  v_answers := v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
+  if jsonb_path_exists(p_plans, '$[*].legs[*].guard') then
+    perform engine.open_guards(v_legs);
+  end if;
+  return v_answers;
 end
-$$;
+$_$;
 
 ALTER FUNCTION engine.open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer) OWNER TO empire_engine;
 
@@ -10059,7 +10361,7 @@ begin
   );
   perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', null,
     true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
-    v_dry, i ->> 'order_id')::engine.arrival]);
+    v_dry, coalesce(i ->> 'order_id', i ->> 'position_id'))::engine.arrival]);
 end
 $$;
 
@@ -10651,10 +10953,11 @@ COMMENT ON FUNCTION engine.too_many(c engine.candidate, p_message text) IS 'The 
 --
 
 CREATE FUNCTION engine.trace_of(p_event bigint) RETURNS jsonb
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO ''
     AS $$
-  select jsonb_build_object(
+begin
+  return (select jsonb_build_object(
     'event', to_jsonb(e) - array['body', 'payload', 'signature'],
     'intent', e.payload -> 'intent',
     'deliveries', (
@@ -10662,10 +10965,15 @@ CREATE FUNCTION engine.trace_of(p_event bigint) RETURNS jsonb
         'account', (select jsonb_build_object('label', a.label, 'account_id', a.account_id, 'broker', a.broker) from public.broker_accounts a where a.id = d.account_id),
         'orders', (select coalesce(jsonb_agg(to_jsonb(o) order by o.leg), '[]') from public.orders o where o.delivery_id = d.id),
         'commands', (select coalesce(jsonb_agg(to_jsonb(c) - 'request' order by c.leg), '[]') from engine.commands c where c.delivery_id = d.id),
+        'guards', (
+          select coalesce(jsonb_agg(to_jsonb(g) - array['user_id', 'account_id'] order by g.id), '[]')
+          from engine.guards g join engine.commands k on k.id = g.command_id where k.delivery_id = d.id
+        ),
         'fills', (select coalesce(jsonb_agg(to_jsonb(f) order by f.id), '[]') from public.fills f join public.orders o on o.id = f.order_id where o.delivery_id = d.id)
       ) order by d.id), '[]') from public.deliveries d where d.event_id = e.id
     )
-  ) from public.webhook_events e where e.id = p_event
+  ) from public.webhook_events e where e.id = p_event);
+end
 $$;
 
 ALTER FUNCTION engine.trace_of(p_event bigint) OWNER TO empire_engine;
@@ -11190,7 +11498,9 @@ begin
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
-      'orders', engine.working_orders(a.id)
+      'orders', engine.working_orders(a.id),
+      'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
+        then engine.guards_json(a.id) else '[]' end
     )
     from public.broker_accounts a
     join public.broker_connections c on c.id = a.connection_id
@@ -17680,6 +17990,19 @@ ALTER TABLE engine.endpoint_counters OWNER TO postgres;
 COMMENT ON TABLE engine.endpoint_counters IS 'Alerts, refused bodies and entries per endpoint and window. Unlogged: a crash forgives.';
 
 --
+-- Name: guards_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.guards ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.guards_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: halts; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -19384,6 +19707,20 @@ ALTER TABLE ONLY engine.endpoint_counters
     ADD CONSTRAINT endpoint_counters_pkey PRIMARY KEY (endpoint_id, kind, window_start);
 
 --
+-- Name: guards guards_command_id_key; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.guards
+    ADD CONSTRAINT guards_command_id_key UNIQUE (command_id);
+
+--
+-- Name: guards guards_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.guards
+    ADD CONSTRAINT guards_pkey PRIMARY KEY (id);
+
+--
 -- Name: halts halts_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -19952,6 +20289,18 @@ CREATE INDEX dedupe_expires ON engine.dedupe USING btree (expires_at);
 --
 
 CREATE INDEX drill_twins_run ON engine.drill_twins USING btree (run_id);
+
+--
+-- Name: guards_open; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX guards_open ON engine.guards USING btree (account_id) WHERE (ended_at IS NULL);
+
+--
+-- Name: guards_over; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX guards_over ON engine.guards USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 --
 -- Name: halts_user; Type: INDEX; Schema: engine; Owner: postgres
@@ -21711,6 +22060,18 @@ REVOKE ALL ON FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) FROM
 REVOKE ALL ON FUNCTION engine.accounts_of_intent(p_user uuid, p jsonb) FROM PUBLIC;
 
 --
+-- Name: TABLE guards; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.guards TO empire_engine;
+
+--
+-- Name: FUNCTION act_of_guard(g engine.guards, a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION add_fills(p_news engine.news[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22284,6 +22645,12 @@ REVOKE ALL ON FUNCTION engine.forget_events(p_before timestamp with time zone, p
 REVOKE ALL ON FUNCTION engine.give_back(p_delivery bigint, p_ms integer) FROM PUBLIC;
 
 --
+-- Name: FUNCTION guards_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.guards_json(p_account uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION had_flows(a public.broker_accounts, p_day date); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22483,6 +22850,19 @@ REVOKE ALL ON FUNCTION engine.judge(k engine.commands, p jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION keep_guard(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_guard(a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION keep_guards(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_guards(p_results jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.keep_guards(p_results jsonb) TO empire_worker;
+
+--
 -- Name: FUNCTION keep_lock(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22511,6 +22891,12 @@ REVOKE ALL ON FUNCTION engine.know_account() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.lane_of(p_source public.event_source, p_action public.action, p_dry_run boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION last_asked(g engine.guards); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.last_asked(g engine.guards) FROM PUBLIC;
 
 --
 -- Name: FUNCTION legs_of(p_plans jsonb[], p_begin boolean); Type: ACL; Schema: engine; Owner: empire_engine
@@ -22790,6 +23176,12 @@ GRANT ALL ON FUNCTION engine.open_credential(p_connection uuid, p_worker text, p
 --
 
 REVOKE ALL ON FUNCTION engine.open_day(a public.broker_accounts, k engine.account_marks, m engine.mark, p_day date, s engine.day_start) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_guards(p_legs engine.leg[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.open_guards(p_legs engine.leg[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_held(p_plans jsonb, p_held bigint[], p_entering uuid[], p_begin boolean, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine

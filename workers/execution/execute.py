@@ -7,7 +7,7 @@ import asyncio
 from shared import clock
 from shared.brokers.port import Broker
 from shared.models.command import Leg
-from shared.models.enums import Action, CommandKind, CommandState, DeliveryOutcome, Stage
+from shared.models.enums import Action, CommandKind, CommandState, DeliveryOutcome, OrderStatus, Stage
 from shared.models.outcome import Accepted, Found, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
 from shared.store.port import StoreUnavailable
@@ -99,6 +99,8 @@ async def _send(job: Job, step: Step, broker: Broker) -> None:
 async def _executed(job: Job, step: Step, broker: Broker) -> Outcome:
     """Sent once. What only reduces and was not done for certain, because the broker or the way to it was busy, goes
     out again while the lease is ours: whoever wants out must not stay in. A flatten has a patience of its own."""
+    if step.leg.asks_nothing:
+        return Accepted(step.leg.venue_order_id, OrderStatus.WORKING)
     until, pause_s = clock.monotonic() + EXIT_AGAIN_S, EXIT_PAUSE_S
     while True:
         outcome = await broker.execute(step.sent(job.lease.deadline))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 
 from shared import codec
@@ -52,6 +53,7 @@ def _signal(intent: Intent) -> Signal:
         expires_at=intent.expires_at,
         tag=intent.tag,
         order_id=intent.order_id,
+        position_id=intent.position_id,
         scope=intent.scope,
         ref_price=intent.ref_price,
         position_size=intent.position_size,
@@ -64,13 +66,17 @@ def _target(target: Target) -> StopSpec:
 
 
 def _trail(trail: Trail | None) -> TrailSpec | None:
-    if trail is None or trail.value is None:
+    if trail is None:
         return None
+    if trail.value is None:
+        return TrailSpec(StopMode.NONE, Decimal(0))
     return TrailSpec(StopMode(trail.mode), trail.value, trail.activate, trail.step)
 
 
 def _break_even(be: BreakEven | None) -> BreakEvenSpec | None:
-    if be is None or be.trigger is None:
+    if be is None:
         return None
+    if be.trigger is None:
+        return BreakEvenSpec(StopSpec(StopMode.NONE))
     plus = StopSpec(StopMode(be.plus.mode), be.plus.value) if be.plus else None
     return BreakEvenSpec(StopSpec(StopMode(be.trigger.mode), be.trigger.value), plus)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -113,7 +114,8 @@ def _parse(job: Job) -> Signal | Ended:
     parsed = signal_of(job.claimed.event.body)
     if isinstance(parsed, Signal):
         job.step(Stage.PARSE, "ok", trace.of_signal(parsed))
-        return parsed
+        # Changes that we ask for ourselves come from guards, and those never loosen what somebody has tightened since.
+        return replace(parsed, tightens=True) if job.claimed.event.source == "system" else parsed
     job.step(Stage.PARSE, "invalid", trace.of_problems(parsed))
     first = parsed[0]
     return ended(DeliveryOutcome.INVALID, Reason.INVALID, {"path": first.path, "message": first.message})

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from shared import clock, log
 from shared.brokers.port import Capabilities, ReadFailed, Sent, WrittenAhead
-from shared.models.enums import Stage
-from shared.models.outcome import Absent, CannotTell, Found, Lookup
+from shared.models.enums import OrderStatus, Stage
+from shared.models.outcome import Absent, Accepted, CannotTell, Found, Lookup
 from shared.store.port import StoreUnavailable
 from shared.store.rows import Settlement, Unsettled, UnsettledCommand
 from workers import metrics
@@ -106,6 +106,8 @@ async def _ask(unsettled: Unsettled, desk: Desk) -> Settlement:
 async def _lookup(unsettled: Unsettled, desk: Desk) -> _Answer:
     """One lookup. A name that lags behind proves nothing by its absence until the lag is over."""
     began, account, command = clock.monotonic(), unsettled.account.account(), unsettled.command
+    if command.request.asks_nothing:
+        return _Answer(Found(Accepted(command.request.venue_order_id, OrderStatus.WORKING)), 0)
     try:
         broker = await desk.brokers.broker(account)
         lookup = await broker.lookup(_sent(command))

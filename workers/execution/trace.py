@@ -42,9 +42,22 @@ def of_signal(signal: Signal) -> Detail:
         stop_price=signal.stop_price,
         sl=_spec(signal.sl),
         tp=[_spec(each) for each in signal.tp or ()],
+        **_guards(signal),
         tag=signal.tag,
+        position_id=signal.position_id,
         ref_price=signal.ref_price,
     )
+
+
+def _guards(said: Signal | Leg) -> Detail:
+    """Trailing stop, break-even and time exit."""
+    trail, be = said.trail, said.be
+    return {
+        "trail": trail
+        and _said(mode=trail.mode, value=trail.value, activate=trail.activate, step=trail.step),
+        "be": be and _said(trigger=_spec(be.trigger), plus=_spec(be.plus)),
+        "time_exit_s": said.time_exit_s,
+    }
 
 
 def _spec(spec: Any) -> Detail | None:
@@ -121,6 +134,8 @@ def of_legs(legs: Iterable[Leg]) -> list[Detail]:
             after_fill=leg.after_fill,
             expires_at=leg.expires_at,
             expiry="ours" if is_ours(leg) else None,
+            **_guards(leg),
+            kept="by us" if leg.trail or leg.be or leg.time_exit_s else None,
             position=leg.venue_position_id,
             order=leg.venue_order_id,
             worst_loss=leg.worst_loss,

@@ -159,9 +159,15 @@ def _priced(leg: Leg, signal: Signal) -> Leg:
     )
 
 
+def _guard(leg: Leg) -> dict[str, Any]:
+    """What we see to ourselves while what the leg opens, or changes, is open; empty = nothing."""
+    kept = {"trail": leg.trail, "be": leg.be, "time_exit_s": leg.time_exit_s}
+    return {} if not any(kept.values()) else {"guard": kept}
+
+
 def _as_json(leg: Leg) -> dict[str, Any]:
     """The leg's columns beside the leg itself, which comes back verbatim when another worker goes on."""
-    return {
+    return _guard(leg) | {
         "leg": leg.leg,
         "kind": leg.kind,
         "symbol": leg.symbol,

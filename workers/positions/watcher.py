@@ -3,6 +3,7 @@
     claim      engine.watched_accounts: what is due, leased under a token that fences what is written
     read       through the account's adapter, within the broker's limits and behind its orders
     enforce    a limit that is touched: engine.breach at once, before anything else is written
+    guard      stops that trail, break-even, time exits: engine.keep_guards (workers/positions/guard.py)
     record     engine.record_marks: one call for all that were read in the meantime
 
 A read that fails says nothing about the account: its figures become stale, then unknown, never zero. A broker that
@@ -27,6 +28,7 @@ from workers.gather import Gather
 from workers.leases import Leases
 from workers.positions import mark
 from workers.positions.enforce import Enforcer, Seen, in_dollars
+from workers.positions.guard import Guards
 from workers.positions.reconcile import Reconciler
 from workers.positions.standing import Standings
 
@@ -48,6 +50,7 @@ class Watcher:
         self._store, self._brokers, self._leases, self._worker = store, brokers, leases, worker
         self._enforcer = enforcer
         self._standings = Standings(store)
+        self._guards = Guards(store, brokers)
         self._reconciler = Reconciler(store, brokers)
         self._open: dict[str, asyncio.Task[None]] = {}
         self._rates: dict[str, tuple[float, Decimal | None]] = {}
@@ -88,6 +91,7 @@ class Watcher:
             seen = await self._read(watched)
             try:
                 await self._enforcer.enforce(watched, seen)
+                await self._guards.keep(watched, seen)
                 await self._reconciler.reconcile(watched, seen.snapshot)
             finally:
                 await self._hand_in(watched, seen)

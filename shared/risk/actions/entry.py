@@ -11,9 +11,10 @@ from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, OrderType, Side, StopMode, Tif
 from shared.models.market import Instrument, InstrumentKind, Quote
 from shared.models.reasons import Reason
-from shared.models.signal import Signal, StopSpec
+from shared.models.signal import BreakEvenSpec, Signal, StopSpec, TrailSpec
 from shared.risk.decision import Denied, Note, Plan, Sizing
 from shared.risk.grid import entry_on_grid, shown
+from shared.risk.guard_terms import be_terms, first_stop, trail_terms
 from shared.risk.legs import numbered
 from shared.risk.money import usable_instrument, usable_quote
 from shared.risk.prices import (
@@ -65,6 +66,9 @@ def entry_plan(
         return setting
     if request is None:
         return Denied(Reason.SIZE_MISSING)
+    trail = _trail(setting)
+    if isinstance(trail, Denied):
+        return trail
     sized = _sized(setting, request)
     if isinstance(sized, Denied):
         return sized
@@ -72,7 +76,10 @@ def entry_plan(
     targets = _targets(setting, sizing)
     if isinstance(targets, Denied):
         return targets
-    leg = changed(_leg(setting, sizing, sl), after_fill=after_fill)
+    be = _break_even(setting, sizing)
+    if isinstance(be, Denied):
+        return be
+    leg = changed(_leg(setting, sizing, sl), after_fill=after_fill, trail=trail, be=be)
     made = entry_legs(leg, targets, ctx.account.margin_mode, setting.instrument, sizing.loss_per_unit)
     if isinstance(made, Denied):
         return made
@@ -109,7 +116,8 @@ def _setting(signal: Signal, ctx: RiskContext, side: Side) -> _Setting | Denied:
 
 
 def _stop_spec(signal: Signal, ctx: RiskContext) -> StopSpec | None:
-    spec = signal.sl or ctx.defaults.sl
+    """The alert's stop, else the one that its trail begins with, else the default."""
+    spec = signal.sl or first_stop(signal.trail) or ctx.defaults.sl
     return None if spec is None or spec.mode is StopMode.NONE else spec
 
 
@@ -120,7 +128,8 @@ def _target_specs(signal: Signal, ctx: RiskContext) -> tuple[StopSpec, ...]:
 
 def _needs_price(setting: _Setting, request: SizeRequest) -> bool:
     protected = _stop_spec(setting.signal, setting.ctx) or _target_specs(setting.signal, setting.ctx)
-    return bool(protected) or not request.is_fixed
+    guarded = any(_kept(each) for each in (setting.signal.trail, setting.signal.be))
+    return bool(protected) or guarded or not request.is_fixed
 
 
 def _sized(setting: _Setting, request: SizeRequest) -> tuple[Sizing, StopSpec | None] | Denied:
@@ -178,6 +187,26 @@ def _targets(setting: _Setting, sizing: Sizing) -> tuple[Target, ...] | Denied:
     return tuple(targets)
 
 
+def _trail(setting: _Setting) -> TrailSpec | Denied | None:
+    """The trail in terms that can be kept. None = there is none, explicitly or not."""
+    asked = setting.signal.trail
+    if setting.price is None or not _kept(asked):
+        return None
+    return trail_terms(asked, setting.anchor(setting.price), setting.quote)
+
+
+def _break_even(setting: _Setting, sizing: Sizing) -> BreakEvenSpec | Denied | None:
+    asked = setting.signal.be
+    if setting.price is None or not _kept(asked):
+        return None
+    return be_terms(asked, setting.anchor(setting.price), setting.quote, sizing.stop_price)
+
+
+def _kept(asked: TrailSpec | BreakEvenSpec | None) -> bool:
+    mode = asked.trigger.mode if isinstance(asked, BreakEvenSpec) else asked and asked.mode
+    return mode is not None and mode is not StopMode.NONE
+
+
 def _leg(setting: _Setting, sizing: Sizing, sl: StopSpec | None) -> Leg:
     signal, ctx, instrument = setting.signal, setting.ctx, setting.instrument
     pending = signal.type is not OrderType.MARKET
@@ -198,8 +227,6 @@ def _leg(setting: _Setting, sizing: Sizing, sl: StopSpec | None) -> Leg:
         ref_price=signal.ref_price,
         tag=signal.tag,
         sl=sl,
-        trail=signal.trail,
-        be=signal.be,
         time_exit_s=signal.time_exit_s,
         expires_at=(signal.expires_at or ctx.now + PENDING_ENTRY_LIFE) if pending else None,
     )

@@ -33,7 +33,8 @@ def plan_close(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
         return Denied(Reason.INSTRUMENT_UNKNOWN)
     scope = in_scope(signal, ctx)
     notes = superfluous(signal, "qty", "price", "stop_price", "sl", "tp")
-    entries = _opened_side(scope.entries, signal.side)
+    # One position by its id: what else waits to be opened is not meant.
+    entries = () if signal.position_id is not None else _opened_side(scope.entries, signal.side)
     if not scope.known:
         return _close_unread(signal, ctx, scope, entries, notes)
     holdings = scope.holdings if signal.side is None else scope.on(signal.side.opposite)

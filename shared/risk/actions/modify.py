@@ -8,12 +8,13 @@ from shared.models.context import RiskContext
 from shared.models.enums import CommandKind, OrderType, Side, StopMode
 from shared.models.market import Instrument, Quote
 from shared.models.reasons import Reason
-from shared.models.signal import Signal, StopSpec
+from shared.models.signal import BreakEvenSpec, Signal, StopSpec, TrailSpec
 from shared.models.trading import Position, WorkingOrder
 from shared.risk.actions.cancel import addressed
 from shared.risk.actions.exits import superfluous
 from shared.risk.decision import Denied, Note, Plan, Sizing, Skipped
 from shared.risk.grid import entry_on_grid
+from shared.risk.guard_terms import be_terms, trail_terms
 from shared.risk.legs import numbered, venue_symbol
 from shared.risk.money import usable_instrument, usable_quote
 from shared.risk.prices import (
@@ -50,7 +51,7 @@ def plan_modify(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
 def _modify_positions(
     positions: tuple[Position, ...], signal: Signal, ctx: RiskContext, instrument: Instrument
 ) -> Plan | Skipped | Denied:
-    notes = superfluous(signal, "qty", "price", "stop_price")
+    notes = superfluous(signal, "qty", "price", "stop_price", "time_exit_s")
     quote = usable_quote(ctx)
     market = None if isinstance(quote, Denied) else quote
     legs = []
@@ -75,6 +76,8 @@ def _protect_leg(
     stop = _wanted_stop(signal.sl, anchor)
     if isinstance(stop, Denied):
         return stop
+    if signal.tightens and not _tightens(position, stop):
+        stop = position.stop_loss
     removed = signal.sl is not None and signal.sl.mode is StopMode.NONE
     if stop is not None and stop != position.stop_loss and market is not None:
         passed = passed_by_market(stop, position.side, market)
@@ -84,6 +87,12 @@ def _protect_leg(
     target = _wanted_target(signal.tp, anchor, in_force)
     if isinstance(target, Denied):
         return target
+    trail = trail_terms(signal.trail, anchor, market)
+    if isinstance(trail, Denied):
+        return trail
+    be = be_terms(signal.be, anchor, market, in_force)
+    if isinstance(be, Denied):
+        return be
     protection = _changes(position, stop, target, signal, removed=removed)
     return Leg(
         leg=0,
@@ -99,8 +108,8 @@ def _protect_leg(
         adds_risk=_widens(position, protection),
         worst_loss=_position_loss(position, in_force, ctx, instrument),
         tag=signal.tag,
-        trail=signal.trail,
-        be=signal.be,
+        trail=trail,
+        be=be,
     )
 
 
@@ -138,6 +147,14 @@ def _widens(position: Position, protection: Protection) -> bool:
     return new < old if position.side is Side.BUY else new > old
 
 
+def _tightens(position: Position, stop: Decimal | None) -> bool:
+    """Whether a stop lies further in profit than the one that is there."""
+    old = position.stop_loss
+    if old is None or stop is None:
+        return stop is not None
+    return stop > old if position.side is Side.BUY else stop < old
+
+
 def _position_loss(
     position: Position, stop: Decimal | None, ctx: RiskContext, instrument: Instrument
 ) -> Decimal | None:
@@ -169,6 +186,10 @@ def _modify_entry(
     sizing = _new_size(anchored, ctx, instrument, price, protection.stop_loss)
     if isinstance(sizing, Denied):
         return sizing
+    guards = _entry_guards(anchored, ctx, instrument, price, protection.stop_loss)
+    if isinstance(guards, Denied):
+        return guards
+    trail, be = guards
     qty = sizing.qty if sizing and sizing.qty != order.qty else None
     moved = new if new != current else None
     if protection.empty and qty is None and moved is None and signal.trail is None and signal.be is None:
@@ -176,7 +197,7 @@ def _modify_entry(
     leg = _modify_leg(order, ctx, protection, moved, qty)
     stop = protection.stop_loss
     loss = None if stop is None else loss_at_stop(qty or order.qty, price, stop, instrument, ctx)
-    return Plan((replace(leg, worst_loss=loss, trail=signal.trail, be=signal.be),), notes, sizing)
+    return Plan((replace(leg, worst_loss=loss, trail=trail, be=be),), notes, sizing)
 
 
 def _entry_protection(
@@ -200,6 +221,20 @@ def _entry_protection(
     no_target = bool(signal.tp) and signal.tp is not None and signal.tp[0].mode is StopMode.NONE
     no_stop = signal.sl is not None and signal.sl.mode is StopMode.NONE
     return Protection(stop, target, clear_stop_loss=no_stop, clear_take_profit=no_target)
+
+
+def _entry_guards(
+    signal: Signal, ctx: RiskContext, instrument: Instrument, price: Decimal, stop: Decimal | None
+) -> tuple[TrailSpec | None, BreakEvenSpec | None] | Denied:
+    """Trail and break-even of a pending entry, in terms that can be kept."""
+    anchor = anchor_at(price, signal.side or Side.BUY, instrument, ctx)
+    quote = usable_quote(ctx)
+    market = None if isinstance(quote, Denied) else quote
+    trail = trail_terms(signal.trail, anchor, market)
+    if isinstance(trail, Denied):
+        return trail
+    be = be_terms(signal.be, anchor, market, stop)
+    return be if isinstance(be, Denied) else (trail, be)
 
 
 def _new_size(

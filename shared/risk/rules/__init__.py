@@ -23,7 +23,6 @@ from shared.risk.rules.state import (
     kill_switch,
     no_unresolved_order,
     positions_known,
-    protection_is_kept,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -31,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     alert_age, hours, flat_by, news,
     symbol_allowed, sides, order_size, max_qty, exposure, margin_use, no_opposite,
     trades_per_day, open_trades, concurrent_positions, cool_down, duplicates,
-    stop_required, protection_is_kept, stop_distance, quote_age, spread, price_near_alert,
+    stop_required, stop_distance, quote_age, spread, price_near_alert,
     risk_per_trade, daily_loss, weekly_loss, trailing_drawdown, static_floor, daily_profit, consistency,
 )  # fmt: skip
 """In the order in which they are asked; the first that denies names the reason, all are in the trace."""

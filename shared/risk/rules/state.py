@@ -37,12 +37,3 @@ def no_unresolved_order(case: Case) -> Verdict:
 def positions_known(case: Case) -> Verdict:
     """While the account's positions could not be read, nothing is opened."""
     return {} if case.ctx.positions_known else Denied(Reason.POSITION_UNKNOWN)
-
-
-def protection_is_kept(case: Case) -> Verdict:
-    """No order is sent with a trailing stop, break-even or time exit: nothing would move or close it later."""
-    for leg in case.legs:
-        for name, wanted in (("trail", leg.trail), ("be", leg.be), ("time_exit_s", leg.time_exit_s)):
-            if wanted is not None:
-                return Denied(Reason.NOT_SUPPORTED, {"what": f"{name} is not kept by us yet"})
-    return {}

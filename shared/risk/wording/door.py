@@ -7,7 +7,11 @@ from shared.risk.wording.words import Words
 
 WORDS: Mapping[Reason, Words] = {
     Reason.INVALID: Words(
-        ("The field {field} with the value {value} makes no sense here.", "The alert cannot be understood."),
+        (
+            "{field} is {value}; it must be below {below}.",
+            "The field {field} with the value {value} makes no sense here.",
+            "The alert cannot be understood.",
+        ),
         "See the list of fields in the guide to alerts.",
     ),
     Reason.BROKER_MISMATCH: Words(

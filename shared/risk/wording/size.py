@@ -36,6 +36,7 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.STOP_REQUIRED: Words(
         (
+            "The {what} in {mode} is a multiple of the distance to the stop, and there is none.",
             "A size in {mode} is calculated from the stop, and there is none.",
             "This account opens nothing without a stop-loss.",
         ),
@@ -43,6 +44,7 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.STOP_TOO_CLOSE: Words(
         (
+            "The {what} would be {distance} from the {of}; the least is {minimum} (spread or broker's minimum).",
             "The {what} is {distance} from the entry; the least is {minimum} (spread or broker's minimum).",
             "The stop or target is nearer to the entry than the spread or the broker's minimum.",
         ),

@@ -10,7 +10,6 @@ from shared.models.context import Counters, Limits, RiskContext, SymbolWord
 from shared.models.enums import Action, OnOpposite, OrderType, QtyMode, StopMode
 from shared.models.market import Quote
 from shared.models.reasons import Reason
-from shared.models.signal import TrailSpec
 from shared.risk.actions import plan
 from shared.risk.decision import Denied, Plan
 from shared.risk.policy import Approved, evaluate
@@ -299,15 +298,6 @@ def test_a_rule_reads_like_a_promise() -> None:
     for rule in RULES:
         assert rule.__doc__
         assert rule.__doc__.strip().endswith(".")
-
-
-def test_what_nobody_would_keep_is_refused() -> None:
-    """An entry with a trailing stop is denied, in words, instead of being sent without it."""
-    trailing = replace(ENTRY, trail=TrailSpec(StopMode.PIPS, D(20)))
-    denied = verdict(context(), trailing)
-    assert isinstance(denied, Denied)
-    assert denied.reason is Reason.NOT_SUPPORTED
-    assert denied.numbers["what"].startswith("trail")
 
 
 @pytest.mark.parametrize(

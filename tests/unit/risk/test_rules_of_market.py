@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from shared.models.command import Protection
-from shared.models.enums import OrderType, StopMode
+from shared.models.enums import OrderType
 from shared.models.market import Quote
 from shared.models.reasons import Reason
-from shared.models.signal import BreakEvenSpec, TrailSpec
 from shared.risk.rules.clock import alert_age, flat_by, hours, news
 from shared.risk.rules.market import price_near_alert, quote_age, spread, stop_distance, stop_required
 from shared.risk.rules.state import (
@@ -21,10 +20,9 @@ from shared.risk.rules.state import (
     kill_switch,
     no_unresolved_order,
     positions_known,
-    protection_is_kept,
 )
 from tests.unit.risk.asking import CLOSE, ENTRY, NAKED, PROTECT, Answer, ask, set_for_account, two_scopes
-from tests.unit.risk.builders import EURUSD, NOW, SELL, D, account, limits, stop
+from tests.unit.risk.builders import EURUSD, NOW, SELL, D, account, limits
 
 OF_ACCOUNT = {"scope": "account"}
 LIMIT_PRICE = replace(ENTRY, type=OrderType.LIMIT, price=D("1.09900"))
@@ -62,20 +60,6 @@ def test_an_order_in_doubt_stops_its_symbol() -> None:
         assert refused == (Reason.UNRESOLVED_ORDER, {"symbol": "MNQZ6"})
     assert ask(no_unresolved_order, CLOSE, unresolved=frozenset({"EURUSD"})) == (None, {})
     assert ask(no_unresolved_order, month, unresolved=frozenset({"EURUSD"})) == (None, {})
-
-
-def test_what_nobody_keeps_is_named() -> None:
-    """Trailing, break-even and time exit, on any leg, each by its name in the alert."""
-    trail, be = TrailSpec(StopMode.PIPS, D(20)), BreakEvenSpec(stop(StopMode.PIPS, "20"))
-    for changes, name in (
-        ({"trail": trail}, "trail"),
-        ({"be": be}, "be"),
-        ({"time_exit_s": 60}, "time_exit_s"),
-    ):
-        wanted = replace(ENTRY, leg=1, **changes)
-        told = {"what": f"{name} is not kept by us yet"}
-        assert ask(protection_is_kept, ENTRY, wanted) == (Reason.NOT_SUPPORTED, told)
-    assert ask(protection_is_kept) == (None, {})
 
 
 # --- stops --------------------------------------------------------------------------------------------------------

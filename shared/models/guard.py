@@ -1,0 +1,63 @@
+"""A guard: what we see to while a position is open because its broker does not (trail, break-even, time exit)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side
+from shared.models.reasons import Reason
+from shared.models.signal import BreakEvenSpec, TrailSpec
+
+MOVE, CLOSE, REDUCE = "move", "close", "reduce"
+"""What a guard asks for: its stop elsewhere, the position gone, or as much of it as its entry has bought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The last thing a guard asked for, at `at`. `outcome` None = under way; `ended_at` when it had its outcome."""
+
+    kind: str
+    at: datetime
+    outcome: DeliveryOutcome | None = None
+    reason: Reason | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A row of engine.guards with what belongs to it. Prices are the broker's, times UTC.
+
+    `command_state` is that of the entry or change it came with: only what the broker has accepted is kept. `order_id`
+    is the entry; `qty` what it has filled (None = not born with an entry), `entered_at` its first fill. `position_id`
+    (the broker's) may be the id of several positions one after another: `opened_at` says which one is meant, once it
+    was seen; `row_opened_at` is the one it names now (None = no such row), `row_open` whether that is open.
+    `trail` and `be` are in price units or percent (shared.risk.guarding.settled). `risk_distance` is what `rr`
+    multiplies: entry to the first stop seen. `best` is the best price seen to get out at, `quoted_at` when, about.
+    `is_secured`: the break-even stop stands. `stop` was asked for last. `failures` in a row.
+    """
+
+    id: int
+    version: int
+    side: Side
+    symbol: str
+    root: str
+    command_state: CommandState
+    order_id: int | None = None
+    order_status: OrderStatus | None = None
+    qty: Decimal | None = None
+    entered_at: datetime | None = None
+    position_id: str | None = None
+    opened_at: datetime | None = None
+    row_opened_at: datetime | None = None
+    row_open: bool = False
+    trail: TrailSpec | None = None
+    be: BreakEvenSpec | None = None
+    time_exit_s: int | None = None
+    risk_distance: Decimal | None = None
+    best: Decimal | None = None
+    quoted_at: datetime | None = None
+    is_secured: bool = False
+    stop: Decimal | None = None
+    failures: int = 0
+    asked: Asked | None = None
+    created_at: datetime | None = None

@@ -1,0 +1,311 @@
+"""What a guard does at a price: the exits that brokers lack, decided from one read (semantics 5). Pure.
+
+A stop only moves toward profit, by steps; break-even once; a time exit when it is due. The stop in force is always the
+one at the broker: without us it stays where it was moved last. Where the market has passed the level at which the stop
+could not be set in time, the position is closed, as the stop would have closed it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
+
+from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side, StopMode
+from shared.models.guard import CLOSE, MOVE, REDUCE, Guard
+from shared.models.market import Instrument, Quote
+from shared.models.signal import StopSpec, TrailSpec
+from shared.models.trading import Position
+from shared.risk.grid import EXACT, ceil_to, floor_to, shown, stop_on_grid
+
+QUOTE_AGE = timedelta(seconds=10)
+"""An older quote moves no stop."""
+BLIND = timedelta(seconds=60)
+"""So long without a quote, and the trader hears of it."""
+REMEMBERED = timedelta(seconds=15)
+"""So often the moment of the last quote is noted; and so long lists of a broker may show the stop before a move."""
+AGAIN_S, AGAIN_AT_MOST_S = 2, 60
+"""What was refused is asked for again after so long, twice that, and so on."""
+_OVER = frozenset({CommandState.REJECTED, CommandState.CANCELED, CommandState.EXPIRED})
+_UNFILLED = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELED, OrderStatus.EXPIRED})
+_DONE = frozenset({DeliveryOutcome.EXECUTED, DeliveryOutcome.SKIPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What to ask for: `kind` move with the `stop`, close, or reduce with the `qty`. `told` says why, in words."""
+
+    kind: str
+    told: str
+    stop: Decimal | None = None
+    qty: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A guard after a read. `ended`: why it is over. `blind`: without a quote for too long."""
+
+    guard: Guard
+    act: Act | None = None
+    ended: str | None = None
+    blind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a position can be sold or bought back at, as it was quoted."""
+
+    quote: Quote
+    instrument: Instrument
+
+    def usable(self, now: datetime) -> bool:
+        """Whether a stop may be moved by it: young, and two prices that make sense."""
+        return now - self.quote.at <= QUOTE_AGE and 0 < self.quote.bid <= self.quote.ask
+
+
+def newest(guards: Sequence[Guard]) -> tuple[Guard, ...]:
+    """Of each order and position the last word counts for trail and for break-even; what it replaces is gone.
+
+    A word that the broker has not accepted (yet) is none. Time exits belong each to its own entry.
+    """
+    said: dict[str, set[object]] = {"trail": set(), "be": set()}
+    found: list[Guard] = []
+    for guard in sorted(guards, key=lambda each: each.id, reverse=True):
+        names = {("order", guard.order_id), ("position", guard.position_id)} - {
+            ("order", None),
+            ("position", None),
+        }
+        trail, be = guard.trail, guard.be
+        if trail is not None and names & said["trail"]:
+            trail = None
+        if be is not None and names & said["be"]:
+            be = None
+        if guard.command_state is CommandState.ACCEPTED or guard.qty:
+            for part, mine in (("trail", trail), ("be", be)):
+                if mine is not None:
+                    said[part] |= names
+            trail = None if trail is not None and trail.mode is StopMode.NONE else trail
+            be = None if be is not None and be.trigger.mode is StopMode.NONE else be
+        found.append(replace(guard, trail=trail, be=be))
+    return tuple(reversed(found))
+
+
+def look(guard: Guard, position: Position | None, market: Market | None, now: datetime) -> Look:
+    """What to do about one guard. `position` as just read (None = not read, or not there), `market` None = no quote."""
+    over = _over(guard)
+    if over is not None:
+        return Look(guard, ended=over)
+    if not _in_force(guard):
+        return Look(guard)
+    guard = replace(guard, opened_at=guard.row_opened_at)
+    under_way = guard.asked is not None and guard.asked.outcome is None
+    if _is_due(guard, now):
+        held = guard.qty if position is None else position.qty
+        return Look(guard) if under_way else _timed_out(guard, held, now)
+    if guard.trail is None and guard.be is None:
+        return Look(guard)
+    if position is None or position.side is not guard.side or market is None or not market.usable(now):
+        since = guard.quoted_at or guard.entered_at or guard.created_at or now
+        return Look(guard, blind=now - since > BLIND)
+    with localcontext(EXACT):
+        return _at_market(guard, position, market, now, under_way)
+
+
+def _over(guard: Guard) -> str | None:
+    """Why there is nothing left to see to; None = there is."""
+    if guard.trail is None and guard.be is None and guard.time_exit_s is None:
+        return "replaced"
+    if guard.command_state in _OVER:
+        return "the broker did not take it"
+    if guard.order_status in _UNFILLED and not guard.qty:
+        return "its order ended without a fill"
+    if guard.row_opened_at is None or (guard.order_id is not None and not guard.qty):
+        return None
+    if guard.opened_at is not None and guard.opened_at != guard.row_opened_at:
+        return "the position is closed"
+    return None if guard.row_open else "the position is closed"
+
+
+def _in_force(guard: Guard) -> bool:
+    """Whether the broker has accepted it and there is a position to guard."""
+    if guard.command_state is not CommandState.ACCEPTED and not guard.qty:
+        return False
+    return guard.row_open and guard.row_opened_at is not None and (guard.order_id is None or bool(guard.qty))
+
+
+# Time
+
+
+def _is_due(guard: Guard, now: datetime) -> bool:
+    if guard.time_exit_s is None or guard.entered_at is None:
+        return False
+    return now >= guard.entered_at + timedelta(seconds=guard.time_exit_s)
+
+
+def _timed_out(guard: Guard, held: Decimal | None, now: datetime) -> Look:
+    """The position goes, or of a net position that others have added to as much as this entry has bought."""
+    last = guard.asked
+    if last is not None and last.kind == REDUCE and last.outcome in _DONE:
+        rest = replace(guard, time_exit_s=None)
+        return Look(rest, ended="its time is over" if rest.trail is None and rest.be is None else None)
+    if not _may_ask(guard, now):
+        return Look(guard)
+    told = f"{guard.symbol} has been open for {guard.time_exit_s} s, its time exit: it is being closed."
+    if held is None or guard.qty is None or held <= guard.qty:
+        return Look(_asking(guard), Act(CLOSE, told))
+    return Look(_asking(guard), Act(REDUCE, told, qty=guard.qty))
+
+
+def _may_ask(guard: Guard, now: datetime) -> bool:
+    """What did not help is asked for again, less and less often."""
+    last = guard.asked
+    if last is None:
+        return True
+    if last.outcome is None or last.ended_at is None:
+        return False
+    if last.kind == MOVE and last.outcome in _DONE:
+        return True
+    pause_s = min(AGAIN_S << min(guard.failures, 10), AGAIN_AT_MOST_S)
+    return now >= last.ended_at + timedelta(seconds=pause_s)
+
+
+def _asking(guard: Guard) -> Guard:
+    """The guard as it asks: how often in a row the asking has not helped."""
+    last = guard.asked
+    failed = last is not None and (last.outcome not in _DONE or last.kind != MOVE)
+    return replace(guard, failures=guard.failures + 1 if failed else 0)
+
+
+# Price
+
+
+def _at_market(guard: Guard, position: Position, market: Market, now: datetime, under_way: bool) -> Look:
+    price = market.quote.entry_price(guard.side.opposite)
+    guard = _seen(guard, position, price, now)
+    stand = _in_force_now(guard, position, now)
+    level, told = _level(guard, position, market.instrument, stand)
+    if guard.be is not None and _secures(guard, position, stand):
+        guard = replace(guard, is_secured=True)
+    if level is None or under_way or not _may_ask(guard, now):
+        return Look(guard)
+    if _ahead(price, level, guard.side) <= 0:
+        why = (
+            f"The market at {shown(price)} has passed {shown(level)}, where the stop of {guard.symbol} belongs: "
+            "it is being closed."
+        )
+        return Look(_asking(guard), Act(CLOSE, why))
+    level = _room(level, price, market, guard.side)
+    if stand is not None and _ahead(level, stand, guard.side) <= 0:
+        return Look(guard)
+    return Look(replace(_asking(guard), stop=level), Act(MOVE, told.format(stop=shown(level)), stop=level))
+
+
+def _seen(guard: Guard, position: Position, price: Decimal, now: datetime) -> Guard:
+    """The best price so far, and what `rr` counts in, once a stop is there."""
+    best = price if guard.best is None or _ahead(price, guard.best, guard.side) > 0 else guard.best
+    risk = guard.risk_distance
+    if risk is None and position.stop_loss is not None:
+        risk = abs(position.entry_price - position.stop_loss)
+    noted = guard.quoted_at is not None and now - guard.quoted_at < REMEMBERED
+    quoted_at = guard.quoted_at if noted else now
+    return replace(guard, best=best, risk_distance=risk, quoted_at=quoted_at)
+
+
+def _in_force_now(guard: Guard, position: Position, now: datetime) -> Decimal | None:
+    """The stop at the broker. One that we have just set counts, though the broker's list may not show it yet."""
+    last, stand = guard.asked, position.stop_loss
+    if (
+        guard.stop is None
+        or last is None
+        or last.kind != MOVE
+        or last.outcome is not DeliveryOutcome.EXECUTED
+    ):
+        return stand
+    if last.ended_at is None or now - last.ended_at > REMEMBERED:
+        return stand
+    return guard.stop if stand is None or _ahead(guard.stop, stand, guard.side) > 0 else stand
+
+
+def _level(
+    guard: Guard, position: Position, instrument: Instrument, stand: Decimal | None
+) -> tuple[Decimal | None, str]:
+    """Where the stop belongs, on the tick, and why; None = where it is, or not yet a step further."""
+    was = "" if stand is None else f" from {shown(stand)}"
+    found: list[tuple[Decimal, str]] = []
+    trail = _trailing(guard, position)
+    if trail is not None and guard.trail is not None:
+        level = stop_on_grid(trail, guard.side, instrument.tick_size)
+        step = max(_size(guard.trail, guard.trail.step, position.entry_price), instrument.tick_size)
+        if stand is None or _ahead(level, stand, guard.side) >= step:
+            why = (
+                f"The trailing stop of {guard.symbol} goes{was} to {{stop}}: the best price was "
+                f"{shown(guard.best or trail)}."
+            )
+            found.append((level, why))
+    even = None if guard.is_secured else _break_even(guard, position)
+    if even is not None:
+        level = stop_on_grid(even, guard.side, instrument.tick_size)
+        if stand is None or _ahead(level, stand, guard.side) > 0:
+            why = (
+                f"The stop of {guard.symbol} goes{was} to break-even at {{stop}}: entered at "
+                f"{shown(position.entry_price)}, the best price was {shown(guard.best or even)}."
+            )
+            found.append((level, why))
+    if not found:
+        return None, ""
+    return max(found, key=lambda each: _ahead(each[0], position.entry_price, guard.side))
+
+
+def _trailing(guard: Guard, position: Position) -> Decimal | None:
+    """The level behind the best price; None = no trail, or the profit has not begun it."""
+    trail, best = guard.trail, guard.best
+    if trail is None or best is None:
+        return None
+    entry = position.entry_price
+    if trail.activate and _ahead(best, entry, guard.side) < _size(trail, trail.activate, entry):
+        return None
+    apart = _size(trail, trail.value, best)
+    return best - apart if guard.side is Side.BUY else best + apart
+
+
+def _break_even(guard: Guard, position: Position) -> Decimal | None:
+    """Entry and a little; None = no break-even, or the profit has not been there yet."""
+    be, best, entry = guard.be, guard.best, position.entry_price
+    if be is None or best is None:
+        return None
+    wanted = _apart(be.trigger, entry, guard.risk_distance)
+    if wanted is None or _ahead(best, entry, guard.side) < wanted:
+        return None
+    plus = Decimal(0) if be.plus is None else _apart(be.plus, entry, None) or Decimal(0)
+    return entry + plus if guard.side is Side.BUY else entry - plus
+
+
+def _secures(guard: Guard, position: Position, stand: Decimal | None) -> bool:
+    """Whether the stop is where break-even wanted it: from then on that is done, once."""
+    even = _break_even(guard, position)
+    return even is not None and stand is not None and _ahead(stand, even, guard.side) >= 0
+
+
+def _room(level: Decimal, price: Decimal, market: Market, side: Side) -> Decimal:
+    """The level, or as near to it as the broker lets a stop be to the market."""
+    least, tick = market.instrument.min_stop_distance, market.instrument.tick_size
+    if least <= 0 or _ahead(price, level, side) >= least:
+        return level
+    return floor_to(price - least, tick) if side is Side.BUY else ceil_to(price + least, tick)
+
+
+def _size(trail: TrailSpec, value: Decimal | None, price: Decimal) -> Decimal:
+    """A distance of a trail in price units; its percentages are of `price`."""
+    amount = value or Decimal(0)
+    return amount * price / 100 if trail.mode is StopMode.PCT else amount
+
+
+def _apart(spec: StopSpec, entry: Decimal, risk: Decimal | None) -> Decimal | None:
+    value = spec.value or Decimal(0)
+    if spec.mode is StopMode.RR:
+        return None if risk is None else value * risk
+    return value * entry / 100 if spec.mode is StopMode.PCT else value
+
+
+def _ahead(price: Decimal, than: Decimal, side: Side) -> Decimal:
+    """How much further in profit of a position on `side` one price is than another."""
+    return price - than if side is Side.BUY else than - price

@@ -1,0 +1,136 @@
+"""Guards of an account after a read of it: trailing stops moved, break-even set, time exits asked for.
+
+What is to be done shared/risk/guarding.py decides, from the positions just read and a quote. The database keeps what a
+guard has seen and, in the same transaction, puts what it asks for in line (engine.keep_guards): whoever is stopped in
+between has asked for nothing, whoever asks again finds that it was. The stop in force is always the broker's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from shared import clock, log
+from shared.brokers.port import Broker, ReadFailed
+from shared.brokers.registry import Registry
+from shared.models.guard import MOVE, REDUCE, Guard
+from shared.models.market import Instrument
+from shared.models.trading import Position
+from shared.risk.guarding import Act, Look, Market, look, newest
+from shared.store.port import Store, StoreUnavailable
+from shared.store.watch_rows import Watched
+from workers.gather import Gather
+from workers.positions.enforce import Seen
+
+_log = log.get("positions")
+BATCH = 128
+QUOTE_S = 2.5
+"""So long the broker may take to tell its prices: the account's next read waits for it."""
+
+
+class Guards:
+    """Sees to the guards of accounts as they are read; each is read by one worker at a time."""
+
+    def __init__(self, store: Store, brokers: Registry) -> None:
+        self._store, self._brokers = store, brokers
+        self._keeping: Gather[dict[str, Any], None] = Gather(self._keep, lambda _: 0, BATCH)
+
+    async def keep(self, watched: Watched, seen: Seen) -> None:
+        """Every guard of the account, after a read or one that failed. Raises nothing: the account is read again."""
+        if not watched.guards:
+            return
+        try:
+            found = await self._looked(watched, seen)
+            if found:
+                await self._keeping.ask(
+                    {"account": watched.account.id, "token": watched.token, "guards": found}
+                )
+        except StoreUnavailable as error:
+            _log.warning("guards were not kept, again at the next read", error=str(error))
+        except Exception as error:  # noqa: BLE001 - the watch of the account goes on
+            _log.error("seeing to guards failed", account_id=watched.account.id, exc_info=error)
+
+    async def _looked(self, watched: Watched, seen: Seen) -> list[dict[str, Any]]:
+        """What has to be kept of the guards that are not as they were."""
+        before = {each.id: each for each in watched.guards}
+        held = {} if seen.snapshot is None else {e.venue_position_id: e for e in seen.snapshot.positions}
+        guards = newest(watched.guards)
+        markets = await self._markets(watched, _priced(guards, held))
+        found = []
+        for guard in guards:
+            position = held.get(guard.position_id or "")
+            market = None if position is None else markets.get(position.symbol)
+            told = look(guard, position, market, clock.now())
+            if told.guard != before[guard.id] or told.act or told.ended or told.blind:
+                found.append(_as_json(told, None if market is None else market.instrument))
+        return found
+
+    async def _markets(self, watched: Watched, symbols: set[str]) -> dict[str, Market]:
+        """Instrument and quote of each symbol; what cannot be had is missing."""
+        if not symbols:
+            return {}
+        try:
+            async with asyncio.timeout(QUOTE_S):
+                broker = await self._brokers.broker(watched.account.account())
+                found = await asyncio.gather(*(_market(broker, each) for each in sorted(symbols)))
+        except (ReadFailed, TimeoutError) as error:
+            _log.info("no quotes for guards", account_id=watched.account.id, error=str(error) or "no answer")
+            return {}
+        return {symbol: each for symbol, each in zip(sorted(symbols), found, strict=True) if each is not None}
+
+    async def _keep(self, results: list[dict[str, Any]]) -> list[None]:
+        await self._store.keep_guards(results=results)
+        return [None] * len(results)
+
+
+def _priced(guards: Iterable[Guard], held: dict[str, Position]) -> set[str]:
+    """Symbols of which a price is needed: of a net position also for how a part of it is written."""
+    return {held[each.position_id].symbol for each in guards if each.position_id in held}
+
+
+async def _market(broker: Broker, symbol: str) -> Market | None:
+    instrument = await broker.instrument(symbol)
+    if not isinstance(instrument, Instrument):
+        return None
+    quote = await broker.quote(instrument, None)
+    return None if quote is None else Market(quote, instrument)
+
+
+def _as_json(told: Look, instrument: Instrument | None) -> dict[str, Any]:
+    """A guard as engine.keep_guards takes it."""
+    guard, act = told.guard, told.act
+    intent = None if act is None else _intent(guard, act, instrument)
+    return {
+        "id": guard.id,
+        "version": guard.version,
+        "position_id": guard.position_id,
+        "opened_at": guard.opened_at,
+        "trail": guard.trail,
+        "be": guard.be,
+        "time_exit_s": guard.time_exit_s,
+        "entered_at": guard.entered_at,
+        "risk_distance": guard.risk_distance,
+        "best": guard.best,
+        "quoted_at": guard.quoted_at,
+        "is_secured": guard.is_secured,
+        "stop": guard.stop,
+        "failures": guard.failures,
+        "ended": told.ended,
+        "blind": told.blind,
+        "act": None
+        if act is None or intent is None
+        else {"kind": act.kind, "told": act.told, "intent": intent},
+    }
+
+
+def _intent(guard: Guard, act: Act, instrument: Instrument | None) -> dict[str, Any] | None:
+    """What is asked for, as everybody asks for it. None = how a part is written is not known: at the next read."""
+    named = {"symbol": guard.symbol, "position_id": guard.position_id, "scope": "symbol", "comment": act.told}
+    if act.kind == MOVE:
+        return {"action": "modify", "sl": {"mode": "price", "value": act.stop}} | named
+    if act.kind == REDUCE:
+        if instrument is None:
+            return None
+        return {"action": "reduce", "qty_mode": instrument.qty_unit, "qty": act.qty} | named
+    return {"action": "close"} | named
