@@ -5670,7 +5670,9 @@ begin
       and (a.margin_mode = 'netting' or e.endpoint_id is null or e.endpoint_id = own.endpoint_id)
       and case x.action
         -- A sell closes what buys have opened; a cancel names the side of the entry, or one order by its id.
-        when 'close' then x.side is null or x.side::text <> k.request ->> 'side'
+        -- One position by its id is none that is not open yet.
+        when 'close' then (x.side is null or x.side::text <> k.request ->> 'side')
+          and e.payload #>> '{intent,position_id}' is null
         when 'cancel' then (x.side is null or x.side::text = k.request ->> 'side')
           and e.payload #>> '{intent,order_id}' is null
         else x.action in ('flatten', 'reverse', 'target')

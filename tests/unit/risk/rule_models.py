@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from shared.models.command import Leg, Protection
 from shared.models.context import Counters, Elsewhere, Limits, RiskContext
-from shared.models.enums import MarginMode, Side, StopMode
+from shared.models.enums import MarginMode, Side
 from shared.models.limits import ScopedRules
-from shared.models.signal import BreakEvenSpec, TrailSpec
 from shared.risk.calendars import NEWS
 from tests.unit.risk.asking import CLOSE, ENTRY
 from tests.unit.risk.builders import (
@@ -30,7 +29,6 @@ from tests.unit.risk.builders import (
     position,
     risk_state,
     scoped,
-    stop,
 )
 from tests.unit.risk.worlds import money, some
 
@@ -91,16 +89,6 @@ def no_unresolved_order(draw: st.DrawFn) -> Situation:
 def positions_known(draw: st.DrawFn) -> Situation:
     known = draw(st.booleans())
     return entry(not known, positions_known=known)
-
-
-def protection_is_kept(draw: st.DrawFn) -> Situation:
-    later: Mapping[str, Any] = {
-        "trail": TrailSpec(StopMode.PIPS, D(20)),
-        "be": BreakEvenSpec(stop(StopMode.PIPS, "20")),
-        "time_exit_s": draw(st.integers(0, 60)),
-    }
-    wanted = draw(st.sets(st.sampled_from(sorted(later))))
-    return entry(bool(wanted), replace(ENTRY, **{each: later[each] for each in wanted}))
 
 
 # --- what and how much --------------------------------------------------------------------------------------------
@@ -256,7 +244,7 @@ def news(draw: st.DrawFn) -> Situation:
 MODELS: Mapping[str, Model] = {
     each.__name__: each
     for each in (
-        kill_switch, account_enabled, account_unlocked, no_unresolved_order, positions_known, protection_is_kept,
+        kill_switch, account_enabled, account_unlocked, no_unresolved_order, positions_known,
         symbol_allowed, sides, order_size, no_opposite, trades_per_day, open_trades, concurrent_positions,
         stop_required, price_near_alert, risk_per_trade, hours, news,
     )
