@@ -225,6 +225,13 @@ using (
   or (select private.is_admin())
 );
 
+create policy "Traders read their own gaps, admins read all"
+on public.gaps for select to authenticated
+using (
+  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
+  or (select private.is_admin())
+);
+
 create policy "Traders read their own drills as asked for, admins read all"
 on public.drill_runs for select to authenticated
 using (

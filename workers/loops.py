@@ -56,6 +56,7 @@ def maintenance_loops(store: Store) -> list[Loop]:
         Loop("unreachable", 0.5, expirer.unreachable),
         Loop("entries", 1.0, expirer.entries),
         Loop("alarms", 5.0, watchman.alarms),
+        Loop("gaps", 2.0, watchman.gaps),
         Loop("invariants", 60.0, watchman.invariants),
         Loop("cleaner", 60.0, Cleaner(store).turn),
         Loop("thinner", 60.0, Thinner(store).turn),

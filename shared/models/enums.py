@@ -182,6 +182,7 @@ class NotificationClass(StrEnum):
     OFFLINE = "offline"
     CREDENTIALS = "credentials"
     POSITION = "position"
+    GAP = "gap"
     SECURITY = "security"
     TEST = "test"
 

@@ -47,7 +47,7 @@ PublicLogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PublicMarginMode: TypeAlias = Literal["netting", "hedging"]
 
-PublicNotificationClass: TypeAlias = Literal["executed", "denied", "rejected", "skipped", "exit_failed", "unknown", "naked", "breach", "offline", "credentials", "position", "security", "test"]
+PublicNotificationClass: TypeAlias = Literal["executed", "denied", "rejected", "skipped", "exit_failed", "unknown", "naked", "breach", "offline", "credentials", "position", "gap", "security", "test"]
 
 PublicNotificationKind: TypeAlias = Literal["email", "telegram", "discord", "slack", "webhook"]
 
@@ -697,6 +697,60 @@ class PublicFxRatesUpdate(TypedDict):
     as_of: NotRequired[Annotated[datetime.datetime, Field(alias="as_of")]]
     currency: NotRequired[Annotated[str, Field(alias="currency")]]
     usd: NotRequired[Annotated[decimal.Decimal, Field(alias="usd")]]
+
+class PublicGaps(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    action_event_id: Optional[int] = Field(alias="action_event_id")
+    actual: decimal.Decimal = Field(alias="actual")
+    endpoint_id: Optional[uuid.UUID] = Field(alias="endpoint_id")
+    event_id: int = Field(alias="event_id")
+    expected: decimal.Decimal = Field(alias="expected")
+    found_at: datetime.datetime = Field(alias="found_at")
+    id: int = Field(alias="id")
+    is_exact: bool = Field(alias="is_exact")
+    policy: str = Field(alias="policy")
+    resolved_at: Optional[datetime.datetime] = Field(alias="resolved_at")
+    seen_at: datetime.datetime = Field(alias="seen_at")
+    symbol: str = Field(alias="symbol")
+    tag: str = Field(alias="tag")
+    told: str = Field(alias="told")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+class PublicGapsInsert(TypedDict):
+    account_id: Annotated[uuid.UUID, Field(alias="account_id")]
+    action_event_id: NotRequired[Annotated[Optional[int], Field(alias="action_event_id")]]
+    actual: Annotated[decimal.Decimal, Field(alias="actual")]
+    endpoint_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="endpoint_id")]]
+    event_id: Annotated[int, Field(alias="event_id")]
+    expected: Annotated[decimal.Decimal, Field(alias="expected")]
+    found_at: NotRequired[Annotated[datetime.datetime, Field(alias="found_at")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    is_exact: Annotated[bool, Field(alias="is_exact")]
+    policy: Annotated[str, Field(alias="policy")]
+    resolved_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="resolved_at")]]
+    seen_at: NotRequired[Annotated[datetime.datetime, Field(alias="seen_at")]]
+    symbol: Annotated[str, Field(alias="symbol")]
+    tag: NotRequired[Annotated[str, Field(alias="tag")]]
+    told: Annotated[str, Field(alias="told")]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+class PublicGapsUpdate(TypedDict):
+    account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
+    action_event_id: NotRequired[Annotated[Optional[int], Field(alias="action_event_id")]]
+    actual: NotRequired[Annotated[decimal.Decimal, Field(alias="actual")]]
+    endpoint_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="endpoint_id")]]
+    event_id: NotRequired[Annotated[int, Field(alias="event_id")]]
+    expected: NotRequired[Annotated[decimal.Decimal, Field(alias="expected")]]
+    found_at: NotRequired[Annotated[datetime.datetime, Field(alias="found_at")]]
+    id: NotRequired[Annotated[int, Field(alias="id")]]
+    is_exact: NotRequired[Annotated[bool, Field(alias="is_exact")]]
+    policy: NotRequired[Annotated[str, Field(alias="policy")]]
+    resolved_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="resolved_at")]]
+    seen_at: NotRequired[Annotated[datetime.datetime, Field(alias="seen_at")]]
+    symbol: NotRequired[Annotated[str, Field(alias="symbol")]]
+    tag: NotRequired[Annotated[str, Field(alias="tag")]]
+    told: NotRequired[Annotated[str, Field(alias="told")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
 
 class PublicHealth(BaseModel):
     broker: PublicBroker = Field(alias="broker")
@@ -1371,12 +1425,14 @@ class PublicWebhookEndpoints(BaseModel):
     dedupe_window_s: int = Field(alias="dedupe_window_s")
     enabled: bool = Field(alias="enabled")
     format: str = Field(alias="format")
+    heartbeat_s: Optional[int] = Field(alias="heartbeat_s")
     id: uuid.UUID = Field(alias="id")
     last_seen_at: Optional[datetime.datetime] = Field(alias="last_seen_at")
     max_age_s: int = Field(alias="max_age_s")
     max_entries_per_day: Optional[int] = Field(alias="max_entries_per_day")
     max_qty: Optional[decimal.Decimal] = Field(alias="max_qty")
     name: str = Field(alias="name")
+    on_gap: str = Field(alias="on_gap")
     on_opposite: PublicOnOpposite = Field(alias="on_opposite")
     on_same: PublicOnSame = Field(alias="on_same")
     previous_valid_until: Optional[datetime.datetime] = Field(alias="previous_valid_until")
@@ -1399,12 +1455,14 @@ class PublicWebhookEndpointsInsert(TypedDict):
     dedupe_window_s: NotRequired[Annotated[int, Field(alias="dedupe_window_s")]]
     enabled: NotRequired[Annotated[bool, Field(alias="enabled")]]
     format: NotRequired[Annotated[str, Field(alias="format")]]
+    heartbeat_s: NotRequired[Annotated[Optional[int], Field(alias="heartbeat_s")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     last_seen_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_seen_at")]]
     max_age_s: NotRequired[Annotated[int, Field(alias="max_age_s")]]
     max_entries_per_day: NotRequired[Annotated[Optional[int], Field(alias="max_entries_per_day")]]
     max_qty: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_qty")]]
     name: Annotated[str, Field(alias="name")]
+    on_gap: NotRequired[Annotated[str, Field(alias="on_gap")]]
     on_opposite: NotRequired[Annotated[PublicOnOpposite, Field(alias="on_opposite")]]
     on_same: NotRequired[Annotated[PublicOnSame, Field(alias="on_same")]]
     previous_valid_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="previous_valid_until")]]
@@ -1427,12 +1485,14 @@ class PublicWebhookEndpointsUpdate(TypedDict):
     dedupe_window_s: NotRequired[Annotated[int, Field(alias="dedupe_window_s")]]
     enabled: NotRequired[Annotated[bool, Field(alias="enabled")]]
     format: NotRequired[Annotated[str, Field(alias="format")]]
+    heartbeat_s: NotRequired[Annotated[Optional[int], Field(alias="heartbeat_s")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     last_seen_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_seen_at")]]
     max_age_s: NotRequired[Annotated[int, Field(alias="max_age_s")]]
     max_entries_per_day: NotRequired[Annotated[Optional[int], Field(alias="max_entries_per_day")]]
     max_qty: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_qty")]]
     name: NotRequired[Annotated[str, Field(alias="name")]]
+    on_gap: NotRequired[Annotated[str, Field(alias="on_gap")]]
     on_opposite: NotRequired[Annotated[PublicOnOpposite, Field(alias="on_opposite")]]
     on_same: NotRequired[Annotated[PublicOnSame, Field(alias="on_same")]]
     previous_valid_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="previous_valid_until")]]

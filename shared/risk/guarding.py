@@ -99,8 +99,7 @@ def look(guard: Guard, position: Position | None, market: Market | None, now: da
     guard = replace(guard, opened_at=guard.row_opened_at)
     under_way = guard.asked is not None and guard.asked.outcome is None
     if _is_due(guard, now):
-        held = guard.qty if position is None else position.qty
-        return Look(guard) if under_way else _timed_out(guard, held, now)
+        return _timed_out(guard, guard.qty if position is None else position.qty, now)
     if guard.trail is None and guard.be is None:
         return Look(guard)
     if position is None or position.side is not guard.side or market is None or not market.usable(now):
@@ -147,7 +146,8 @@ def _timed_out(guard: Guard, held: Decimal | None, now: datetime) -> Look:
     if last is not None and last.kind == REDUCE and last.outcome in _DONE:
         rest = replace(guard, time_exit_s=None)
         return Look(rest, ended="its time is over" if rest.trail is None and rest.be is None else None)
-    if not _may_ask(guard, now):
+    # A move that is under way, or was refused, does not keep it waiting.
+    if last is not None and last.kind != MOVE and not _may_ask(guard, now):
         return Look(guard)
     told = f"{guard.symbol} has been open for {guard.time_exit_s} s, its time exit: it is being closed."
     if held is None or guard.qty is None or held <= guard.qty:

@@ -85,6 +85,9 @@ class Store(Protocol):
 
     async def thin_equity(self, *, limit: int) -> Thinned: ...
 
+    async def find_gaps(self, *, limit: int) -> int:
+        """How many accounts were found not to hold what their strategy says."""
+
     async def raise_alarms(self, *, limit: int) -> dict[str, int]:
         """How many of each kind were raised now."""
 

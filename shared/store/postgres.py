@@ -167,6 +167,10 @@ class PostgresStore(DrillCalls, WatchCalls, BookCalls):
         (answer,) = await self._upkeep.call("select engine.thin_equity(p_limit => $1)", limit, repeat=True)
         return codec.decode_as(Thinned, answer)
 
+    async def find_gaps(self, *, limit: int) -> int:
+        (answer,) = await self._upkeep.call("select engine.find_gaps(p_limit => $1)", limit, repeat=True)
+        return int(answer)
+
     async def raise_alarms(self, *, limit: int) -> dict[str, int]:
         (answer,) = await self._upkeep.call("select engine.raise_alarms(p_limit => $1)", limit, repeat=True)
         return codec.decode_as(dict[str, int], answer)

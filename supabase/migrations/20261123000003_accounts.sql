@@ -130,6 +130,8 @@ create table public.webhook_endpoints (
   max_qty numeric check (max_qty > 0),
   max_entries_per_day integer check (max_entries_per_day >= 0),
   alerts_per_minute integer not null default 600 check (alerts_per_minute between 1 and 100000),
+  on_gap text not null default 'notify' check (on_gap in ('notify', 'catch_up', 'flatten')),
+  heartbeat_s integer check (heartbeat_s between 60 and 2592000),
   enabled boolean not null default true,
   last_seen_at timestamptz,
   version integer not null default 1,
@@ -137,6 +139,9 @@ create table public.webhook_endpoints (
   updated_at timestamptz not null default now(),
   constraint fixed_size_has_mode_and_quantity check ((qty is null) = (qty_mode is null))
 );
+comment on column public.webhook_endpoints.on_gap is
+'What follows when an account does not hold what an alert''s position_size says: notify, catch_up (the position is asked for), flatten.';
+comment on column public.webhook_endpoints.heartbeat_s is 'At least one alert is expected in so many seconds; null = silence means nothing.';
 comment on table public.webhook_endpoints is 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
 create index webhook_endpoints_user on public.webhook_endpoints (user_id);
 

@@ -113,7 +113,7 @@ revoke all on function engine.accept_intent(jsonb) from public;
 grant execute on function engine.accept_intent(jsonb) to postgres;
 
 create function engine.store_intent(
-  p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid []
+  p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid [], p_endpoint uuid default null
 ) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -121,15 +121,15 @@ declare
   v_action constant public.action := coalesce(i ->> 'action', 'open')::public.action;
   v_dry constant boolean := coalesce((i ->> 'dry_run')::boolean, false);
 begin
-  insert into public.webhook_events (id, user_id, source, body, payload, status, dry_run, open_deliveries)
+  insert into public.webhook_events (id, user_id, source, endpoint_id, body, payload, status, dry_run, open_deliveries)
   overriding system value values (
-    p_event, p_user, p_source, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
+    p_event, p_user, p_source, p_endpoint, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
   );
-  perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', null,
-    true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
+  perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', p_endpoint,
+    p_endpoint is null, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
     v_dry, coalesce(i ->> 'order_id', i ->> 'position_id'))::engine.arrival]);
 end
 $$;
-comment on function engine.store_intent(bigint, uuid, public.event_source, text, uuid []) is
-'Inbox, deliveries and queue of an intent.';
-alter function engine.store_intent(bigint, uuid, public.event_source, text, uuid []) owner to empire_engine;
+comment on function engine.store_intent(bigint, uuid, public.event_source, text, uuid [], uuid) is
+'Inbox, deliveries and queue of an intent; p_endpoint = it is asked for on behalf of an endpoint, with its rules and scope.';
+alter function engine.store_intent(bigint, uuid, public.event_source, text, uuid [], uuid) owner to empire_engine;

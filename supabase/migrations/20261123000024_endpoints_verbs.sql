@@ -51,7 +51,8 @@ language plpgsql stable set search_path = '' as $$
 declare
   c_names constant text [] := array[
     'name', 'require_signature', 'allow_cidrs', 'max_age_s', 'dedupe_window_s', 'on_same', 'on_opposite', 'scope',
-    'qty_mode', 'qty', 'allowed_symbols', 'allowed_actions', 'max_qty', 'max_entries_per_day', 'alerts_per_minute'
+    'qty_mode', 'qty', 'allowed_symbols', 'allowed_actions', 'max_qty', 'max_entries_per_day', 'alerts_per_minute',
+    'on_gap', 'heartbeat_s'
   ];
   v_unknown text;
 begin
@@ -78,7 +79,8 @@ begin
   set name = e.name, require_signature = e.require_signature, allow_cidrs = e.allow_cidrs, max_age_s = e.max_age_s,
     dedupe_window_s = e.dedupe_window_s, on_same = e.on_same, on_opposite = e.on_opposite, scope = e.scope,
     qty_mode = e.qty_mode, qty = e.qty, allowed_symbols = e.allowed_symbols, allowed_actions = e.allowed_actions,
-    max_qty = e.max_qty, max_entries_per_day = e.max_entries_per_day, alerts_per_minute = e.alerts_per_minute
+    max_qty = e.max_qty, max_entries_per_day = e.max_entries_per_day, alerts_per_minute = e.alerts_per_minute,
+    on_gap = e.on_gap, heartbeat_s = e.heartbeat_s
   where id = e.id;
 exception when integrity_constraint_violation then
   perform private.refuse(422, 'invalid', format('A setting has a value we do not allow: %s.', sqlerrm));
@@ -105,6 +107,7 @@ language sql immutable set search_path = '' as $$
     or private.higher(o.max_qty, n.max_qty) or private.higher(o.max_entries_per_day, n.max_entries_per_day)
     or (o.allowed_symbols is not null and not coalesce(n.allowed_symbols <@ o.allowed_symbols, false))
     or (o.allowed_actions is not null and not coalesce(n.allowed_actions <@ o.allowed_actions, false))
+    or (n.on_gap <> o.on_gap and n.on_gap <> 'notify')
     or (n.on_same, n.on_opposite, n.scope, n.qty_mode, n.qty)
     is distinct from (o.on_same, o.on_opposite, o.scope, o.qty_mode, o.qty)
 $$;

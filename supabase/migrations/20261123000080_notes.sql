@@ -2,7 +2,7 @@
 create type public.notification_kind as enum ('email', 'telegram', 'discord', 'slack', 'webhook');
 create type public.notification_class as enum (
   'executed', 'denied', 'rejected', 'skipped', 'exit_failed', 'unknown', 'naked', 'breach', 'offline', 'credentials',
-  'position', 'security', 'test'
+  'position', 'gap', 'security', 'test'
 );
 comment on type public.notification_class is
 'What a message is about. Quiet hours never hold back exit_failed, unknown, naked, breach, offline and credentials.';
@@ -19,6 +19,7 @@ insert into engine.log_classes (type, class) values
 ('connection_failed', 'credentials'),
 ('account_locked', 'breach'), ('opened_behind_lock', 'breach'), ('kill_switch_on', 'breach'), ('system_halted', 'breach'), ('system_released', 'security'),
 ('unknown', 'unknown'), ('exit_late', 'exit_failed'), ('offline', 'offline'), ('naked', 'naked'), ('guard_failed', 'exit_failed'), ('guard_blind', 'position'),
+('gap', 'gap'), ('endpoint_silent', 'gap'),
 ('connection_added', 'security'), ('connection_resealed', 'security'), ('connection_removed', 'security'),
 ('account_enabled', 'security'), ('account_disabled', 'security'), ('account_unlocked', 'security'),
 ('kill_switch_off', 'security'), ('lock_lifted', 'security'), ('day_start_confirmed', 'security'), ('limits_loosened', 'security'),

@@ -185,11 +185,11 @@ language plpgsql security definer set search_path = '' as $$
 begin
   -- Every maintenance worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.raise_alarms', 0)) then
-    return '{"unknown": 0, "exits": 0, "offline": 0, "naked": 0}';
+    return '{"unknown": 0, "exits": 0, "offline": 0, "naked": 0, "silent": 0}';
   end if;
   return jsonb_build_object(
     'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit),
-    'naked', engine.alarm_naked(p_limit)
+    'naked', engine.alarm_naked(p_limit), 'silent', engine.alarm_silence(p_limit)
   );
 end
 $$;

@@ -143,6 +143,8 @@ def _rows_of(user: str) -> str:
     insert into risk_standings (account_id, scope, rule, user_id, at) values ('{paper}', 'user', 'daily_loss', '{user}', now());
     insert into corrections (user_id, account_id, key, kind, told)
       values ('{user}', '{paper}', 'fill:1', 'fill', 'EURUSD: bought 1 at 1.1, not by us.');
+    insert into gaps (user_id, account_id, symbol, event_id, expected, actual, is_exact, told, policy)
+      values ('{user}', '{paper}', 'EURUSD', 1, 2, 1, true, 'long 2, not long 1', 'notify');
     with r as (insert into drill_runs (user_id, account_id, status) values ('{user}', '{paper}', 'done') returning id)
       insert into drills (run_id, user_id, account_id, scope, rule, settings, settings_hash, passed, told)
       select id, '{user}', '{paper}', 'user', 'max_trades_per_day', '10', md5('10'), true, 'denied' from r;

@@ -45,6 +45,7 @@ OWNER_COLUMN = {
     "risk_settings": "user_id",
     "pending_risk": "user_id",
     "corrections": "user_id",
+    "gaps": "user_id",
     "drill_runs": "user_id",
     "drills": "user_id",
     "drill_status": "user_id",

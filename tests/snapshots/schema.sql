@@ -273,6 +273,8 @@ CREATE TABLE public.webhook_endpoints (
     max_qty numeric,
     max_entries_per_day integer,
     alerts_per_minute integer DEFAULT 600 NOT NULL,
+    on_gap text DEFAULT 'notify'::text NOT NULL,
+    heartbeat_s integer,
     enabled boolean DEFAULT true NOT NULL,
     last_seen_at timestamp with time zone,
     version integer DEFAULT 1 NOT NULL,
@@ -281,10 +283,12 @@ CREATE TABLE public.webhook_endpoints (
     CONSTRAINT fixed_size_has_mode_and_quantity CHECK (((qty IS NULL) = (qty_mode IS NULL))),
     CONSTRAINT webhook_endpoints_alerts_per_minute_check CHECK (((alerts_per_minute >= 1) AND (alerts_per_minute <= 100000))),
     CONSTRAINT webhook_endpoints_dedupe_window_s_check CHECK (((dedupe_window_s >= 0) AND (dedupe_window_s <= 7776000))),
+    CONSTRAINT webhook_endpoints_heartbeat_s_check CHECK (((heartbeat_s >= 60) AND (heartbeat_s <= 2592000))),
     CONSTRAINT webhook_endpoints_max_age_s_check CHECK (((max_age_s >= 5) AND (max_age_s <= 86400))),
     CONSTRAINT webhook_endpoints_max_entries_per_day_check CHECK ((max_entries_per_day >= 0)),
     CONSTRAINT webhook_endpoints_max_qty_check CHECK ((max_qty > (0)::numeric)),
     CONSTRAINT webhook_endpoints_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 80))),
+    CONSTRAINT webhook_endpoints_on_gap_check CHECK ((on_gap = ANY (ARRAY['notify'::text, 'catch_up'::text, 'flatten'::text]))),
     CONSTRAINT webhook_endpoints_qty_check CHECK ((qty > (0)::numeric)),
     CONSTRAINT webhook_endpoints_token_version_check CHECK ((token_version > 0))
 );
@@ -296,6 +300,18 @@ ALTER TABLE public.webhook_endpoints OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.webhook_endpoints IS 'Where alerts arrive: who owns it, what it may do, how its silence is read. The token is derived, never stored.';
+
+--
+-- Name: COLUMN webhook_endpoints.on_gap; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.webhook_endpoints.on_gap IS 'What follows when an account does not hold what an alert''s position_size says: notify, catch_up (the position is asked for), flatten.';
+
+--
+-- Name: COLUMN webhook_endpoints.heartbeat_s; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.webhook_endpoints.heartbeat_s IS 'At least one alert is expected in so many seconds; null = silence means nothing.';
 
 --
 -- Name: candidate; Type: TYPE; Schema: engine; Owner: postgres
@@ -625,6 +641,7 @@ CREATE TYPE public.notification_class AS ENUM (
     'offline',
     'credentials',
     'position',
+    'gap',
     'security',
     'test'
 );
@@ -1362,6 +1379,143 @@ ALTER FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x 
 COMMENT ON FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) IS 'Asks for what a guard wants, through inbox and queue like everybody, and tells the trader. Returns the event.';
 
 --
+-- Name: gap_checks; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.gap_checks (
+    delivery_id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    endpoint_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    symbol text NOT NULL,
+    tag text DEFAULT ''::text NOT NULL,
+    expected numeric NOT NULL,
+    is_exact boolean NOT NULL,
+    noted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    verdict text,
+    CONSTRAINT gap_checks_verdict_check CHECK ((verdict = ANY (ARRAY['agrees'::text, 'gap'::text, 'overtaken'::text, 'not_read'::text])))
+);
+
+ALTER TABLE engine.gap_checks OWNER TO postgres;
+
+--
+-- Name: TABLE gap_checks; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.gap_checks IS 'What alerts have said their strategy holds afterwards, to be compared once it is settled; null = not yet. Kept for a while, so that no alert is compared twice.';
+
+--
+-- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
+    action public.action NOT NULL,
+    symbol text,
+    side public.side,
+    tag text,
+    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
+    outcome public.delivery_outcome,
+    reason public.reason,
+    numbers jsonb,
+    halt_epoch bigint NOT NULL,
+    dry_run boolean DEFAULT false NOT NULL,
+    expires_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
+    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
+)
+WITH (fillfactor='20');
+
+ALTER TABLE public.deliveries OWNER TO postgres;
+
+--
+-- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
+
+--
+-- Name: act_on_gap(engine.gap_checks, public.deliveries, public.webhook_endpoints); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.act_on_gap(c engine.gap_checks, d public.deliveries, w public.webhook_endpoints) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  i constant jsonb := (select e.payload -> 'intent' from public.webhook_events e where e.id = c.event_id);
+  v_event bigint;
+  v_intent jsonb;
+begin
+  if w.on_gap = 'flatten' then
+    v_intent := jsonb_build_object('action', 'flatten', 'symbol', d.symbol);
+  elsif w.on_gap = 'catch_up' and (c.is_exact or c.expected = 0) then
+    v_intent := jsonb_strip_nulls(jsonb_build_object(
+      'action', 'target', 'symbol', d.symbol, 'tag', d.tag, 'qty', i -> 'position_size', 'qty_mode', coalesce(i ->> 'qty_mode', 'lots'),
+      'sl', i -> 'sl', 'tp', i -> 'tp', 'trail', i -> 'trail', 'be', i -> 'be', 'time_exit_s', i -> 'time_exit_s', 'scope', i -> 'scope'
+    ));
+  else
+    return null;
+  end if;
+  v_event := nextval('public.webhook_events_id_seq');
+  perform engine.store_intent(v_event, d.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent',
+    v_intent || jsonb_build_object('comment', format('gap after alert %s', c.event_id)))::text, array[c.account_id],
+    case when w.on_gap = 'catch_up' then w.id end);
+  return v_event;
+end
+$$;
+
+ALTER FUNCTION engine.act_on_gap(c engine.gap_checks, d public.deliveries, w public.webhook_endpoints) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION act_on_gap(c engine.gap_checks, d public.deliveries, w public.webhook_endpoints); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.act_on_gap(c engine.gap_checks, d public.deliveries, w public.webhook_endpoints) IS 'What the endpoint''s policy asks for: the position that the strategy says (under all limits, as any alert), everything of the symbol closed, or nothing. Returns its event.';
+
+--
+-- Name: actual_of(uuid, uuid, text, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.actual_of(p_account uuid, p_endpoint uuid, p_root text, p_tag text) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hedging constant boolean := (select a.margin_mode = 'hedging' from public.broker_accounts a where a.id = p_account);
+begin
+  if not v_hedging and p_tag <> '' then
+    return (
+      select coalesce(sum(case p.side when 'buy' then 1 else -1 end * engine.lots_of(p, p_tag)), 0)
+      from public.positions p where p.account_id = p_account and p.closed_at is null and p.root = p_root
+    );
+  end if;
+  return (
+    select coalesce(sum(case when p.side = 'buy' then p.qty else -p.qty end), 0) from public.positions p
+    where p.account_id = p_account and p.closed_at is null and p.root = p_root
+      and (not v_hedging or (p.endpoint_id = p_endpoint and (p_tag = '' or p.tag = p_tag)))
+  );
+end
+$$;
+
+ALTER FUNCTION engine.actual_of(p_account uuid, p_endpoint uuid, p_root text, p_tag text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION actual_of(p_account uuid, p_endpoint uuid, p_root text, p_tag text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.actual_of(p_account uuid, p_endpoint uuid, p_root text, p_tag text) IS 'What an account holds in the scope of an alert (semantics 2): its net position, or on hedging what came through the endpoint.';
+
+--
 -- Name: add_fills(engine.news[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1632,6 +1786,29 @@ ALTER FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp 
 COMMENT ON FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp with time zone) IS 'When something of that moment may be sent to a target: then, or when its quiet hours end, by the clock of their zone.';
 
 --
+-- Name: agrees(numeric, boolean, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.agrees(p_expected numeric, p_exact boolean, p_actual numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- Quantities are rounded down to the broker's step: that is no missed alert.
+  return sign(p_expected) = sign(p_actual)
+    and (not p_exact or abs(abs(p_expected) - abs(p_actual)) <= abs(p_expected) * 0.05);
+end
+$$;
+
+ALTER FUNCTION engine.agrees(p_expected numeric, p_exact boolean, p_actual numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION agrees(p_expected numeric, p_exact boolean, p_actual numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.agrees(p_expected numeric, p_exact boolean, p_actual numeric) IS 'Whether an account holds what its strategy says: the same side, and where quantities can be compared the same within 5 %.';
+
+--
 -- Name: alarm(text, uuid, text, text, jsonb, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -1767,6 +1944,43 @@ ALTER FUNCTION engine.alarm_offline(p_limit integer) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.alarm_offline(p_limit integer) IS 'Tells of open positions that nothing can be done about from here: once for each time the broker or the device is away.';
+
+--
+-- Name: alarm_silence(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.alarm_silence(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_n integer := 0;
+begin
+  for r in
+    select w.id, w.user_id, w.name, w.heartbeat_s, greatest(w.last_seen_at, w.created_at) as since
+    from public.webhook_endpoints w
+    where w.enabled and w.heartbeat_s is not null
+      -- When it was last heard is noted once a minute.
+      and greatest(w.last_seen_at, w.created_at) < clock_timestamp() - make_interval(secs => w.heartbeat_s + 60)
+    order by w.id limit p_limit
+  loop
+    v_n := v_n + engine.alarm('silent:' || r.id || ':' || extract(epoch from r.since)::bigint, r.user_id, 'endpoint_silent', format(
+      'The endpoint "%s" has not been heard of since %s UTC; an alert is expected every %s s. Is the alert still active in TradingView?',
+      r.name, to_char(r.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), r.heartbeat_s
+    ), jsonb_build_object('endpoint_id', r.id, 'heartbeat_s', r.heartbeat_s, 'since', r.since))::integer;
+  end loop;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.alarm_silence(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION alarm_silence(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.alarm_silence(p_limit integer) IS 'Endpoints from which nothing has come for longer than expected: told once for each silence.';
 
 --
 -- Name: alarm_unknown(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2873,43 +3087,30 @@ ALTER FUNCTION engine.close_events(p_events bigint[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.close_events(p_events bigint[]) IS 'Deliveries of these events have ended (one entry each); an event with none left open is processed. Last in a transaction.';
 
 --
--- Name: deliveries; Type: TABLE; Schema: public; Owner: postgres
+-- Name: close_gaps(); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE TABLE public.deliveries (
-    id bigint NOT NULL,
-    event_id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    account_id uuid NOT NULL,
-    lane public.lane DEFAULT 'normal'::public.lane NOT NULL,
-    action public.action NOT NULL,
-    symbol text,
-    side public.side,
-    tag text,
-    status public.delivery_status DEFAULT 'queued'::public.delivery_status NOT NULL,
-    outcome public.delivery_outcome,
-    reason public.reason,
-    numbers jsonb,
-    halt_epoch bigint NOT NULL,
-    dry_run boolean DEFAULT false NOT NULL,
-    expires_at timestamp with time zone,
-    attempts integer DEFAULT 0 NOT NULL,
-    trace jsonb DEFAULT '[]'::jsonb NOT NULL,
-    timings jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    finished_at timestamp with time zone,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT done_has_an_outcome CHECK (((status <> 'done'::public.delivery_status) OR (outcome IS NOT NULL)))
-)
-WITH (fillfactor='20');
+CREATE FUNCTION engine.close_gaps() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.gaps g set resolved_at = clock_timestamp()
+  from public.broker_accounts a
+  where g.resolved_at is null and a.id = g.account_id and a.freshness = 'fresh'
+    and engine.agrees(g.expected, g.is_exact, engine.actual_of(
+      g.account_id, g.endpoint_id, engine.root_of(g.account_id, null, g.symbol), g.tag
+    ));
+end
+$$;
 
-ALTER TABLE public.deliveries OWNER TO postgres;
+ALTER FUNCTION engine.close_gaps() OWNER TO empire_engine;
 
 --
--- Name: TABLE deliveries; Type: COMMENT; Schema: public; Owner: postgres
+-- Name: FUNCTION close_gaps(); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON TABLE public.deliveries IS 'One alert for one account: its outcome, and the trace of every decision.';
+COMMENT ON FUNCTION engine.close_gaps() IS 'Gaps that are none any more, whoever saw to it.';
 
 --
 -- Name: commands_json(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4436,6 +4637,52 @@ ALTER FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshnes
 COMMENT ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) IS 'An account could not be read: what we know of it is stale, later unknown; never gone.';
 
 --
+-- Name: find_gaps(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.find_gaps(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  v_root text;
+  v_verdict text;
+  v_found integer := 0;
+begin
+  -- Every maintenance worker asks; one at a time is enough.
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.find_gaps', 0)) then
+    return 0;
+  end if;
+  perform engine.note_expectations();
+  for r in
+    select c, d from engine.gap_checks c left join public.deliveries d on d.id = c.delivery_id
+    where c.verdict is null order by (c).account_id, (c).delivery_id limit p_limit
+  loop
+    v_root := engine.root_of((r.c).account_id, (r.c).delivery_id, (r.c).symbol);
+    v_verdict := case when r.d is null then 'overtaken' else engine.verdict_of(r.c, r.d, v_root) end;
+    if v_verdict = 'gap' then
+      perform engine.found_gap(r.c, r.d, engine.actual_of((r.c).account_id, (r.c).endpoint_id, v_root, (r.c).tag));
+      v_found := v_found + 1;
+    end if;
+    if v_verdict is not null then
+      update engine.gap_checks x set verdict = v_verdict where x.delivery_id = (r.c).delivery_id;
+    end if;
+  end loop;
+  perform engine.close_gaps();
+  return v_found;
+end
+$$;
+
+ALTER FUNCTION engine.find_gaps(p_limit integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION find_gaps(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.find_gaps(p_limit integer) IS 'Compares what strategies say they hold with what accounts hold, once for each alert. Returns how many do not agree.';
+
+--
 -- Name: find_start(public.broker_accounts, engine.account_marks, engine.mark, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4769,6 +5016,50 @@ ALTER FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit i
 COMMENT ON FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit integer) IS 'Deletes alerts received before a time that have no delivery (any more), refused ones too. Returns how many.';
 
 --
+-- Name: found_gap(engine.gap_checks, public.deliveries, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.found_gap(c engine.gap_checks, d public.deliveries, p_actual numeric) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  w constant public.webhook_endpoints := (select x from public.webhook_endpoints x where x.id = c.endpoint_id);
+  a constant public.broker_accounts := (select x from public.broker_accounts x where x.id = c.account_id);
+  v_event constant bigint := engine.act_on_gap(c, d, w);
+  v_told constant text := left(format(
+    '%s: after alert %s your strategy holds %s of %s, the account %s. An alert was missed or not carried out (this one: %s). %s',
+    coalesce(a.label, a.account_id), c.event_id, engine.holding_in_words(c.expected), c.symbol, engine.holding_in_words(p_actual),
+    concat_ws(', ', d.outcome, replace(d.reason::text, '_', ' ')), case
+      when v_event is null and w.on_gap = 'catch_up' then 'How much to catch up cannot be told from it: look at it yourself.'
+      when v_event is null then 'Nothing is done about it: the endpoint says notify.'
+      when w.on_gap = 'flatten' then 'It is being closed.' else 'It is being caught up with.'
+    end), 1000);
+begin
+  insert into public.gaps as g (
+    user_id, endpoint_id, account_id, symbol, tag, event_id, expected, actual, is_exact, told, policy, action_event_id
+  ) values (
+    d.user_id, c.endpoint_id, c.account_id, c.symbol, c.tag, c.event_id, c.expected, p_actual, c.is_exact, v_told, w.on_gap, v_event
+  )
+  on conflict (account_id, endpoint_id, symbol, tag) where resolved_at is null do update
+  set event_id = excluded.event_id, expected = excluded.expected, actual = excluded.actual, is_exact = excluded.is_exact,
+    told = excluded.told, policy = excluded.policy, action_event_id = coalesce(excluded.action_event_id, g.action_event_id),
+    seen_at = clock_timestamp();
+  perform engine.note(d.user_id, 'warning', 'gap', v_told, jsonb_build_object(
+    'account_id', c.account_id, 'endpoint_id', c.endpoint_id, 'symbol', c.symbol, 'expected', c.expected, 'actual', p_actual
+  ), c.event_id);
+end
+$$;
+
+ALTER FUNCTION engine.found_gap(c engine.gap_checks, d public.deliveries, p_actual numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION found_gap(c engine.gap_checks, d public.deliveries, p_actual numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.found_gap(c engine.gap_checks, d public.deliveries, p_actual numeric) IS 'An account does not hold what its strategy says: the row for the dashboard, the trader''s log, and what the policy asks for.';
+
+--
 -- Name: give_back(bigint, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5098,6 +5389,27 @@ ALTER FUNCTION engine.hide(p_text text) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.hide(p_text text) IS 'The text without what is a secret by its look: endpoint tokens, signing secrets, API keys, JWTs. As redact.ts at the door.';
+
+--
+-- Name: holding_in_words(numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.holding_in_words(p_signed numeric) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when p_signed = 0 then 'flat' else format('%s %s', case when p_signed > 0 then 'long' else 'short' end, trim_scale(abs(p_signed))) end;
+end
+$$;
+
+ALTER FUNCTION engine.holding_in_words(p_signed numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION holding_in_words(p_signed numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.holding_in_words(p_signed numeric) IS 'A signed quantity as a trader says it.';
 
 --
 -- Name: holds_drill(bigint, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7465,6 +7777,45 @@ ALTER FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) OWNER T
 COMMENT ON FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) IS 'A correction was made: its row, the trader''s log, the drift; an orphan is asked to be canceled.';
 
 --
+-- Name: note_expectations(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.note_expectations() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  -- Ids are drawn before they are committed: the last ones are looked at again.
+  c_overlap constant integer := 1000;
+  v_last constant bigint := coalesce((select max(e.id) from public.webhook_events e), 0);
+  v_from constant bigint := greatest(coalesce((select s.event_id from engine.gap_scan s), v_last), v_last - 20000) - c_overlap;
+begin
+  insert into engine.gap_checks (delivery_id, event_id, endpoint_id, account_id, symbol, tag, expected, is_exact)
+  select d.id, e.id, e.endpoint_id, d.account_id, engine.symbol_key(d.symbol), coalesce(d.tag, ''),
+    (e.payload #>> '{intent,position_size}')::numeric * coalesce(t.multiplier, 1),
+    coalesce(e.payload #>> '{intent,qty_mode}' in ('lots', 'contracts'), false)
+  from public.webhook_events e
+  join public.deliveries d on d.event_id = e.id and d.symbol is not null
+  left join public.webhook_endpoint_accounts t on t.endpoint_id = e.endpoint_id and t.account_id = d.account_id
+  where e.id > v_from and e.id <= v_last and e.status = 'accepted' and not e.dry_run and e.endpoint_id is not null
+    and e.received_at > clock_timestamp() - interval '15 minutes'
+    and pg_input_is_valid(e.payload #>> '{intent,position_size}', 'numeric')
+  on conflict (delivery_id) do nothing;
+  insert into engine.gap_scan (event_id) values (v_last) on conflict (id) do update set event_id = excluded.event_id;
+  delete from engine.gap_checks c where c.verdict is not null and c.event_id < v_last - 2 * c_overlap
+    and c.noted_at < clock_timestamp() - interval '1 hour';
+end
+$$;
+
+ALTER FUNCTION engine.note_expectations() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION note_expectations(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.note_expectations() IS 'Notes what new alerts say their strategy holds.';
+
+--
 -- Name: note_money(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -8442,11 +8793,11 @@ CREATE FUNCTION engine.raise_alarms(p_limit integer) RETURNS jsonb
 begin
   -- Every maintenance worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.raise_alarms', 0)) then
-    return '{"unknown": 0, "exits": 0, "offline": 0, "naked": 0}';
+    return '{"unknown": 0, "exits": 0, "offline": 0, "naked": 0, "silent": 0}';
   end if;
   return jsonb_build_object(
     'unknown', engine.alarm_unknown(p_limit), 'exits', engine.alarm_late_exits(p_limit), 'offline', engine.alarm_offline(p_limit),
-    'naked', engine.alarm_naked(p_limit)
+    'naked', engine.alarm_naked(p_limit), 'silent', engine.alarm_silence(p_limit)
   );
 end
 $$;
@@ -9616,6 +9967,35 @@ ALTER FUNCTION engine.room_of(p_accounts uuid[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.room_of(p_accounts uuid[]) IS 'Per account its scopes: counter, trades and open trades now, and the limits set there. Final under the users'' locks only.';
 
 --
+-- Name: root_of(uuid, bigint, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.root_of(p_account uuid, p_delivery bigint, p_symbol text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(
+    (select o.root from public.orders o where o.delivery_id = p_delivery order by o.leg limit 1), (
+      select x.root from (
+        select o.root, o.tv_symbol from public.orders o
+        where o.user_id = (select a.user_id from public.broker_accounts a where a.id = p_account) and o.account_id = p_account
+        order by o.id desc limit 200
+      ) x where engine.symbol_key(x.tv_symbol) = p_symbol limit 1
+    ), p_symbol
+  );
+end
+$$;
+
+ALTER FUNCTION engine.root_of(p_account uuid, p_delivery bigint, p_symbol text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION root_of(p_account uuid, p_delivery bigint, p_symbol text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.root_of(p_account uuid, p_delivery bigint, p_symbol text) IS 'What an alert''s symbol is called in the books of an account.';
+
+--
 -- Name: rule_sets(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -10345,10 +10725,10 @@ ALTER FUNCTION engine.store_alerts(p engine.candidate[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.store_alerts(p engine.candidate[]) IS 'Inbox, deliveries and queue of accepted alerts.';
 
 --
--- Name: store_intent(bigint, uuid, public.event_source, text, uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: store_intent(bigint, uuid, public.event_source, text, uuid[], uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) RETURNS void
+CREATE FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[], p_endpoint uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -10357,23 +10737,23 @@ declare
   v_action constant public.action := coalesce(i ->> 'action', 'open')::public.action;
   v_dry constant boolean := coalesce((i ->> 'dry_run')::boolean, false);
 begin
-  insert into public.webhook_events (id, user_id, source, body, payload, status, dry_run, open_deliveries)
+  insert into public.webhook_events (id, user_id, source, endpoint_id, body, payload, status, dry_run, open_deliveries)
   overriding system value values (
-    p_event, p_user, p_source, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
+    p_event, p_user, p_source, p_endpoint, p_body, p_body::jsonb, 'accepted', v_dry, cardinality(p_accounts)
   );
-  perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', null,
-    true, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
+  perform engine.enqueue(array[row(p_event, p_accounts, p_source, v_action, i ->> 'symbol', i ->> 'side', i ->> 'tag', p_endpoint,
+    p_endpoint is null, case when not engine.is_exit(v_action) then clock_timestamp() + interval '60 seconds' end,
     v_dry, coalesce(i ->> 'order_id', i ->> 'position_id'))::engine.arrival]);
 end
 $$;
 
-ALTER FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[], p_endpoint uuid) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[], p_endpoint uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) IS 'Inbox, deliveries and queue of an intent.';
+COMMENT ON FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[], p_endpoint uuid) IS 'Inbox, deliveries and queue of an intent; p_endpoint = it is asked for on behalf of an endpoint, with its rules and scope.';
 
 --
 -- Name: supersede(uuid[], public.action[], text, uuid, text, public.side, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11430,6 +11810,44 @@ ALTER FUNCTION engine.update_orders(p_news engine.news[]) OWNER TO empire_engine
 --
 
 COMMENT ON FUNCTION engine.update_orders(p_news engine.news[]) IS 'Status and quantities of orders as the broker told them.';
+
+--
+-- Name: verdict_of(engine.gap_checks, public.deliveries, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_root text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if (
+    -- A later word on the same symbol, whoever's: this alert no longer says what is to be held.
+    select true from public.deliveries x
+    where x.account_id = c.account_id and x.id > c.delivery_id and not x.dry_run and x.action not in ('modify', 'cancel')
+      and (x.symbol is null or engine.symbol_key(x.symbol) = c.symbol) limit 1
+  ) then
+    return 'overtaken';
+  elsif d.status not in ('done', 'dead') or engine.is_explained(c.account_id, p_root) then
+    return null;
+  elsif (
+    -- Not flat, not held: unknown until it was read after all that we did.
+    select true from engine.account_marks m join public.broker_accounts a on a.id = m.account_id
+    where m.account_id = c.account_id and m.failures = 0 and a.freshness = 'fresh' and m.read_at > d.finished_at + interval '3 seconds'
+  ) is null then
+    return case when c.noted_at < clock_timestamp() - interval '15 minutes' then 'not_read' end;
+  end if;
+  return case when engine.agrees(c.expected, c.is_exact, engine.actual_of(c.account_id, c.endpoint_id, p_root, c.tag))
+    then 'agrees' else 'gap' end;
+end
+$$;
+
+ALTER FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_root text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION verdict_of(c engine.gap_checks, d public.deliveries, p_root text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_root text) IS 'Whether an account holds what an alert said, once its order is settled and the account was read after it. Null = not yet.';
 
 --
 -- Name: was_flat(uuid, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -13767,6 +14185,7 @@ CREATE FUNCTION private.endpoint_admits_more(o public.webhook_endpoints, n publi
     or private.higher(o.max_qty, n.max_qty) or private.higher(o.max_entries_per_day, n.max_entries_per_day)
     or (o.allowed_symbols is not null and not coalesce(n.allowed_symbols <@ o.allowed_symbols, false))
     or (o.allowed_actions is not null and not coalesce(n.allowed_actions <@ o.allowed_actions, false))
+    or (n.on_gap <> o.on_gap and n.on_gap <> 'notify')
     or (n.on_same, n.on_opposite, n.scope, n.qty_mode, n.qty)
     is distinct from (o.on_same, o.on_opposite, o.scope, o.qty_mode, o.qty)
 $$;
@@ -15697,7 +16116,8 @@ begin
   set name = e.name, require_signature = e.require_signature, allow_cidrs = e.allow_cidrs, max_age_s = e.max_age_s,
     dedupe_window_s = e.dedupe_window_s, on_same = e.on_same, on_opposite = e.on_opposite, scope = e.scope,
     qty_mode = e.qty_mode, qty = e.qty, allowed_symbols = e.allowed_symbols, allowed_actions = e.allowed_actions,
-    max_qty = e.max_qty, max_entries_per_day = e.max_entries_per_day, alerts_per_minute = e.alerts_per_minute
+    max_qty = e.max_qty, max_entries_per_day = e.max_entries_per_day, alerts_per_minute = e.alerts_per_minute,
+    on_gap = e.on_gap, heartbeat_s = e.heartbeat_s
   where id = e.id;
 exception when integrity_constraint_violation then
   perform private.refuse(422, 'invalid', format('A setting has a value we do not allow: %s.', sqlerrm));
@@ -16847,7 +17267,8 @@ CREATE FUNCTION private.with_settings(e public.webhook_endpoints, p_settings jso
 declare
   c_names constant text [] := array[
     'name', 'require_signature', 'allow_cidrs', 'max_age_s', 'dedupe_window_s', 'on_same', 'on_opposite', 'scope',
-    'qty_mode', 'qty', 'allowed_symbols', 'allowed_actions', 'max_qty', 'max_entries_per_day', 'alerts_per_minute'
+    'qty_mode', 'qty', 'allowed_symbols', 'allowed_actions', 'max_qty', 'max_entries_per_day', 'alerts_per_minute',
+    'on_gap', 'heartbeat_s'
   ];
   v_unknown text;
 begin
@@ -17990,6 +18411,24 @@ ALTER TABLE engine.endpoint_counters OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.endpoint_counters IS 'Alerts, refused bodies and entries per endpoint and window. Unlogged: a crash forgives.';
+
+--
+-- Name: gap_scan; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.gap_scan (
+    id boolean DEFAULT true NOT NULL,
+    event_id bigint NOT NULL,
+    CONSTRAINT gap_scan_id_check CHECK (id)
+);
+
+ALTER TABLE engine.gap_scan OWNER TO postgres;
+
+--
+-- Name: TABLE gap_scan; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.gap_scan IS 'Up to which alert it was looked for what strategies say they hold.';
 
 --
 -- Name: guards_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
@@ -19257,6 +19696,88 @@ ALTER TABLE public.fx_rates OWNER TO postgres;
 COMMENT ON TABLE public.fx_rates IS 'US dollars per unit of a currency, with its age; used only while it is fresh.';
 
 --
+-- Name: gaps; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.gaps (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    endpoint_id uuid,
+    account_id uuid NOT NULL,
+    symbol text NOT NULL,
+    tag text DEFAULT ''::text NOT NULL,
+    event_id bigint NOT NULL,
+    expected numeric NOT NULL,
+    actual numeric NOT NULL,
+    is_exact boolean NOT NULL,
+    told text NOT NULL,
+    policy text NOT NULL,
+    action_event_id bigint,
+    found_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resolved_at timestamp with time zone,
+    CONSTRAINT gaps_policy_check CHECK ((policy = ANY (ARRAY['notify'::text, 'catch_up'::text, 'flatten'::text]))),
+    CONSTRAINT gaps_told_check CHECK ((char_length(told) <= 1000))
+);
+
+ALTER TABLE public.gaps OWNER TO postgres;
+
+--
+-- Name: TABLE gaps; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.gaps IS 'Where an account does not hold what the strategy says it holds: a missed or refused alert left it behind. Open until both agree.';
+
+--
+-- Name: COLUMN gaps.symbol; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.gaps.symbol IS 'The symbol without exchange and month, as alerts share it.';
+
+--
+-- Name: COLUMN gaps.event_id; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.gaps.event_id IS 'The last alert that showed it.';
+
+--
+-- Name: COLUMN gaps.expected; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.gaps.expected IS 'The strategy''s position after that alert, long +, short -, times the account''s multiplier.';
+
+--
+-- Name: COLUMN gaps.actual; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.gaps.actual IS 'What the account held in that scope.';
+
+--
+-- Name: COLUMN gaps.is_exact; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.gaps.is_exact IS 'Whether the quantities can be compared; else only the sides are.';
+
+--
+-- Name: COLUMN gaps.action_event_id; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.gaps.action_event_id IS 'The catch-up or flatten that was asked for.';
+
+--
+-- Name: gaps_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.gaps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.gaps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: health; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -19709,6 +20230,20 @@ ALTER TABLE ONLY engine.endpoint_counters
     ADD CONSTRAINT endpoint_counters_pkey PRIMARY KEY (endpoint_id, kind, window_start);
 
 --
+-- Name: gap_checks gap_checks_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.gap_checks
+    ADD CONSTRAINT gap_checks_pkey PRIMARY KEY (delivery_id);
+
+--
+-- Name: gap_scan gap_scan_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.gap_scan
+    ADD CONSTRAINT gap_scan_pkey PRIMARY KEY (id);
+
+--
 -- Name: guards guards_command_id_key; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -20038,6 +20573,13 @@ ALTER TABLE ONLY public.fx_rates
     ADD CONSTRAINT fx_rates_pkey PRIMARY KEY (currency);
 
 --
+-- Name: gaps gaps_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.gaps
+    ADD CONSTRAINT gaps_pkey PRIMARY KEY (id);
+
+--
 -- Name: health health_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -20293,6 +20835,12 @@ CREATE INDEX dedupe_expires ON engine.dedupe USING btree (expires_at);
 CREATE INDEX drill_twins_run ON engine.drill_twins USING btree (run_id);
 
 --
+-- Name: gap_checks_open; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX gap_checks_open ON engine.gap_checks USING btree (delivery_id) WHERE (verdict IS NULL);
+
+--
 -- Name: guards_open; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -20467,6 +21015,18 @@ CREATE INDEX fills_position ON public.fills USING btree (account_id, position_id
 CREATE INDEX fills_user ON public.fills USING btree (user_id, id);
 
 --
+-- Name: gaps_endpoint; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX gaps_endpoint ON public.gaps USING btree (endpoint_id);
+
+--
+-- Name: gaps_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX gaps_user ON public.gaps USING btree (user_id, id);
+
+--
 -- Name: logs_created; Type: INDEX; Schema: public; Owner: postgres
 --
 
@@ -20519,6 +21079,12 @@ CREATE UNIQUE INDEX one_connection_per_login ON public.broker_connections USING 
 --
 
 CREATE UNIQUE INDEX one_limit_row_in_force ON public.risk_settings USING btree (user_id, broker, account_id, ((ends_at IS NULL))) NULLS NOT DISTINCT WHERE (superseded_at IS NULL);
+
+--
+-- Name: one_open_gap; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE UNIQUE INDEX one_open_gap ON public.gaps USING btree (account_id, endpoint_id, symbol, tag) NULLS NOT DISTINCT WHERE (resolved_at IS NULL);
 
 --
 -- Name: orders_open; Type: INDEX; Schema: public; Owner: postgres
@@ -21160,6 +21726,27 @@ ALTER TABLE ONLY public.fills
     ADD CONSTRAINT fills_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
+-- Name: gaps gaps_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.gaps
+    ADD CONSTRAINT gaps_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: gaps gaps_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.gaps
+    ADD CONSTRAINT gaps_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id) ON DELETE SET NULL;
+
+--
+-- Name: gaps gaps_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.gaps
+    ADD CONSTRAINT gaps_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
 -- Name: logs logs_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -21533,6 +22120,12 @@ CREATE POLICY "Traders read their own equity, admins read all" ON public.equity_
 CREATE POLICY "Traders read their own fills, admins read all" ON public.fills FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
+-- Name: gaps Traders read their own gaps, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read their own gaps, admins read all" ON public.gaps FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
 -- Name: risk_settings Traders read their own limits, admins read all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -21687,6 +22280,12 @@ ALTER TABLE public.fleet_keys ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.fx_rates ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: gaps; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.gaps ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: health; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -22074,6 +22673,31 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.guards TO empire_engine;
 REVOKE ALL ON FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) FROM PUBLIC;
 
 --
+-- Name: TABLE gap_checks; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.gap_checks TO empire_engine;
+
+--
+-- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
+GRANT SELECT ON TABLE public.deliveries TO authenticated;
+
+--
+-- Name: FUNCTION act_on_gap(c engine.gap_checks, d public.deliveries, w public.webhook_endpoints); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.act_on_gap(c engine.gap_checks, d public.deliveries, w public.webhook_endpoints) FROM PUBLIC;
+
+--
+-- Name: FUNCTION actual_of(p_account uuid, p_endpoint uuid, p_root text, p_tag text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.actual_of(p_account uuid, p_endpoint uuid, p_root text, p_tag text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION add_fills(p_news engine.news[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22111,6 +22735,12 @@ GRANT SELECT,UPDATE ON TABLE public.notification_targets TO empire_engine;
 REVOKE ALL ON FUNCTION engine.after_quiet(n public.notification_targets, p_at timestamp with time zone) FROM PUBLIC;
 
 --
+-- Name: FUNCTION agrees(p_expected numeric, p_exact boolean, p_actual numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.agrees(p_expected numeric, p_exact boolean, p_actual numeric) FROM PUBLIC;
+
+--
 -- Name: FUNCTION alarm(p_key text, p_user uuid, p_class text, p_message text, p_details jsonb, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22133,6 +22763,12 @@ REVOKE ALL ON FUNCTION engine.alarm_naked(p_limit integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.alarm_offline(p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION alarm_silence(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.alarm_silence(p_limit integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION alarm_unknown(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -22319,11 +22955,10 @@ REVOKE ALL ON FUNCTION engine.close_days(a public.broker_accounts, k engine.acco
 REVOKE ALL ON FUNCTION engine.close_events(p_events bigint[]) FROM PUBLIC;
 
 --
--- Name: TABLE deliveries; Type: ACL; Schema: public; Owner: postgres
+-- Name: FUNCTION close_gaps(); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deliveries TO empire_engine;
-GRANT SELECT ON TABLE public.deliveries TO authenticated;
+REVOKE ALL ON FUNCTION engine.close_gaps() FROM PUBLIC;
 
 --
 -- Name: FUNCTION commands_json(d public.deliveries); Type: ACL; Schema: engine; Owner: empire_engine
@@ -22585,6 +23220,14 @@ REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_sid
 REVOKE ALL ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) FROM PUBLIC;
 
 --
+-- Name: FUNCTION find_gaps(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.find_gaps(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.find_gaps(p_limit integer) TO empire_worker;
+GRANT ALL ON FUNCTION engine.find_gaps(p_limit integer) TO empire_maintenance;
+
+--
 -- Name: FUNCTION find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22639,6 +23282,12 @@ REVOKE ALL ON FUNCTION engine.forget_deliveries(p_before timestamp with time zon
 --
 
 REVOKE ALL ON FUNCTION engine.forget_events(p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION found_gap(c engine.gap_checks, d public.deliveries, p_actual numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.found_gap(c engine.gap_checks, d public.deliveries, p_actual numeric) FROM PUBLIC;
 
 --
 -- Name: FUNCTION give_back(p_delivery bigint, p_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -22700,6 +23349,12 @@ REVOKE ALL ON FUNCTION engine.held_by_tag(d public.deliveries) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.hide(p_text text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION holding_in_words(p_signed numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.holding_in_words(p_signed numeric) FROM PUBLIC;
 
 --
 -- Name: FUNCTION holds_drill(p_run bigint, p_token bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23143,6 +23798,12 @@ REVOKE ALL ON FUNCTION engine.note(p_user uuid, p_level public.log_level, p_type
 REVOKE ALL ON FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION note_expectations(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.note_expectations() FROM PUBLIC;
+
+--
 -- Name: FUNCTION note_money(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -23536,6 +24197,12 @@ REVOKE ALL ON FUNCTION engine.risk_json(a public.broker_accounts, p_delivery big
 REVOKE ALL ON FUNCTION engine.room_of(p_accounts uuid[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION root_of(p_account uuid, p_delivery bigint, p_symbol text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.root_of(p_account uuid, p_delivery bigint, p_symbol text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION rule_sets(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -23661,10 +24328,10 @@ REVOKE ALL ON FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_f
 REVOKE ALL ON FUNCTION engine.store_alerts(p engine.candidate[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[], p_endpoint uuid); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.store_intent(p_event bigint, p_user uuid, p_source public.event_source, p_body text, p_accounts uuid[], p_endpoint uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION supersede(p_accounts uuid[], p_actions public.action[], p_symbol text, p_endpoint uuid, p_tag text, p_side public.side, p_by bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23873,6 +24540,12 @@ REVOKE ALL ON FUNCTION engine.until_lifted() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION verdict_of(c engine.gap_checks, d public.deliveries, p_root text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_root text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25413,6 +26086,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.endings TO empire_engine;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.endpoint_counters TO empire_engine;
 
 --
+-- Name: TABLE gap_scan; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.gap_scan TO empire_engine;
+
+--
 -- Name: TABLE installation; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -25874,6 +26553,13 @@ GRANT SELECT ON TABLE public.fleet_keys TO authenticated;
 
 GRANT SELECT ON TABLE public.fx_rates TO empire_engine;
 GRANT SELECT ON TABLE public.fx_rates TO authenticated;
+
+--
+-- Name: TABLE gaps; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.gaps TO empire_engine;
+GRANT SELECT ON TABLE public.gaps TO authenticated;
 
 --
 -- Name: TABLE health; Type: ACL; Schema: public; Owner: postgres

@@ -21,6 +21,10 @@ class Watchman:
             metrics.ALARMS.labels(what).inc(times)
         return any(times == LIMIT for times in raised.values())
 
+    async def gaps(self) -> None:
+        """What missed alerts have left behind."""
+        metrics.ALARMS.labels("gap").inc(await self._store.find_gaps(limit=LIMIT))
+
     async def invariants(self) -> None:
         """Rows of the views that must be empty."""
         for view, rows in (await self._store.invariant_rows()).items():

@@ -28,6 +28,7 @@ TITLES = {
     NotificationClass.OFFLINE: "OUT OF REACH WITH OPEN POSITIONS",
     NotificationClass.CREDENTIALS: "BROKER LOGIN REFUSED",
     NotificationClass.POSITION: "Position",
+    NotificationClass.GAP: "Missed alert",
     NotificationClass.SECURITY: "Settings changed",
     NotificationClass.TEST: "Test",
 }
@@ -37,6 +38,7 @@ _COUNTED = {
     NotificationClass.REJECTED: ("order rejected", "orders rejected"),
     NotificationClass.SKIPPED: ("alert skipped", "alerts skipped"),
     NotificationClass.POSITION: ("position event", "position events"),
+    NotificationClass.GAP: ("missed alert", "missed alerts"),
     NotificationClass.SECURITY: ("settings change", "settings changes"),
 }
 

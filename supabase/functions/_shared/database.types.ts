@@ -885,6 +885,93 @@ export type Database = {
         };
         Relationships: [];
       };
+      "gaps": {
+        Row: {
+          "account_id": string;
+          "action_event_id": number | null;
+          "actual": number;
+          "endpoint_id": string | null;
+          "event_id": number;
+          "expected": number;
+          "found_at": string;
+          "id": number;
+          "is_exact": boolean;
+          "policy": string;
+          "resolved_at": string | null;
+          "seen_at": string;
+          "symbol": string;
+          "tag": string;
+          "told": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account_id": string;
+          "action_event_id"?: number | null;
+          "actual": number;
+          "endpoint_id"?: string | null;
+          "event_id": number;
+          "expected": number;
+          "found_at"?: string;
+          "id"?: never;
+          "is_exact": boolean;
+          "policy": string;
+          "resolved_at"?: string | null;
+          "seen_at"?: string;
+          "symbol": string;
+          "tag"?: string;
+          "told": string;
+          "user_id": string;
+        };
+        Update: {
+          "account_id"?: string;
+          "action_event_id"?: number | null;
+          "actual"?: number;
+          "endpoint_id"?: string | null;
+          "event_id"?: number;
+          "expected"?: number;
+          "found_at"?: string;
+          "id"?: never;
+          "is_exact"?: boolean;
+          "policy"?: string;
+          "resolved_at"?: string | null;
+          "seen_at"?: string;
+          "symbol"?: string;
+          "tag"?: string;
+          "told"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "gaps_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "gaps_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "gaps_endpoint_id_fkey";
+            columns: ["endpoint_id"];
+            isOneToOne: false;
+            referencedRelation: "webhook_endpoints";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "gaps_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "health": {
         Row: {
           "broker": Database["public"]["Enums"]["broker"];
@@ -1841,12 +1928,14 @@ export type Database = {
           "dedupe_window_s": number;
           "enabled": boolean;
           "format": string;
+          "heartbeat_s": number | null;
           "id": string;
           "last_seen_at": string | null;
           "max_age_s": number;
           "max_entries_per_day": number | null;
           "max_qty": number | null;
           "name": string;
+          "on_gap": string;
           "on_opposite": Database["public"]["Enums"]["on_opposite"];
           "on_same": Database["public"]["Enums"]["on_same"];
           "previous_valid_until": string | null;
@@ -1870,12 +1959,14 @@ export type Database = {
           "dedupe_window_s"?: number;
           "enabled"?: boolean;
           "format"?: string;
+          "heartbeat_s"?: number | null;
           "id"?: string;
           "last_seen_at"?: string | null;
           "max_age_s"?: number;
           "max_entries_per_day"?: number | null;
           "max_qty"?: number | null;
           "name": string;
+          "on_gap"?: string;
           "on_opposite"?: Database["public"]["Enums"]["on_opposite"];
           "on_same"?: Database["public"]["Enums"]["on_same"];
           "previous_valid_until"?: string | null;
@@ -1898,12 +1989,14 @@ export type Database = {
           "dedupe_window_s"?: number;
           "enabled"?: boolean;
           "format"?: string;
+          "heartbeat_s"?: number | null;
           "id"?: string;
           "last_seen_at"?: string | null;
           "max_age_s"?: number;
           "max_entries_per_day"?: number | null;
           "max_qty"?: number | null;
           "name"?: string;
+          "on_gap"?: string;
           "on_opposite"?: Database["public"]["Enums"]["on_opposite"];
           "on_same"?: Database["public"]["Enums"]["on_same"];
           "previous_valid_until"?: string | null;
@@ -2247,6 +2340,7 @@ export type Database = {
         | "offline"
         | "credentials"
         | "position"
+        | "gap"
         | "security"
         | "test";
       "notification_kind": "email" | "telegram" | "discord" | "slack" | "webhook";
@@ -2517,6 +2611,7 @@ export const Constants = {
         "offline",
         "credentials",
         "position",
+        "gap",
         "security",
         "test",
       ],

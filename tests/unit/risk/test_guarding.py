@@ -167,6 +167,8 @@ def test_a_time_exit_is_due_once() -> None:
         "EURUSD has been open for 60 s, its time exit: it is being closed.",
     )
     assert look(replace(guard, asked=asked(CLOSE, None)), HELD, None, due).act is None
+    for move in (asked(MOVE, None), asked(MOVE, DeliveryOutcome.REJECTED, ago_s=-60)):
+        assert look(replace(guard, asked=move), HELD, None, due).act == told.act, "no move keeps it waiting"
 
 
 def test_a_time_exit_takes_what_its_entry_bought() -> None:

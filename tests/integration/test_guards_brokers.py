@@ -1,0 +1,76 @@
+"""A stop that trails at a broker's simulator: moved there by steps, fired there, closed in our books. Real processes."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal as D
+
+import pytest
+
+from local.keys.fleet import KeyFiles
+from shared import codec
+from tests.conformance.simulators import running_simulator
+from tests.integration.test_books_brokers import CASES, Case, begin, mover
+from tests.integration.test_worker_connections import send
+from tests.support.connections import Customer, fleet_worker
+from tests.support.stacks import RunningStack
+from tests.support.trading import until, worker
+
+SOME = [each for each in CASES if each.place.broker != "metatrader"]
+"""One whose stops belong to the position, and one where they are orders of their own."""
+
+
+@pytest.mark.parametrize("case", SOME, ids=[each.place.broker for each in SOME])
+async def test_a_stop_trails_at_the_broker(
+    stack: RunningStack, trader: Customer, files: KeyFiles, case: Case
+) -> None:
+    """The market rises by four steps and falls back: the stop, two steps behind, is moved up at the broker and fires
+    there above the entry; the trade is closed with a profit and nothing is left standing."""
+    sql = stack.database.sql
+
+    async def comes(question: str, answer: str) -> None:
+        async def there() -> bool:
+            sql("update engine.account_marks set due_at = least(due_at, now())")
+            return sql(question) == answer
+
+        try:
+            await until(there, 25)
+        except TimeoutError:
+            shown = sql(
+                "select jsonb_agg(jsonb_build_object('type', type, 'message', message)) from public.logs"
+            )
+            raise TimeoutError(f"{question}: {sql(question)!r}, not {answer!r}; {shown}") from None
+
+    with running_simulator(case.place.broker, "--no-limits") as venue:
+        move = mover(venue, case)
+        addresses = json.dumps({case.place.broker: {"simulated": venue.url}})
+        watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
+        with (
+            fleet_worker(stack.database, files, {case.place.broker: venue.url}),
+            worker(stack.database, "positions", **watching),
+        ):
+            url = await begin(trader, case)
+            move(0)
+            trail = {"mode": "offset", "value": str(2 * case.step), "step": str(case.step)}
+            alert = {"action": "open", "side": "buy", "symbol": case.symbol, "ref_price": str(case.bid)}
+            road = await send(trader, url, **alert, **case.qty, trail=trail)
+            assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+            move(4)
+            await comes(
+                f"select stop_loss > {case.bid} from public.positions where closed_at is null order by id limit 1",
+                "t",
+            )
+            move(1)
+            await comes("select count(*) from public.positions where closed_at is null", "0")
+            await comes("select count(*) from engine.guards where ended_at is null", "0")
+            await comes(
+                "select count(*) from public.orders where status in ('working', 'partially_filled')", "0"
+            )
+            books = [each for each in venue.state().values() if each.get("positions")]
+    assert books == []
+    fills = codec.decode(sql("select jsonb_agg(to_jsonb(f) order by id) from public.fills f"))
+    assert [each["effect"] for each in fills] == ["open", "close"], fills
+    assert D(str(fills[1]["realised"])) > 0
+    moved = "select count(*) from public.webhook_events e where source = 'system' and payload #>> '{intent,action}' = 'modify'"
+    assert sql(moved) == "1"
+    assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
