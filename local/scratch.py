@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,13 +115,25 @@ def scratch_cluster(
         _remove(home)
 
 
+def abandoned(prefix: str) -> list[Path]:
+    """Temporary folders `<prefix><pid>-...` of ours whose process has ended without removing them."""
+    parents = {Path(tempfile.gettempdir()), _MEMORY}
+    found = [folder for parent in parents for folder in parent.glob(f"{prefix}*-*")]
+    return [folder for folder in found if _is_abandoned(folder, folder.name.removeprefix(prefix))]
+
+
+def _is_abandoned(folder: Path, rest: str) -> bool:
+    owner = rest.split("-")[0]
+    with suppress(FileNotFoundError):  # somebody else removes it
+        ours = folder.stat().st_uid == os.geteuid()
+        return owner.isdigit() and not orphans.is_running(int(owner)) and ours
+    return False
+
+
 def _remove_leftovers() -> None:
     """What a killed run left: its clusters still run and would fill memory and disk."""
-    parents = {Path(tempfile.gettempdir()), _MEMORY}
-    for folder in (found for parent in parents for found in parent.glob(f"{_PREFIX}*")):
-        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
-        if owner.isdigit() and not orphans.is_running(int(owner)) and folder.stat().st_uid == os.geteuid():
-            _remove(folder)
+    for folder in abandoned(_PREFIX):
+        _remove(folder)
 
 
 def _remove(home: Path) -> None:

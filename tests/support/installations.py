@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from typing import Any
 from local import orphans
 from local.control import remove_state, stop
 from local.paths import PROJECT, VENV, Paths
-from local.scratch import quick_folder
+from local.scratch import abandoned, quick_folder
 from local.state import StackState, read_state
 from local.status import installation
 from tests.support.clusters import wait_until
+
+_PREFIX = "empire-installed-"
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,12 @@ class InstalledStack:
 
 @contextmanager
 def installed_stack() -> Iterator[InstalledStack]:
-    """A fresh folder; what still runs in it is stopped at the end."""
-    home = Path(tempfile.mkdtemp(prefix="empire-installed-", dir=quick_folder()))
+    """A fresh folder; what still runs in it is stopped at the end, and what a killed run of tests left before."""
+    for left in abandoned(_PREFIX):
+        with suppress(FileNotFoundError):  # another test process removes it
+            stop(Paths(left))
+            remove_state(Paths(left))
+    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=quick_folder()))
     paths = Paths(home)
     paths.create()
     try:
