@@ -84,11 +84,11 @@ PROGRAM = textwrap.dedent(
             await hubs.add_callback(name, listener)
         heard["connected"] = await hubs.connect()
         heard["subscribed"] = [await hubs.subscribe_user_updates(), await hubs.subscribe_market_data([contract])]
-        await asyncio.wait_for(quoted.wait(), 20)
+        await asyncio.wait_for(quoted.wait(), 60)
         await orders.place_order(contract, order_type=2, side=1, size=2, custom_tag="vendor-live",
                                  stop_loss_bracket={"ticks": 80, "type": 4})
         await orders.close_position(contract)
-        await asyncio.wait_for(flat.wait(), 20)
+        await asyncio.wait_for(flat.wait(), 60)
         heard["quotes"] = heard["quotes"] > 0
         heard["accounts"] = heard["accounts"] > 0
         await hubs.disconnect()

@@ -249,7 +249,7 @@ async def join(client: AsyncClient, topic: str) -> tuple[str, asyncio.Queue[dict
             state.set_result(str(new.value))
 
     await channel.subscribe(changed)
-    return await asyncio.wait_for(state, 10), received
+    return await asyncio.wait_for(state, 60), received
 
 
 async def test_private_broadcast(shared_stack: RunningStack) -> None:
@@ -264,6 +264,6 @@ async def test_private_broadcast(shared_stack: RunningStack) -> None:
         assert (await join(theirs, topic))[0] == "CHANNEL_ERROR"
         send = f"select realtime.send('{{\"qty\": \"1.50\"}}', 'created', '{topic}')"
         shared_stack.database.sql(send, role="postgres")
-        message = await asyncio.wait_for(received.get(), 10)
+        message = await asyncio.wait_for(received.get(), 60)
     assert message["event"] == "created"
     assert message["payload"]["qty"] == "1.50"

@@ -370,7 +370,7 @@ async def test_a_target_that_hangs_holds_up_nobody_else(office: Office) -> None:
             await office.message(await office.target("webhook", {"url": hook.url, "secret": SECRET}))
         begun = clock.monotonic()
         await office.post(notify_timeout_ms=300).turn()
-        assert clock.monotonic() - begun < 2
+        assert clock.monotonic() - begun < 10
     assert sorted(state[0] for state in await office.states()) == ["sent", "waiting"]
 
 

@@ -153,7 +153,7 @@ class Client:
     async def ask(self, topic: str, event: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Send a frame and wait for its reply."""
         ref = await self.push(topic, event, payload)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 frame = await self._read()
                 if frame["event"] == "phx_reply" and frame["ref"] == ref:
@@ -169,7 +169,7 @@ class Client:
 
     async def hear(self) -> dict[str, Any]:
         """The next broadcast."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self.broadcasts:
                 await self._read()
         return self.broadcasts.pop(0)

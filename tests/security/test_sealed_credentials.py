@@ -248,7 +248,7 @@ async def test_one_worker_refreshes_at_a_time(vault: Vault) -> None:
     assert not await second.save(mine, session)
     # A worker that died in its turn is waited for until its time is over, not for ever.
     assert await vault.store.take_session_turn(connection=mine, worker="dead", ms=1)
-    await until(lambda: vault.store.take_session_turn(connection=mine, worker="alive", ms=1000), timeout_s=2)
+    await until(lambda: vault.store.take_session_turn(connection=mine, worker="alive", ms=1000))
 
 
 @pytest.mark.parametrize("server", ["http://x", "a/b", "127.0.0.1:80", "a@b", "", "x" * 65, "a\nb"])

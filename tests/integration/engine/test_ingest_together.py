@@ -107,7 +107,7 @@ async def test_entries_a_day_in_one_call(road: Road) -> None:
 async def test_impatient_calls_give_up_on_a_locked_account(road: Road) -> None:
     """With somebody holding the account, an impatient call is rolled back whole within its statement's time."""
     held, free = await road.trader(), await road.trader()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with road.admin.transaction():
             await road.admin.execute(
                 "select from public.broker_accounts where id = $1::text::uuid for update", held.account
@@ -150,9 +150,9 @@ async def test_workers_are_woken_with_the_commit(road: Road) -> None:
     await listener.add_listener("empire_work", lambda *_: woken.release())
     alert = alert_of(trader)
     await road.ingest_all(alert, alert_of(trader))
-    await asyncio.wait_for(woken.acquire(), 5)
+    await asyncio.wait_for(woken.acquire(), 60)
     await road.intend(trader, action="flatten", side=None, symbol=None)
-    await asyncio.wait_for(woken.acquire(), 5)
+    await asyncio.wait_for(woken.acquire(), 60)
     assert said(await road.ingest_all(alert, alert_of(trader, broker="tradelocker"))) == [
         "duplicate",
         "broker_mismatch",
@@ -162,5 +162,5 @@ async def test_workers_are_woken_with_the_commit(road: Road) -> None:
     await road.ingest_all(alert_of(trader))
     await transaction.rollback()
     await road.ingest_all(alert_of(trader))
-    await asyncio.wait_for(woken.acquire(), 5)
+    await asyncio.wait_for(woken.acquire(), 60)
     assert woken.locked()

@@ -36,9 +36,8 @@ async def test_one_that_leaves_is_not_waited_for() -> None:
     waiting = asyncio.create_task(together.arrive())
     await asyncio.sleep(0)
     together.leave()
-    began = clock.monotonic()
-    await waiting
-    assert clock.monotonic() - began < WITHIN_S / 2
+    await asyncio.sleep(0)
+    assert waiting.done()
 
 
 async def test_one_that_does_not_come_is_waited_for_only_for_a_moment() -> None:
@@ -46,9 +45,9 @@ async def test_one_that_does_not_come_is_waited_for_only_for_a_moment() -> None:
     together, began = Together(3), clock.monotonic()
     await together.arrive()
     assert clock.monotonic() - began >= WITHIN_S * 0.9
-    began = clock.monotonic()
-    await together.arrive()
-    assert clock.monotonic() - began < WITHIN_S / 2
+    late = asyncio.create_task(together.arrive())
+    await asyncio.sleep(0)
+    assert late.done()
 
 
 async def test_one_that_gives_up_while_it_waits_disturbs_nobody() -> None:
