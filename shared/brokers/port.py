@@ -36,8 +36,7 @@ class Capabilities:
     stop_orders: a position's stop and target are orders of their own; False = they belong to the position.
     recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
     any_symbol: there is no list of instruments; a word that is nothing else is a share in dollars.
-    read_pause_s: so many seconds apart the accounts of one login can be read again and again, within what its limits
-    leave beside orders; 0 = they count by the account, or for more than we read.
+    read_pause_s: so many seconds apart a login's accounts can be read on and on, beside orders; 0 = as fast as we read.
     """
 
     client_id: str

@@ -36,7 +36,7 @@ def test_rules_that_are_set_have_a_line_each() -> None:
         "risk_per_trade: 1 of 5 %, 4 left (loss 100, base 10000)",
         "daily_loss: 100 of 450 USD, 350 left, set for the user "
         "(loss 0, open_risk 0, order 100, until 2026-11-24T00:00:00+00:00)",
-        "6 more hold, 24 are not set",
+        "5 more hold, 24 are not set",
     ]
 
 
@@ -48,7 +48,7 @@ def test_what_denies_is_a_sentence_and_comes_first() -> None:
         "is 450 USD, and the day ends 2026-11-24T00:00:00+00:00."
     )
     assert [line.split(":")[0] for line in found[1:]] == [
-        "trades_per_day", "spread", "risk_per_trade", "6 more hold, 24 are not set",
+        "trades_per_day", "spread", "risk_per_trade", "5 more hold, 24 are not set",
     ]  # fmt: skip
 
 
