@@ -64,6 +64,10 @@ def _reading(declared: Capabilities) -> str:
     return f"in turn, one every {_seconds(pause)}" if pause else "each by itself"
 
 
+def _open(declared: Capabilities) -> str:
+    return _seconds(max(declared.read_every_s, declared.read_pause_s))
+
+
 _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("client_id", "our order id at the broker", lambda it: "refused when repeated" if _enforced(it) else "a label"),
     ("client_order_id_length", "its length, at most", lambda it: str(it.client_order_id_length)),
@@ -81,6 +85,7 @@ _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("hedging", "both sides of a symbol at once", lambda it: _yes(it.hedging)),
     ("quotes", "its own quotes (else the alert's price, or the last one)", lambda it: _yes(it.quotes)),
     ("read_pause_s", "the accounts of one login are read", _reading),
+    ("read_every_s", "one on which something is open, every", _open),
 )  # fmt: skip
 """Field of Capabilities, what it is to a trader, and how its value is said: every field once."""
 

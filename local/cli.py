@@ -18,6 +18,7 @@ from local import doctor as doctor_checks
 from local.account import AccountError
 from local.binaries import VERSIONS
 from local.console import commands, connect, keys, logs, notify, risk
+from local.console.render import plain
 from local.console.session import Login
 from local.control import StackError, UpOptions, remove_state, start, stop
 from local.demo.people import keep_demo_login
@@ -187,6 +188,11 @@ def _start(paths: Paths, options: UpOptions) -> subprocess.Popen[bytes]:
 def _show(values: dict[str, Any]) -> None:
     rows = [*values["urls"].items(), *((f"{name} key", key) for name, key in values["keys"].items())]
     rows += [(name, health) for name, health in values["health"].items()]
+    system = values["system"]
+    rows += [
+        (f"{name} (broker)", plain(broker["status"])) for name, broker in sorted(system["brokers"].items())
+    ]
+    rows.append(("system", plain(" ".join(filter(None, (system["status"], system["message"]))))))
     if not _out.is_terminal:
         for name, value in rows:
             _out.print(f"{name}: {value}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +11,12 @@ from local import orphans
 from local.account import server_account
 from local.paths import Paths
 from local.ports import Ports
-from local.postgres import Cluster
+from local.postgres import Cluster, PostgresError
 from local.programs import Boot, answers_with
 from local.secrets import load_or_create
 from local.state import ChildState, StackState, running_state
+
+_ANSWER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,16 @@ class Installation:
     def health(self) -> dict[str, str]:
         """`ok` or `down` for each process."""
         return {child.name: "ok" if self._is_well(child) else "down" for child in self.state.children}
+
+    def system(self) -> dict[str, Any]:
+        """How the house is by the database's own word (engine.health_now): status, message, brokers, workers."""
+        try:
+            told: dict[str, Any] = json.loads(
+                self.boot.cluster.sql("select engine.health_now()", self.boot.database, timeout_s=_ANSWER_S)
+            )
+        except (PostgresError, OSError, subprocess.TimeoutExpired) as error:
+            return {"status": "down", "message": f"The database does not answer: {error}", "brokers": {}}
+        return told
 
     def as_dict(self) -> dict[str, Any]:
         """The whole answer of `empire status --json`. It holds secrets: for the operator's eyes."""
@@ -54,6 +68,7 @@ class Installation:
                 "service_role": secrets.service_jwt,
             },
             "health": health,
+            "system": self.system(),
             "processes": [
                 {"name": "supervisor", "pid": self.state.pid, "restarts": 0},
                 *({"name": c.name, "pid": c.pid, "restarts": c.restarts} for c in self.state.children),

@@ -65,3 +65,14 @@ def _unreachable(traded_at: tuple[str, str]) -> str | None:
         return f"{name} cannot be reached at {address} ({type(error).__name__})."
     # Whatever it says of this page: somebody is there, and it is not his maintenance notice.
     return f"{name} answers {status} at {address}." if status >= 500 else None
+
+
+@check("watch")
+def _watch(found: Installation) -> str | None:
+    """Whether what we know of the accounts is known of now."""
+    told = found.boot.cluster.sql(
+        "select string_agg(format('%s is %s: %s', broker, status, message), ' ' order by broker)"
+        " from engine.broker_health() where status in ('degraded', 'down')",
+        found.boot.database,
+    )
+    return f"{told} What we know of them is old." if told else None

@@ -37,6 +37,7 @@ class Capabilities:
     recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
     any_symbol: there is no list of instruments; a word that is nothing else is a share in dollars.
     read_pause_s: so many seconds apart a login's accounts can be read on and on, beside orders; 0 = as fast as we read.
+    read_every_s: so many seconds apart an open account is read, where its own limits leave no more beside orders.
     """
 
     client_id: str
@@ -55,6 +56,7 @@ class Capabilities:
     recognises: bool = False
     any_symbol: bool = False
     read_pause_s: Decimal = Decimal(0)
+    read_every_s: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,7 @@ class Broker(Protocol):
         """
 
     async def quote(self, instrument: Instrument, ref_price: Decimal | None) -> Quote | None:
-        """The current quote. A broker without quotes makes one of the alert's ref_price, else its last price.
-
-        Raises ReadFailed.
-        """
+        """The current quote; of a broker without them the alert's ref_price, else its last price. Raises ReadFailed."""
 
     async def rate(self, currency: str, into: str) -> Decimal | None:
         """What one unit of `currency` is worth in `into`, at most 60 s old; None = not known.

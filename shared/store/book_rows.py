@@ -45,6 +45,8 @@ class KnownOrder:
     reduce_only: bool
     origin: str
     expires_at: datetime | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

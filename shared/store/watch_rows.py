@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from shared.models.context import Limits, RiskState
 from shared.models.guard import Guard
@@ -16,7 +17,7 @@ class Watched:
     """An account to be read now, ours until the lease of `token` ends. `positions` and `orders`: as last seen.
 
     `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
-    open, as it was left.
+    open, as it was left; `every_s`: seconds between two reads.
     """
 
     token: int
@@ -27,6 +28,7 @@ class Watched:
     limits: Limits | None = None
     risk: RiskState | None = None
     guards: tuple[Guard, ...] = ()
+    every_s: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ create table engine.account_marks (
   due_at timestamptz not null default clock_timestamp(),
   read_at timestamptz,
   failures integer not null default 0,
+  every_s numeric not null default 1,
   at timestamptz,
   balance numeric,
   equity numeric,
@@ -46,6 +47,8 @@ create table engine.account_marks (
 comment on table engine.account_marks is
 'What an account was worth when it was last read, and who reads it next. Like its days it outlives the account.';
 comment on column engine.account_marks.token is 'The fence of the reader: what an older lease has read is not written.';
+comment on column engine.account_marks.every_s is
+'Seconds between two reads while something is open: what the broker''s limits leave to looking.';
 comment on column engine.account_marks.is_flat is 'Whether nothing was open at the mark; null = the mark did not say.';
 comment on column engine.account_marks.base_at is
 'The mark up to which the balance is explained by fills and flows; base_fill = the last fill in it.';

@@ -267,13 +267,16 @@ declare
   k engine.account_marks;
   d engine.account_days;
   s engine.day_start;
+  v_is_new boolean;
 begin
   select x.* into k from engine.account_marks x where x.account_id = a.id for update;
   if not found or m.at < k.at then
     return;
   end if;
   select x.* into d from engine.account_days x where x.account_id = a.id and x.trading_day = c_day;
-  if d.began_at is distinct from engine.day_began(a.timezone, a.reset_time, c_day) then
+  v_is_new := d.began_at is distinct from engine.day_began(a.timezone, a.reset_time, c_day);
+  if v_is_new then
+    perform engine.keep_end(a, k);
     if d.began_at is null or not engine.had_flows(a, c_day) then
       s := engine.find_start(a, k, m, engine.day_began(a.timezone, a.reset_time, c_day));
     end if;
@@ -286,17 +289,30 @@ begin
   update engine.account_days
   set high_water = greatest(high_water, m.equity), low_water = least(low_water, m.equity)
   where account_id = a.id and trading_day = c_day and not (high_water >= m.equity and low_water <= m.equity) is true;
-  perform engine.put_mark(a, k, m);
+  perform engine.put_mark(a, k, m, found or v_is_new);
 end
 $$;
 comment on function engine.advance(public.broker_accounts, engine.mark) is
 'What a mark means for the account''s day: opened at the reset, money paid in or out, extremes. The caller holds the account.';
 
-create function engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) returns void
+create function engine.keep_end(a public.broker_accounts, k engine.account_marks) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into public.equity_history (user_id, broker, account_id, equity, balance, unrealized_pnl, timestamp)
+  select a.user_id, a.broker, a.id, k.equity, k.balance, k.equity - k.balance, k.at
+  where k.at > k.stored_at and k.equity is not null and k.balance is not null;
+end
+$$;
+comment on function engine.keep_end(public.broker_accounts, engine.account_marks) is
+'The last mark of a day stays in equity_history, whatever was kept a moment before.';
+alter function engine.keep_end(public.broker_accounts, engine.account_marks) owner to empire_engine;
+
+create function engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean) returns void
 language plpgsql set search_path = '' as $$
 declare
-  -- What changes is kept a minute apart, what does not an hour: a day's start can be found there.
-  v_store constant boolean := k.stored_at is null or m.at - k.stored_at >= case
+  -- Highs and lows of the day and its first mark are kept; else what changes a minute apart, what does not an hour: a
+  -- day's start can be found there.
+  v_store constant boolean := p_must or k.stored_at is null or m.at - k.stored_at >= case
     when (m.equity, m.balance) is distinct from (k.equity, k.balance) or m.is_flat is false then interval '60 seconds'
     else interval '1 hour' end;
 begin
@@ -311,6 +327,7 @@ begin
   where account_id = a.id;
 end
 $$;
-comment on function engine.put_mark(public.broker_accounts, engine.account_marks, engine.mark) is 'Keeps a mark as the last one.';
-alter function engine.put_mark(public.broker_accounts, engine.account_marks, engine.mark) owner to empire_engine;
+comment on function engine.put_mark(public.broker_accounts, engine.account_marks, engine.mark, boolean) is
+'Keeps a mark as the last one, and in equity_history where it must be there or the last one there is old enough.';
+alter function engine.put_mark(public.broker_accounts, engine.account_marks, engine.mark, boolean) owner to empire_engine;
 alter function engine.advance(public.broker_accounts, engine.mark) owner to empire_engine;

@@ -84,7 +84,7 @@ begin
       -- Our own order may have opened something a moment ago: whoever was idle then is due now.
       select w.account_id, coalesce(w.read_at, w.due_at)
       from unnest(engine.busy_accounts()) as b (id) join engine.account_marks w on w.account_id = b.id
-      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - interval '1 second')
+      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - w.every_s * interval '1 second')
     ) x
     join public.broker_accounts a on a.id = x.account_id
     join public.broker_connections c on c.id = a.connection_id
@@ -95,8 +95,8 @@ begin
 end
 $$;
 comment on function engine.accounts_due(integer, jsonb) is
-'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and '
-'at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not '
+'Accounts to be read now, those that wait longest first: every second where something is open (rarer where its broker''s limits '
+'want that), else every 30 seconds and at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not '
 'those of a login that is disconnected or of a trader''s own device.';
 alter function engine.accounts_due(integer, jsonb) owner to empire_engine;
 
@@ -137,11 +137,12 @@ begin
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
-      'orders', engine.working_orders(a.id),
+      'orders', engine.working_orders(a.id), 'every_s', w.every_s,
       'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
         then engine.guards_json(a.id) else '[]' end
     )
     from public.broker_accounts a
+    join engine.account_marks w on w.account_id = a.id
     join public.broker_connections c on c.id = a.connection_id
     cross join lateral (
       select (select true from public.risk_settings r where r.user_id = a.user_id limit 1) as has_limits
@@ -180,7 +181,9 @@ begin
   -- left to whoever compares the books: here nothing opens or closes.
   update public.positions p
   set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
-    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh'
+    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh', extremes_of = p.opened_at,
+    worst_pnl = least((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.worst_pnl end),
+    best_pnl = greatest((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.best_pnl end)
   from (
     select (x ->> 'account')::uuid as account_id, (x ->> 'at')::timestamptz as at, y as said
     from jsonb_array_elements(p_marks) x cross join lateral jsonb_array_elements(x -> 'positions') y
@@ -190,10 +193,25 @@ begin
     and p.as_of < s.at;
 end
 $$;
-comment on function engine.mark_positions(jsonb) is 'Value and protection of positions as a read told them.';
+comment on function engine.mark_positions(jsonb) is
+'Value and protection of positions as a read told them, and the extremes of their value since they were opened.';
 alter function engine.mark_positions(jsonb) owner to empire_engine;
 
-create function engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) returns timestamptz
+create function engine.every_s(a public.broker_accounts, x jsonb) returns numeric
+language plpgsql stable set search_path = '' as $$
+begin
+  return coalesce((x ->> 'every_s')::numeric, 1) * case when (x ->> 'shares_limits')::boolean then (
+    select greatest(1, count(*)) from public.broker_accounts b join engine.account_marks w on w.account_id = b.id
+    where b.connection_id = a.connection_id and w.is_flat is false
+  ) else 1 end;
+end
+$$;
+comment on function engine.every_s(public.broker_accounts, jsonb) is
+'Seconds between two reads of an account while something is open: as its adapter says, times the accounts of the login on which '
+'something is open where they share the broker''s limits.';
+alter function engine.every_s(public.broker_accounts, jsonb) owner to empire_engine;
+
+create function engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) returns timestamptz
 language plpgsql stable set search_path = '' as $$
 declare
   c_now constant timestamptz := clock_timestamp();
@@ -203,16 +221,16 @@ begin
     return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
   end if;
   -- What is open there may be open by hand: we know of it from reads alone. Behind a lock somebody may try.
-  return least(c_now + case when p_flat is false then interval '1 second'
+  return least(c_now + case when p_flat is false then p_every_s * interval '1 second'
     when a.locked_until > c_now then interval '5 seconds' else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
     a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
   )));
 end
 $$;
-comment on function engine.next_read(public.broker_accounts, integer, boolean) is
-'When an account is read next by itself: in a second where the read showed something open, in 5 while it is locked, else in 30 '
+comment on function engine.next_read(public.broker_accounts, integer, boolean, numeric) is
+'When an account is read next by itself: p_every_s after a read that showed something open, in 5 while it is locked, else in 30 '
 'seconds; at its reset; a while after reads that failed.';
-alter function engine.next_read(public.broker_accounts, integer, boolean) owner to empire_engine;
+alter function engine.next_read(public.broker_accounts, integer, boolean, numeric) owner to empire_engine;
 
 create function engine.fade(a public.broker_accounts, p_freshness public.freshness) returns void
 language plpgsql set search_path = '' as $$
@@ -232,12 +250,13 @@ alter function engine.fade(public.broker_accounts, public.freshness) owner to em
 create function engine.take_mark(a public.broker_accounts, x jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare
+  c_every_s constant numeric := engine.every_s(a, x);
   m engine.mark;
 begin
   if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
     perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
     update engine.account_marks
-    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null)
+    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null, every_s)
     where account_id = a.id;
     return;
   end if;
@@ -247,7 +266,8 @@ begin
   where id = a.id and (as_of is null or as_of <= m.at);
   perform engine.advance(a, m);
   update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0, m.is_flat)
+  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s,
+    due_at = engine.next_read(a, 0, m.is_flat, c_every_s)
   where account_id = a.id;
 end
 $$;

@@ -71,38 +71,25 @@ grant execute on function engine.mark_books(jsonb) to empire_worker;
 create function engine.record_health(p_latencies jsonb) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  c_lately constant timestamptz := clock_timestamp() - interval '2 minutes';
   v_told integer;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  perform engine.fade_unread();
   update public.health h
   set status = n.status, message = n.message, latency_ms = coalesce(round((p_latencies ->> h.broker::text)::numeric, 1), h.latency_ms)
-  from (
-    select s.broker, s.failed, s.read,
-      case when s.failed + s.read = 0 then 'unknown' when s.failed = 0 then 'operational' when s.read = 0 then 'down' else 'degraded' end as status,
-      case when s.failed > 0 then format('%s of %s accounts could not be read.', s.failed, s.failed + s.read) end as message
-    from (
-      select o.broker, count(m.account_id) filter (where m.failures > 0) as failed,
-        count(m.account_id) filter (where m.failures = 0) as read
-      from public.health o
-      left join (
-        public.broker_accounts a join public.broker_connections c on c.id = a.connection_id and c.status = 'connected'
-      ) on a.broker = o.broker
-      left join engine.account_marks m on m.account_id = a.id and (m.read_at > c_lately or m.failures > 0)
-      group by o.broker
-    ) s
-  ) n
+  from engine.broker_health() n
   -- Several workers tell the same; an unchanged row is written again now and then, so that its age says that they live.
   where n.broker = h.broker and (
     (h.status, h.message) is distinct from (n.status, n.message) or h.updated_at < clock_timestamp() - interval '15 seconds'
   );
   get diagnostics v_told = row_count;
+  perform engine.tell_health();
   return v_told;
 end
 $$;
 comment on function engine.record_health(jsonb) is
-'public.health from what the watch has read in the last two minutes: operational, degraded (some accounts could not be read), '
-'down (none could), unknown (nobody looked). p_latencies: milliseconds of a read by broker. Returns how many rows were told.';
+'public.health as engine.broker_health sees it, what was not read lately is stale, and the health of the house is told when it '
+'changes. p_latencies: milliseconds of a read by broker. Returns how many rows of brokers were told.';
 alter function engine.record_health(jsonb) owner to empire_engine;
 revoke all on function engine.record_health(jsonb) from public;
 grant execute on function engine.record_health(jsonb) to empire_worker;

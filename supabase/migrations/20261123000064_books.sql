@@ -16,7 +16,7 @@ create table public.corrections (
   account_id uuid not null references public.broker_accounts (id),
   key text not null check (char_length(key) <= 200),
   kind text not null check (kind in (
-    'fill', 'order_unknown', 'order_renamed', 'order_ended', 'position_unknown', 'position_gone', 'position_differs',
+    'fill', 'order_unknown', 'order_renamed', 'order_changed', 'order_ended', 'position_unknown', 'position_gone', 'position_differs',
     'orphan'
   )),
   symbol text,
@@ -121,7 +121,8 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'symbol', o.symbol,
         'root', o.root, 'side', o.side, 'type', o.type, 'status', o.status, 'qty', o.qty, 'filled_qty', o.filled_qty,
-        'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at
+        'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at, 'price', o.price,
+        'stop_price', o.stop_price
       ) order by o.id), '[]')
       from (
         select w.* from public.orders w

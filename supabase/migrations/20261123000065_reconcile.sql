@@ -170,6 +170,7 @@ begin
     when 'order_unknown' then engine.adopt_order(a, x -> 'order') is not null
     when 'order_ended' then engine.end_order(a.id, x -> 'order', p_read)
     when 'order_renamed' then engine.rename_order(a.id, x -> 'order', p_read)
+    when 'order_changed' then engine.change_order(a.id, x -> 'order', p_read)
     when 'orphan' then (select true from public.orders o where o.id = (x #>> '{order,id}')::bigint and o.account_id = a.id)
     else engine.set_position(a, x -> 'position')
   end;
@@ -178,6 +179,20 @@ $$;
 comment on function engine.apply_correction(public.broker_accounts, jsonb, timestamptz) is
 'One correction, in our books. False = they say so already.';
 alter function engine.apply_correction(public.broker_accounts, jsonb, timestamptz) owner to empire_engine;
+
+create function engine.change_order(p_account uuid, o jsonb, p_read timestamptz) returns boolean
+language plpgsql set search_path = '' as $$
+begin
+  update public.orders w
+  set qty = (o ->> 'qty')::numeric, price = nullif((o ->> 'price')::numeric, 0), stop_price = nullif((o ->> 'stop_price')::numeric, 0)
+  where w.id = (o ->> 'id')::bigint and w.account_id = p_account and w.status in ('working', 'partially_filled')
+    and w.updated_at < p_read;
+  return found;
+end
+$$;
+comment on function engine.change_order(uuid, jsonb, timestamptz) is
+'An order is at the broker for another quantity or at another price than in our books. False = they are younger than the read.';
+alter function engine.change_order(uuid, jsonb, timestamptz) owner to empire_engine;
 
 create function engine.rename_order(p_account uuid, o jsonb, p_read timestamptz) returns boolean
 language plpgsql set search_path = '' as $$

@@ -8,7 +8,7 @@ create table engine.thinned (
   grade text primary key,
   day date not null
 );
-comment on table engine.thinned is 'Up to which day (UTC) equity_history was thinned to a grade: hour, day.';
+comment on table engine.thinned is 'Up to which day (UTC) equity_history was thinned to a grade: minute, hour, day.';
 create index equity_history_time on public.equity_history using brin (timestamp);
 create index commands_unknown_since on engine.commands (submitted_at) where state = 'unknown';
 grant select, insert, update, delete on engine.alarms, engine.thinned to empire_engine;
@@ -206,20 +206,27 @@ declare
 begin
   delete from public.equity_history where id = any (array(
     select h.id from (
-      select e.id, row_number() over (partition by e.account_id, case p_grade when 'hour' then date_trunc('hour', e.timestamp, 'UTC') end
-        order by e.timestamp desc, e.id desc) as nth,
-        row_number() over (partition by e.account_id order by e.equity desc, e.timestamp, e.id) as high,
-        row_number() over (partition by e.account_id order by e.equity, e.timestamp, e.id) as low
-      from public.equity_history e where e.timestamp >= c_from and e.timestamp < c_from + interval '1 day'
+      select e.id, row_number() over (
+          partition by e.account_id, date_trunc(p_grade, e.timestamp, 'UTC') order by e.timestamp desc, e.id desc
+        ) as nth,
+        row_number() over (partition by e.account_id, d.day order by e.equity desc, e.timestamp, e.id) as high,
+        row_number() over (partition by e.account_id, d.day order by e.equity, e.timestamp, e.id) as low,
+        -- Where the account's own day ends within this one its last value is how that day ended.
+        row_number() over (partition by e.account_id, d.day order by e.timestamp desc, e.id desc) as last
+      from public.equity_history e
+      join public.broker_accounts a on a.id = e.account_id
+      cross join lateral (select ((e.timestamp at time zone a.timezone) - a.reset_time)::date as day) d
+      where e.timestamp >= c_from and e.timestamp < c_from + interval '1 day'
     ) h
-    where h.nth > 1 and h.high > 1 and h.low > 1 limit p_limit
+    where h.nth > 1 and h.high > 1 and h.low > 1 and h.last > 1 limit p_limit
   ));
   get diagnostics v_n = row_count;
   return v_n;
 end
 $$;
 comment on function engine.thin_day(text, date, integer) is
-'Of each account''s day (UTC) the highest, the lowest and the last equity of each hour, or of the day, stay. Returns how many went.';
+'Of a day (UTC) the last equity of each minute, hour or of the day stays, and of each trading day of the account that reaches into '
+'it the highest, the lowest and the last. Returns how many went.';
 alter function engine.thin_day(text, date, integer) owner to empire_engine;
 
 create function engine.thin_equity(p_limit integer) returns jsonb
@@ -233,7 +240,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('engine.thin_equity', 0)) then
     return '{"gone": 0, "more": false}';
   end if;
-  for g in select * from (values ('hour', v_today - 8), ('day', v_today - 91)) as t (grade, until) loop
+  for g in select * from (values ('minute', v_today - 2), ('hour', v_today - 8), ('day', v_today - 91)) as t (grade, until) loop
     insert into engine.thinned (grade, day)
     select g.grade, least(coalesce((min(e.timestamp) at time zone 'UTC')::date, g.until) - 1, g.until) from public.equity_history e
     on conflict (grade) do nothing;
@@ -252,7 +259,8 @@ begin
 end
 $$;
 comment on function engine.thin_equity(integer) is
-'Thins equity_history with age: after a week one value an hour, after 90 days one a day, and always the high and the low of a day.';
+'Thins equity_history with age: after a day one value a minute, after a week one an hour, after 90 days one a day, and always the '
+'high, the low and the end of each trading day.';
 alter function engine.thin_equity(integer) owner to empire_engine;
 revoke all on function engine.thin_equity(integer) from public;
 grant execute on function engine.thin_equity(integer) to empire_worker, empire_maintenance;

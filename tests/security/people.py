@@ -168,6 +168,12 @@ def _rows_of(user: str) -> str:
     insert into fills
       (user_id, account_id, order_id, venue_fill_id, effect, symbol, side, qty, price, filled_at)
     select '{user}', '{paper}', id, 'f1', 'open', 'EURUSD', 'buy', 1, 1.1, now() from o;
+    insert into fills
+      (user_id, account_id, venue_fill_id, position_id, effect, symbol, side, qty, price, realised, filled_at)
+      values ('{user}', '{paper}', 'f2', 'p0', 'open', 'EURUSD', 'buy', 1, 1.1, 0, now() - interval '1 hour'),
+        ('{user}', '{paper}', 'f3', 'p0', 'close', 'EURUSD', 'sell', 1, 1.2, 10, now());
+    insert into excursions (account_id, position_id, opened_at, user_id, worst_pnl, best_pnl)
+      values ('{paper}', 'p0', now() - interval '1 hour', '{user}', -1, 11);
     insert into positions
       (user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price)
       values ('{user}', 'paper', '{paper}', 'p1', 'EURUSD', 'EURUSD', 'buy', 1, 1.1);

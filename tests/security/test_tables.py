@@ -58,6 +58,9 @@ OWNER_COLUMN = {
     "fills": "user_id",
     "positions": "user_id",
     "equity_history": "user_id",
+    "excursions": "user_id",
+    "trades": "user_id",
+    "results": "user_id",
     "logs": "user_id",
     "notification_targets": "user_id",
     "notifications": "user_id",
@@ -67,7 +70,7 @@ SHARED = {"brands", "plan_limits", "order_transitions", "health", "fx_rates", "f
 """Tables without personal rows that signed-in users may read (of brands, their own)."""
 CLOSED = {"credential_seals"}
 """Tables that nobody reads through the API."""
-VIEWS = {"pending_risk", "drill_status", "account_risk"}
+VIEWS = {"pending_risk", "drill_status", "account_risk", "trades", "results"}
 """Nobody can write to these at all: that is no question of rights."""
 TABLES = sorted(OWNER_COLUMN.keys() | SHARED | CLOSED)
 

@@ -1,4 +1,4 @@
-"""Equity history gets thinner with age: every value for a week, then one an hour, after 90 days one a day."""
+"""Equity history gets thinner with age: a value a minute after a day, an hour after a week, a day after 90 days."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LIMIT = 2000
 
 
 class Thinner:
-    """The highest and the lowest equity of each account's day always stay."""
+    """The highest, the lowest and the last equity of each account's trading day always stay."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

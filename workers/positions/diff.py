@@ -48,8 +48,8 @@ def differs(watched: Watched, theirs: AccountSnapshot) -> bool:
     """Whether a read shows anything else than what we had before it: positions, orders, or the balance."""
     held = {each.venue_position_id: _signed(each.side, each.qty) for each in watched.positions}
     seen = {each.venue_position_id: _signed(each.side, each.qty) for each in theirs.positions}
-    waiting = {(each.venue_order_id, each.filled_qty) for each in watched.orders if each.status in LIVE}
-    shown = {(each.venue_order_id, each.filled_qty) for each in theirs.orders}
+    waiting = {(each.venue_order_id, *_terms(each)) for each in watched.orders if each.status in LIVE}
+    shown = {(each.venue_order_id, *_terms(each)) for each in theirs.orders}
     return held != seen or waiting != shown or watched.account.balance != theirs.balance
 
 
@@ -59,6 +59,7 @@ def corrections(ours: Books, theirs: AccountSnapshot, fills: Sequence[Fill]) -> 
     return (
         *news.renamed(),
         *news.placed_elsewhere(),
+        *news.changed(),
         *news.told_late(),
         *news.ended(),
         *news.positions(),
@@ -68,6 +69,11 @@ def corrections(ours: Books, theirs: AccountSnapshot, fills: Sequence[Fill]) -> 
 
 def _signed(side: Side, qty: Decimal) -> Decimal:
     return qty if side is Side.BUY else -qty
+
+
+def _terms(order: WorkingOrder | KnownOrder) -> tuple[Decimal, Decimal, Decimal | None, Decimal | None]:
+    """What an order is for: quantity, what of it is filled, its prices."""
+    return order.qty, order.filled_qty, order.price or None, order.stop_price or None
 
 
 def _words(signed: Decimal) -> str:
@@ -127,6 +133,30 @@ class _Comparison:
                 + ("which protects what we opened." if ours else "which was not placed by us."),
                 numbers={"order": each.venue_order_id, "qty": f"{each.qty:f}"},
                 order=_order(each, "protection" if ours else "broker"),
+            )
+
+    def changed(self) -> Iterable[Correction]:
+        """Orders in our books that at the broker have another quantity or price."""
+        for each in self._theirs.orders:
+            known = self._orders.get(each.venue_order_id)
+            if known is None or known.status not in LIVE:
+                continue
+            (qty, _, *prices), (had, _, *had_prices) = _terms(each), _terms(known)
+            if (qty, prices) == (had, had_prices):
+                continue
+            at = each.price or each.stop_price
+            now = f"{qty:f}" + ("" if at is None else f" at {at:f}")
+            yield Correction(
+                key=f"order_changed:{each.venue_order_id}:{now}",
+                kind="order_changed",
+                symbol=known.symbol,
+                root=known.root,
+                level="info",
+                doubtful=True,
+                told=f"{known.symbol}: at the broker the order to {known.side.value} {had:f} ({each.venue_order_id}) "
+                f"is for {now} by now.",
+                numbers={"order": each.venue_order_id or "", "qty": f"{qty:f}", "was": f"{had:f}"},
+                order={"id": known.id, "qty": qty, "price": each.price, "stop_price": each.stop_price},
             )
 
     def ended(self) -> Iterable[Correction]:

@@ -22,11 +22,16 @@ _log = log.get("positions")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a read of an account brought. `snapshot` None = it failed: `why`. `per_usd` None = no rate, or no need."""
+    """What a read of an account brought. `snapshot` None = it failed: `why`. `per_usd` None = no rate, or no need.
+
+    `every_s`, `shares_limits`: how often the broker may be looked at (Capabilities).
+    """
 
     snapshot: AccountSnapshot | None
     why: str = ""
     per_usd: Decimal | None = None
+    every_s: Decimal = Decimal(1)
+    shares_limits: bool = False
 
 
 class Enforcer:

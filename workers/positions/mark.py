@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from shared.models.enums import Freshness
@@ -10,13 +11,16 @@ from shared.models.trading import AccountSnapshot
 from shared.store import as_json
 from shared.store.watch_rows import Watched
 
-STALE = timedelta(seconds=5)
-"""A size in money wants figures that are no older (semantics 3); after a read that failed, older ones are stale."""
+LATE = timedelta(seconds=4)
+"""After a read that failed, figures are stale that are this much older than they should be: five seconds where an
+account is read every second, which is what a size in money wants at most (semantics 3)."""
 UNKNOWN = timedelta(seconds=60)
 """What was read so long ago says nothing about now."""
 
 
-def read(watched: Watched, snapshot: AccountSnapshot) -> dict[str, Any]:
+def read(
+    watched: Watched, snapshot: AccountSnapshot, every_s: Decimal = Decimal(1), shares_limits: bool = False
+) -> dict[str, Any]:
     """The mark of an account that was read."""
     return {
         "token": watched.token,
@@ -26,6 +30,8 @@ def read(watched: Watched, snapshot: AccountSnapshot) -> dict[str, Any]:
         "balance": snapshot.balance,
         "equity": snapshot.equity,
         "margin_used": snapshot.margin_used,
+        "every_s": every_s,
+        "shares_limits": shares_limits,
         "positions": [as_json.open_position(each) for each in snapshot.positions],
         "orders": [as_json.order(each) for each in snapshot.orders],
     }
@@ -46,4 +52,5 @@ def faded(watched: Watched, now: datetime) -> Freshness:
     last = watched.account
     if last.as_of is None or last.freshness is Freshness.UNKNOWN or now - last.as_of > UNKNOWN:
         return Freshness.UNKNOWN
-    return last.freshness if now - last.as_of <= STALE else Freshness.STALE
+    every = timedelta(seconds=float(watched.every_s))
+    return last.freshness if now - last.as_of <= every + LATE else Freshness.STALE

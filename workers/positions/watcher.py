@@ -99,7 +99,10 @@ class Watcher:
 
     async def _hand_in(self, watched: Watched, seen: Seen) -> None:
         read = seen.snapshot
-        told = mark.unread(watched, clock.now(), seen.why) if read is None else mark.read(watched, read)
+        if read is None:
+            told = mark.unread(watched, clock.now(), seen.why)
+        else:
+            told = mark.read(watched, read, seen.every_s, seen.shares_limits)
         try:
             await self._marking.ask(told)
         except StoreUnavailable as error:
@@ -112,7 +115,12 @@ class Watcher:
             async with asyncio.timeout(READ_S):
                 broker = await self._brokers.broker(account)
                 snapshot = await broker.snapshot()
-                seen = Seen(snapshot, per_usd=await self._per_usd(watched, broker))
+                seen = Seen(
+                    snapshot,
+                    per_usd=await self._per_usd(watched, broker),
+                    every_s=max(broker.capabilities.read_every_s, broker.capabilities.read_pause_s),
+                    shares_limits=broker.capabilities.read_pause_s > 0,
+                )
         except ReadFailed as error:
             seen = Seen(None, str(error) or "the broker could not be read")
         except TimeoutError:
@@ -120,6 +128,8 @@ class Watcher:
         except Exception as error:  # noqa: BLE001 - one broken adapter must not stop the others' watch
             _log.error("snapshot failed", account_id=account.id, exc_info=error)
             seen = Seen(None, "an error of ours, which was recorded")
+        if seen.snapshot is None:
+            _log.info("account not read", account_id=account.id, why=seen.why)
         self._took(account.broker.value, "failed" if seen.snapshot is None else "read", clock.ms_since(began))
         return seen
 

@@ -166,6 +166,8 @@ def _capabilities(timing: Timing, patience: Patience, margin_mode: MarginMode) -
         quotes=True,
         stop_orders=False,
         recognises=True,
+        # A look is three of the 70 reads a minute that orders leave.
+        read_every_s=Decimal(4),
     )
 
 

@@ -126,15 +126,15 @@ async def test_a_device_out_of_reach(road: Road) -> None:
     )
 
 
-@pytest.mark.parametrize(("days", "kept"), [(9, 26), (92, 3)])
+@pytest.mark.parametrize(("days", "kept"), [(1, 2880), (3, 1442), (9, 26), (92, 3)])
 async def test_equity_gets_thinner(road: Road, days: int, kept: int) -> None:
-    """Of 1440 values of a day the last of each hour, later the last of the day, its high and its low stay."""
+    """Of 2880 values of a day the last of each minute, later of each hour, later of the day, its high and its low stay."""
     trader = await road.trader()
     await road.admin.execute(
         "insert into public.equity_history (user_id, broker, account_id, equity, balance, timestamp)"
-        " select a.user_id, a.broker, a.id, 10000 + case n when 90 then 500 when 700 then -500 else n % 7 end, 10000,"
-        f" date_trunc('day', now(), 'UTC') - interval '{days} days' + n * interval '1 minute'"
-        f" from public.broker_accounts a cross join generate_series(0, 1439) n where a.id = '{trader.account}'"
+        " select a.user_id, a.broker, a.id, 10000 + case n when 180 then 500 when 1400 then -500 else n % 7 end, 10000,"
+        f" date_trunc('day', now(), 'UTC') - interval '{days} days' + n * interval '30 seconds'"
+        f" from public.broker_accounts a cross join generate_series(0, 2879) n where a.id = '{trader.account}'"
     )
     maintenance = await road.another("empire_maintenance")
     turns = 0
@@ -144,10 +144,28 @@ async def test_equity_gets_thinner(road: Road, days: int, kept: int) -> None:
     extremes = await road.value("select max(equity) - min(equity) from public.equity_history")
     assert extremes == 1000
     left = await road.value("select count(*) from public.equity_history")
-    # The hours' last values, the high and the low: at minute 90 and 700 neither is the last of its hour.
+    # The last values, the high and the low: neither of these two is the last of its minute.
     assert left == kept
     newest = await road.value(
-        "select max(timestamp) = date_trunc('day', max(timestamp), 'UTC') + interval '23:59'"
+        "select max(timestamp) = date_trunc('day', max(timestamp), 'UTC') + interval '23:59:30'"
         " from public.equity_history"
     )
     assert newest is True
+
+
+async def test_the_ends_of_trading_days_outlive_the_thinning(road: Road) -> None:
+    """An account whose day ends at 17:00 UTC: of a day long ago the last value stays, and the high, the low and the last value
+    before 17:00, whatever came after."""
+    trader = await road.trader()
+    await road.set("public.broker_accounts", trader.account, reset_time="17:00")
+    await road.admin.execute(
+        "insert into public.equity_history (user_id, broker, account_id, equity, balance, timestamp)"
+        " select a.user_id, a.broker, a.id, 10000 + n, 10000,"
+        " date_trunc('day', now(), 'UTC') - interval '95 days' + n * interval '1 hour'"
+        f" from public.broker_accounts a cross join generate_series(0, 23) n where a.id = '{trader.account}'"
+    )
+    maintenance = await road.another("empire_maintenance")
+    while (await maintenance.fetchval("select engine.thin_equity(500)"))["more"]:
+        pass
+    left = await road.column("select equity - 10000 from public.equity_history order by timestamp")
+    assert left == [0, 16, 17, 23]

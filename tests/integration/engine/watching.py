@@ -63,9 +63,15 @@ class Watch:
         await self.hand_in(claimed, at, balance, equity, positions)
 
     async def hand_in(
-        self, claimed: Json, at: datetime, balance: Any, equity: Any = None, positions: Sequence[Json] = ()
+        self,
+        claimed: Json,
+        at: datetime,
+        balance: Any,
+        equity: Any = None,
+        positions: Sequence[Json] = (),
+        **limits: Any,
     ) -> None:
-        """engine.record_marks of one read."""
+        """engine.record_marks of one read; `limits`: how often the broker may be looked at."""
         mark = {
             "token": claimed["token"],
             "account": self.account,
@@ -75,6 +81,7 @@ class Watch:
             "equity": balance if equity is None else equity,
             "positions": list(positions),
             "orders": [],
+            **limits,
         }
         await self.road.worker.execute("select engine.record_marks($1)", [mark])
 

@@ -30,6 +30,8 @@ def known(order: WorkingOrder) -> KnownOrder:
         order.filled_qty,
         order.reduce_only,
         "broker",
+        price=order.price,
+        stop_price=order.stop_price,
     )
 
 
@@ -67,6 +69,10 @@ def applied(
         elif each.kind == "order_unknown" and each.order is not None:
             adopted = next(one for one in shown if one.venue_order_id == each.order["venue_order_id"])
             orders[adopted.venue_order_id] = known(adopted)
+        elif each.kind == "order_changed" and each.order is not None:
+            old_order = next(one for one in orders.values() if one.id == each.order["id"])
+            values = {name: each.order[name] for name in ("qty", "price", "stop_price")}
+            orders[old_order.venue_order_id] = replace(old_order, **values)
         elif each.kind == "order_ended" and each.order is not None:
             gone = next(one for one in orders.values() if one.id == each.order["id"])
             orders[gone.venue_order_id] = replace(gone, status=each.order["status"])

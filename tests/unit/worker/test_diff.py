@@ -180,6 +180,18 @@ def test_an_orders_new_number() -> None:
     assert (found.kind, found.order) == ("order_renamed", {"id": 2, "venue_order_id": "W2"})
 
 
+def test_an_order_that_is_for_something_else_by_now() -> None:
+    """Its quantity, or its price, was changed at the broker: our row becomes that; the same again is no news."""
+    ours = known(waiting(1, "EURUSD", False))
+    for change in ({"qty": D(2)}, {"price": D("2.5")}):
+        shown = replace(waiting(1, "EURUSD", False), **change)
+        read = AccountSnapshot(D(1), D(1), NOW, (), (shown,))
+        (found,) = corrections(Books(NOW, orders=(ours,)), read, ())
+        assert (found.kind, found.doubtful) == ("order_changed", True)
+        assert found.order == {"id": 2, "qty": shown.qty, "price": shown.price, "stop_price": None}
+        assert corrections(Books(NOW, orders=(replace(ours, **change),)), read, ()) == ()
+
+
 def test_an_exit_without_a_position() -> None:
     """A stop of ours that still waits when its position is gone is an orphan; one of the trader's own is his, and an exit
     beside an entry that waits may belong to it."""

@@ -57,6 +57,13 @@ def test_what_could_not_be_read_grows_old(was: str, seconds: int, becomes: str) 
     assert told["error"] == "no answer within 4 seconds"
 
 
+def test_an_account_that_is_read_rarely_is_stale_later() -> None:
+    """Every three seconds, as its broker's limits want it: stale four seconds after the next read was due."""
+    rare = replace(watched(), every_s=Decimal(3))
+    told = [mark.faded(rare, NOW + timedelta(seconds=age)) for age in (7, 8)]
+    assert told == ["fresh", "stale"]
+
+
 def test_what_was_never_read_is_unknown() -> None:
     """No figure, no freshness."""
     assert mark.unread(watched(as_of=None), NOW, "x")["freshness"] == "unknown"
