@@ -153,6 +153,11 @@ async def _flat(stage: Stage, asked: flatten.Asked, but: str = "") -> list[str]:
 SCENES: tuple[tuple[str, Callable[[Stage], Awaitable[list[str]]]], ...] = (
     ("logins at three brokers", connected),
     ("an alert to each broker, three fills", a_fill_each),
+)
+RISKED_SCENES: tuple[tuple[str, Callable[[Stage], Awaitable[list[str]]]], ...] = (
     ("1 % of the account at risk in four markets", one_percent),
+)
+ENDING: tuple[tuple[str, Callable[[Stage], Awaitable[list[str]]]], ...] = (
     ("a flatten while one broker hangs", flatten_while_one_hangs),
 )
+"""What leaves nothing open."""

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from local.console import events
-from local.console.render import outcome, road_lines
+from local.console.render import outcome, plain, road_lines
 from local.console.session import rows
 from local.demo import tradingview
 from local.demo.people import Trader
@@ -50,6 +50,10 @@ class Stage:
     at: dict[str, Trader] = field(default_factory=dict)
     alerts: int = 0
     latencies_ms: list[float] = field(default_factory=list)
+
+    def show(self, line: str) -> None:
+        """A line at once, where what is shown is that it moves."""
+        print(f"   {plain(line)}", flush=True)
 
     def pid(self, child: str) -> int:
         """The process of one child of the supervisor, now."""

@@ -8,12 +8,21 @@ import time
 
 import httpx
 
-from local.console.render import plain
 from local.console.session import rows
-from local.demo import broker_scenes, risk_scenes, scenes
+from local.demo import broker_scenes, live_scenes, risk_scenes, scenes
 from local.demo.people import keep_demo_login, new_trader, with_account
 from local.demo.venue import paper_venue, simulated_brokers
 from local.status import Installation
+
+SCENES = (
+    *scenes.SCENES,
+    *broker_scenes.SCENES,
+    *live_scenes.PROFIT,
+    *broker_scenes.RISKED_SCENES,
+    *live_scenes.SCENES,
+    *broker_scenes.ENDING,
+    *risk_scenes.SCENES,
+)
 
 
 async def play(found: Installation, started: float) -> str:
@@ -29,12 +38,10 @@ async def play(found: Installation, started: float) -> str:
         httpx.AsyncClient(timeout=3) as http,
     ):
         stage = scenes.Stage(found, trader, far, stranger, venue, brokers, http)
-        for number, (title, scene) in enumerate(
-            (*scenes.SCENES, *broker_scenes.SCENES, *risk_scenes.SCENES), 1
-        ):
+        for number, (title, scene) in enumerate(SCENES, 1):
             print(f"\n{number}. {title}")
             for line in await scene(stage):
-                print(f"   {plain(line)}")
+                stage.show(line)
     filled = await rows(trader.client.table("orders").select("id").eq("status", "filled"))
     return (
         f"demo ok: {stage.alerts} alerts, {len(filled)} orders filled, "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -68,10 +70,38 @@ class PaperVenue:
 
 
 class SimulatedBroker:
-    """The operator's side of one `empire venue`: what goes wrong there."""
+    """The operator's side of one `empire venue`: its market, and what goes wrong there.
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    `pid` None: it is neither ours nor the stack's, and cannot be unplugged.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, pid: int | None) -> None:
+        self._http, self.pid = http, pid
+
+    @contextmanager
+    def unplugged(self) -> Iterator[None]:
+        """Its process stands still: nothing is answered and nothing forgotten, until the block ends."""
+        if self.pid is None:
+            raise StackError("A simulated broker runs that the demo has not started: it cannot be unplugged.")
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    async def contract(self, listing: str) -> str:
+        """The contract of a listing of futures that is traded now, by the broker's id."""
+        known: dict[str, str] = (await self._http.get("/_sim/contracts")).raise_for_status().json()
+        return known[listing]
+
+    async def price(self, symbol: str, bid: Decimal, ask: Decimal) -> None:
+        """The market of a symbol is there, and stays."""
+        body = codec.encode({"symbol": symbol, "bid": bid, "ask": ask})
+        (await self._http.post("/_sim/prices", content=body)).raise_for_status()
+
+    async def walk(self, symbol: str) -> None:
+        """The market of a symbol walks again."""
+        (await self._http.post("/_sim/prices", json={"symbol": symbol})).raise_for_status()
 
     async def hang(self, seconds: float) -> None:
         """From now on every request waits so long before it is done."""
@@ -105,14 +135,17 @@ async def paper_venue(found: Installation) -> AsyncIterator[PaperVenue]:
 async def simulated_brokers(found: Installation) -> AsyncIterator[dict[str, SimulatedBroker]]:
     """The simulated brokers on the stack's ports, by name; those that do not run yet run until the block ends."""
     ports = found.boot.ports.venues
+    running = {child.name: child.pid for child in found.state.children}
     async with AsyncExitStack() as stack:
         brokers = {}
         for name, port in ports.items():
             http = await stack.enter_async_context(httpx.AsyncClient(base_url=_url(port), timeout=30))
-            brokers[name] = SimulatedBroker(http)
+            brokers[name] = SimulatedBroker(http, running.get(f"venue-{name}"))
         missing = [name for name, broker in brokers.items() if not await broker.listens()]
         commands = [("local.venues", name, "--port", str(ports[name]), "--accounts", "1") for name in missing]
-        await stack.enter_async_context(_processes(commands))
+        started = await stack.enter_async_context(_processes(commands))
+        for name, process in zip(missing, started, strict=True):
+            brokers[name].pid = process.pid
         yield brokers
 
 

@@ -12,7 +12,7 @@ _GIVEN = (
     (re.compile(r"\b(50[23], then )+"), "<503>, then "),
     (re.compile(r"\bE[0-9a-f]+_[0-9a-f]+_\d+"), "<order>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"), "<time>"),
-    (re.compile(r"\b[A-Z]{3}[FGHJKMNQUVXZ]\d{4}\b"), "<contract>"),
+    (re.compile(r"\b[A-Z]{2,3}[FGHJKMNQUVXZ]\d{4}\b"), "<contract>"),
     (re.compile(r"(?<![\w.])-?\d+(\.\d+)?"), "<n>"),
 )
 
