@@ -65,13 +65,13 @@ class TradeLockerVenue:
     patience: Patience = PATIENCE
 
     async def connect(self) -> Broker:
-        connect = self._connector()
+        connect = self.connector()
         if not self.number:
             self.number = (await connect.accounts(account("0")))[0].number
         return await connect(account(self.number))
 
     async def connect_elsewhere(self) -> Broker:
-        return await self._connector()(account("4711"))
+        return await self.connector()(account("4711"))
 
     def fault(self, kind: str, operation: str, *, value: str = "", times: int | None = 1) -> None:
         operations = READS if operation == "reads" and kind != "lag_lists" else (operation,)
@@ -96,7 +96,9 @@ class TradeLockerVenue:
     def down(self) -> None:
         self.stop()
 
-    def _connector(self) -> TradeLocker:
+    def connector(self) -> TradeLocker:
+        """Another worker's adapter."""
+
         async def login(_: Account) -> Login:
             return Login(self.operator.url, "SIM", self.user, "correct horse")
 
