@@ -177,6 +177,23 @@ class Trading:
         assert [each.qty for each in whole.positions] == [D(0)]
         assert venue.net() == 0
 
+    async def test_who_never_saw_a_position_closes_it_with_its_result(self, venue: ContractVenue) -> None:
+        """A worker that has just begun closes what another has opened: the fill has the result that the other one is told."""
+        broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
+        instrument = await instrument_of(broker, venue)
+        position = await open_position(broker, instrument, venue.qty)
+        venue.price(venue.bid + 80 * instrument.tick_size, venue.ask + 80 * instrument.tick_size)
+        other = await venue.connect()
+        outcome = accepted(await other.execute(sent(close_of(instrument, position))))
+
+        async def look() -> list[D] | None:
+            closed = [each for each in await broker.fills(began) if each.effect is Effect.CLOSE]
+            return [each.realised for each in closed] or None
+
+        told = await eventually(look, "the fill that has closed it")
+        assert sum(told) > 0
+        assert sum(told) == sum(each.realised for each in outcome.fills or await other.fills(began))
+
     async def test_what_is_not_there_is_refused(self, venue: ContractVenue) -> None:
         """Closing what was closed and canceling what never was are refusals with our word for them."""
         broker = await venue.connect()

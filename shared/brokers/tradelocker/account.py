@@ -85,20 +85,23 @@ class Desk:
                 return found
             await asyncio.sleep(AGAIN_S)
 
+    async def meet(self, position_id: str) -> None:
+        """Know the entry of a position while it is open: once it is closed only this process may remember it."""
+        if self.memory.position(position_id) is None:
+            await self.positions()
+
     async def realised(self, row: OrderRow) -> Decimal:
         """Gross profit of a closing order in account currency, from the prices: the broker does not list it.
 
-        0 where the entry or a rate is not known."""
+        0 where nobody knows the entry or a rate. Raises BrokerError, UnreadableError: a fill is recorded once, so what
+        could not be read just now must not become a result of 0."""
         known = self.memory.position(row.position_id)
         listing = (await self.catalogue.names()).by_id.get(row.instrument_id)
         if known is None or listing is None or row.average is None:
             return Decimal(0)
-        try:
-            instrument = await self.catalogue.instrument(listing)
-            quoted = instrument.quote_currency if instrument else ""
-            rate = await self.catalogue.rate(quoted, self.account.currency) if instrument else None
-        except (BrokerError, UnreadableError):
-            return Decimal(0)
+        instrument = await self.catalogue.instrument(listing)
+        quoted = instrument.quote_currency if instrument else ""
+        rate = await self.catalogue.rate(quoted, self.account.currency) if instrument else None
         if instrument is None or rate is None:
             return Decimal(0)
         moved = row.average - known.average

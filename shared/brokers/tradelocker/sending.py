@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,6 +27,7 @@ from shared.models.trading import Position
 
 T = TypeVar("T")
 _log = log.get("tradelocker")
+MEET_S = 0.5
 
 
 class Sender:
@@ -123,6 +126,9 @@ class Sender:
         leg = command.leg
         if leg.venue_position_id is None:
             return await self._close_symbol(command, by)
+        with suppress(BrokerError, UnreadableError, TimeoutError):
+            async with asyncio.timeout(MEET_S):  # an exit does not wait for what only its result needs
+                await self._desk.meet(leg.venue_position_id)
         await self._desk.client.close_position(leg.venue_position_id, leg.qty, by)
         taken = Accepted(None, OrderStatus.WORKING)
         return await _or(taken, self.closed(command, self._desk.patience.confirm))
