@@ -596,6 +596,30 @@ class PublicEquityHistoryUpdate(TypedDict):
     unrealized_pnl: NotRequired[Annotated[decimal.Decimal, Field(alias="unrealized_pnl")]]
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
 
+class PublicExcursions(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    best_pnl: decimal.Decimal = Field(alias="best_pnl")
+    opened_at: datetime.datetime = Field(alias="opened_at")
+    position_id: str = Field(alias="position_id")
+    user_id: uuid.UUID = Field(alias="user_id")
+    worst_pnl: decimal.Decimal = Field(alias="worst_pnl")
+
+class PublicExcursionsInsert(TypedDict):
+    account_id: Annotated[uuid.UUID, Field(alias="account_id")]
+    best_pnl: Annotated[decimal.Decimal, Field(alias="best_pnl")]
+    opened_at: Annotated[datetime.datetime, Field(alias="opened_at")]
+    position_id: Annotated[str, Field(alias="position_id")]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+    worst_pnl: Annotated[decimal.Decimal, Field(alias="worst_pnl")]
+
+class PublicExcursionsUpdate(TypedDict):
+    account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
+    best_pnl: NotRequired[Annotated[decimal.Decimal, Field(alias="best_pnl")]]
+    opened_at: NotRequired[Annotated[datetime.datetime, Field(alias="opened_at")]]
+    position_id: NotRequired[Annotated[str, Field(alias="position_id")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    worst_pnl: NotRequired[Annotated[decimal.Decimal, Field(alias="worst_pnl")]]
+
 class PublicFills(BaseModel):
     account_id: uuid.UUID = Field(alias="account_id")
     commission: decimal.Decimal = Field(alias="commission")
@@ -1079,10 +1103,12 @@ class PublicPlanLimitsUpdate(TypedDict):
 class PublicPositions(BaseModel):
     account_id: uuid.UUID = Field(alias="account_id")
     as_of: datetime.datetime = Field(alias="as_of")
+    best_pnl: Optional[decimal.Decimal] = Field(alias="best_pnl")
     broker: PublicBroker = Field(alias="broker")
     closed_at: Optional[datetime.datetime] = Field(alias="closed_at")
     endpoint_id: Optional[uuid.UUID] = Field(alias="endpoint_id")
     entry_price: decimal.Decimal = Field(alias="entry_price")
+    extremes_of: Optional[datetime.datetime] = Field(alias="extremes_of")
     freshness: PublicFreshness = Field(alias="freshness")
     id: int = Field(alias="id")
     opened_at: datetime.datetime = Field(alias="opened_at")
@@ -1097,14 +1123,17 @@ class PublicPositions(BaseModel):
     user_id: uuid.UUID = Field(alias="user_id")
     venue_position_id: str = Field(alias="venue_position_id")
     version: int = Field(alias="version")
+    worst_pnl: Optional[decimal.Decimal] = Field(alias="worst_pnl")
 
 class PublicPositionsInsert(TypedDict):
     account_id: Annotated[uuid.UUID, Field(alias="account_id")]
     as_of: NotRequired[Annotated[datetime.datetime, Field(alias="as_of")]]
+    best_pnl: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="best_pnl")]]
     broker: Annotated[PublicBroker, Field(alias="broker")]
     closed_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="closed_at")]]
     endpoint_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="endpoint_id")]]
     entry_price: Annotated[decimal.Decimal, Field(alias="entry_price")]
+    extremes_of: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="extremes_of")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     id: NotRequired[Annotated[int, Field(alias="id")]]
     opened_at: NotRequired[Annotated[datetime.datetime, Field(alias="opened_at")]]
@@ -1119,14 +1148,17 @@ class PublicPositionsInsert(TypedDict):
     user_id: Annotated[uuid.UUID, Field(alias="user_id")]
     venue_position_id: Annotated[str, Field(alias="venue_position_id")]
     version: NotRequired[Annotated[int, Field(alias="version")]]
+    worst_pnl: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="worst_pnl")]]
 
 class PublicPositionsUpdate(TypedDict):
     account_id: NotRequired[Annotated[uuid.UUID, Field(alias="account_id")]]
     as_of: NotRequired[Annotated[datetime.datetime, Field(alias="as_of")]]
+    best_pnl: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="best_pnl")]]
     broker: NotRequired[Annotated[PublicBroker, Field(alias="broker")]]
     closed_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="closed_at")]]
     endpoint_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="endpoint_id")]]
     entry_price: NotRequired[Annotated[decimal.Decimal, Field(alias="entry_price")]]
+    extremes_of: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="extremes_of")]]
     freshness: NotRequired[Annotated[PublicFreshness, Field(alias="freshness")]]
     id: NotRequired[Annotated[int, Field(alias="id")]]
     opened_at: NotRequired[Annotated[datetime.datetime, Field(alias="opened_at")]]
@@ -1141,6 +1173,7 @@ class PublicPositionsUpdate(TypedDict):
     user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
     venue_position_id: NotRequired[Annotated[str, Field(alias="venue_position_id")]]
     version: NotRequired[Annotated[int, Field(alias="version")]]
+    worst_pnl: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="worst_pnl")]]
 
 class PublicProfiles(BaseModel):
     brand_id: Optional[uuid.UUID] = Field(alias="brand_id")
@@ -1601,3 +1634,48 @@ class PublicPendingRisk(BaseModel):
     kind: Optional[str] = Field(alias="kind")
     user_id: Optional[uuid.UUID] = Field(alias="user_id")
     waits: Optional[JsonValue] = Field(alias="waits")
+
+class PublicResults(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    average_mae: Optional[decimal.Decimal] = Field(alias="average_mae")
+    average_mfe: Optional[decimal.Decimal] = Field(alias="average_mfe")
+    best_trade: Optional[decimal.Decimal] = Field(alias="best_trade")
+    broker: PublicBroker = Field(alias="broker")
+    costs: Optional[decimal.Decimal] = Field(alias="costs")
+    currency: str = Field(alias="currency")
+    drawdown: Optional[decimal.Decimal] = Field(alias="drawdown")
+    expectancy: Optional[decimal.Decimal] = Field(alias="expectancy")
+    gross: Optional[decimal.Decimal] = Field(alias="gross")
+    losses: Optional[int] = Field(alias="losses")
+    lost: Optional[decimal.Decimal] = Field(alias="lost")
+    net: Optional[decimal.Decimal] = Field(alias="net")
+    period: Optional[str] = Field(alias="period")
+    profit_factor: Optional[decimal.Decimal] = Field(alias="profit_factor")
+    starts: Optional[datetime.date] = Field(alias="starts")
+    trades: Optional[int] = Field(alias="trades")
+    user_id: uuid.UUID = Field(alias="user_id")
+    win_rate: Optional[decimal.Decimal] = Field(alias="win_rate")
+    wins: Optional[int] = Field(alias="wins")
+    won: Optional[decimal.Decimal] = Field(alias="won")
+    worst_trade: Optional[decimal.Decimal] = Field(alias="worst_trade")
+
+class PublicTrades(BaseModel):
+    account_id: uuid.UUID = Field(alias="account_id")
+    broker: PublicBroker = Field(alias="broker")
+    closed_at: Optional[datetime.datetime] = Field(alias="closed_at")
+    costs: Optional[decimal.Decimal] = Field(alias="costs")
+    currency: Optional[str] = Field(alias="currency")
+    entry_price: Optional[decimal.Decimal] = Field(alias="entry_price")
+    exit_price: Optional[decimal.Decimal] = Field(alias="exit_price")
+    fills: Optional[int] = Field(alias="fills")
+    gross: Optional[decimal.Decimal] = Field(alias="gross")
+    mae: Optional[decimal.Decimal] = Field(alias="mae")
+    mfe: Optional[decimal.Decimal] = Field(alias="mfe")
+    net: Optional[decimal.Decimal] = Field(alias="net")
+    opened_at: Optional[datetime.datetime] = Field(alias="opened_at")
+    position_id: Optional[str] = Field(alias="position_id")
+    qty: Optional[decimal.Decimal] = Field(alias="qty")
+    side: Optional[PublicSide] = Field(alias="side")
+    symbol: Optional[str] = Field(alias="symbol")
+    trading_day: Optional[datetime.date] = Field(alias="trading_day")
+    user_id: uuid.UUID = Field(alias="user_id")

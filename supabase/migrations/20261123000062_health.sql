@@ -111,17 +111,27 @@ comment on function engine.health_now() is
 'down = nobody carries out alerts; degraded = a broker cannot be read in part or at all, a kind of worker is missing, or alerts wait.';
 alter function engine.health_now() owner to empire_engine;
 revoke all on function engine.health_now() from public;
-grant execute on function engine.health_now() to empire_worker, empire_edge;
+grant execute on function engine.health_now() to empire_worker;
 
-create function public.system_health() returns jsonb
+create function private.system_health() returns jsonb
 language plpgsql security definer stable set search_path = '' as $$
 begin
   return engine.health_now();
 end
 $$;
+comment on function private.system_health() is 'public.system_health: the house''s health is no secret of anybody''s.';
+revoke all on function private.system_health() from public;
+grant execute on function private.system_health() to authenticated;
+
+create function public.system_health() returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return private.system_health();
+end
+$$;
 comment on function public.system_health() is
 'How the house is now, for everyone who is signed in: see engine.health_now. Changes are told on the topic health:system.';
-revoke all on function public.system_health() from public, anon;
+revoke all on function public.system_health() from public, anon, service_role;
 grant execute on function public.system_health() to authenticated;
 
 create table engine.health_told (

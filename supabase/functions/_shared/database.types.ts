@@ -742,6 +742,56 @@ export type Database = {
           },
         ];
       };
+      "excursions": {
+        Row: {
+          "account_id": string;
+          "best_pnl": number;
+          "opened_at": string;
+          "position_id": string;
+          "user_id": string;
+          "worst_pnl": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account_id": string;
+          "best_pnl": number;
+          "opened_at": string;
+          "position_id": string;
+          "user_id": string;
+          "worst_pnl": number;
+        };
+        Update: {
+          "account_id"?: string;
+          "best_pnl"?: number;
+          "opened_at"?: string;
+          "position_id"?: string;
+          "user_id"?: string;
+          "worst_pnl"?: number;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "excursions_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "excursions_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "excursions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "fills": {
         Row: {
           "account_id": string;
@@ -1395,10 +1445,12 @@ export type Database = {
         Row: {
           "account_id": string;
           "as_of": string;
+          "best_pnl": number | null;
           "broker": Database["public"]["Enums"]["broker"];
           "closed_at": string | null;
           "endpoint_id": string | null;
           "entry_price": number;
+          "extremes_of": string | null;
           "freshness": Database["public"]["Enums"]["freshness"];
           "id": number;
           "opened_at": string;
@@ -1413,15 +1465,18 @@ export type Database = {
           "user_id": string;
           "venue_position_id": string;
           "version": number;
+          "worst_pnl": number | null;
         };
         ComputedFields: never;
         Insert: {
           "account_id": string;
           "as_of"?: string;
+          "best_pnl"?: number | null;
           "broker": Database["public"]["Enums"]["broker"];
           "closed_at"?: string | null;
           "endpoint_id"?: string | null;
           "entry_price": number;
+          "extremes_of"?: string | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "id"?: never;
           "opened_at"?: string;
@@ -1436,14 +1491,17 @@ export type Database = {
           "user_id": string;
           "venue_position_id": string;
           "version"?: number;
+          "worst_pnl"?: number | null;
         };
         Update: {
           "account_id"?: string;
           "as_of"?: string;
+          "best_pnl"?: number | null;
           "broker"?: Database["public"]["Enums"]["broker"];
           "closed_at"?: string | null;
           "endpoint_id"?: string | null;
           "entry_price"?: number;
+          "extremes_of"?: string | null;
           "freshness"?: Database["public"]["Enums"]["freshness"];
           "id"?: never;
           "opened_at"?: string;
@@ -1458,6 +1516,7 @@ export type Database = {
           "user_id"?: string;
           "venue_position_id"?: string;
           "version"?: number;
+          "worst_pnl"?: number | null;
         };
         Relationships: [
           {
@@ -2186,6 +2245,103 @@ export type Database = {
         ComputedFields: never;
         Relationships: [];
       };
+      "results": {
+        Row: {
+          "account_id": string;
+          "average_mae": number | null;
+          "average_mfe": number | null;
+          "best_trade": number | null;
+          "broker": Database["public"]["Enums"]["broker"];
+          "costs": number | null;
+          "currency": string;
+          "drawdown": number | null;
+          "expectancy": number | null;
+          "gross": number | null;
+          "losses": number | null;
+          "lost": number | null;
+          "net": number | null;
+          "period": string | null;
+          "profit_factor": number | null;
+          "starts": string | null;
+          "trades": number | null;
+          "user_id": string;
+          "win_rate": number | null;
+          "wins": number | null;
+          "won": number | null;
+          "worst_trade": number | null;
+        };
+        ComputedFields: never;
+        Relationships: [
+          {
+            foreignKeyName: "fills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "fills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "fills_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "trades": {
+        Row: {
+          "account_id": string;
+          "broker": Database["public"]["Enums"]["broker"];
+          "closed_at": string | null;
+          "costs": number | null;
+          "currency": string | null;
+          "entry_price": number | null;
+          "exit_price": number | null;
+          "fills": number | null;
+          "gross": number | null;
+          "mae": number | null;
+          "mfe": number | null;
+          "net": number | null;
+          "opened_at": string | null;
+          "position_id": string | null;
+          "qty": number | null;
+          "side": Database["public"]["Enums"]["side"] | null;
+          "symbol": string | null;
+          "trading_day": string | null;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Relationships: [
+          {
+            foreignKeyName: "fills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "broker_accounts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "fills_account_id_fkey";
+            columns: ["account_id"];
+            isOneToOne: false;
+            referencedRelation: "drill_status";
+            referencedColumns: ["account_id"];
+          },
+          {
+            foreignKeyName: "fills_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
     };
     Functions: {
       "add_notification_target": {
@@ -2296,6 +2452,7 @@ export type Database = {
         Args: { "idempotency_key"?: string; "intent": Json; "p_source"?: string };
         Returns: Json;
       };
+      "system_health": { Args: Record<PropertyKey, never>; Returns: Json };
       "test_notification_target": { Args: { "p_target_id": string }; Returns: number };
       "unlock_account": { Args: { "p_account_id": string }; Returns: undefined };
       "update_endpoint": { Args: { "p_endpoint_id": string; "p_settings": Json }; Returns: undefined };
