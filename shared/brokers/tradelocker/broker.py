@@ -98,22 +98,34 @@ class TradeLockerBroker:
         history = await self._desk.client.history(self._desk.memory.look_from(since))
         filled = [row for row in history if row.filled and row.is_final]
         news = [row for row in filled if row.at is not None and row.at >= since.replace(microsecond=0)]
-        if any(self._desk.memory.position(row.position_id) is None for row in news):
+        if self._strange(news):
             await self._desk.positions()
+        if self._strange(news):
+            # What is filled in part is in no history yet, and may have opened what is closed already.
+            for each in await self._desk.orders():
+                if each.filled:
+                    self._desk.memory.opened(each)
         lens = await self._desk.lens()
         found: list[Fill] = []
         for row in sorted(news, key=lambda each: (each.at, each.id)):
             effect = self._effect(row, filled)
+            if effect is None:
+                continue
             realised = await self._desk.realised(row) if effect is Effect.CLOSE else Decimal(0)
             found.append(lens.fill(row, effect, row.tag if effect is Effect.OPEN else None, realised))
         return tuple(found)
 
-    def _effect(self, row: OrderRow, filled: list[OrderRow]) -> Effect:
-        """Whether an order opened or closed. The rows do not say; a position's first order has opened it."""
+    def _strange(self, rows: list[OrderRow]) -> bool:
+        return any(self._desk.memory.position(each.position_id) is None for each in rows)
+
+    def _effect(self, row: OrderRow, filled: list[OrderRow]) -> Effect | None:
+        """Whether an order opened or closed. The rows do not say; a position's first order has opened it.
+
+        None = not known yet: the lists may be behind, and a fill that is told is told for good."""
         opening = self._opening_side(row, filled)
         if opening is None:
             young = row.at is not None and (clock.now() - row.at).total_seconds() < YOUNG_S
-            return Effect.OPEN if young else Effect.CLOSE
+            return None if young else Effect.CLOSE
         return Effect.OPEN if row.side is opening else Effect.CLOSE
 
     def _opening_side(self, row: OrderRow, filled: list[OrderRow]) -> Side | None:

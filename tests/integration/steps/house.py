@@ -192,7 +192,7 @@ def _theirs(read: AccountSnapshot) -> dict[str, Any]:
         "positions": {
             each.venue_position_id: (
                 each.qty if each.side is Side.BUY else -each.qty,
-                each.entry_price.normalize(),
+                _average(each.entry_price),
                 _level(each.stop_loss),
                 _level(each.take_profit),
             )
@@ -213,8 +213,13 @@ def _theirs(read: AccountSnapshot) -> dict[str, Any]:
     }
 
 
+def _average(price: Decimal) -> Decimal:
+    """Averages are quotients: to the tenth digit, which is far below any tick."""
+    return round(price, 10).normalize()
+
+
 def _level(value: Decimal | None) -> Decimal | None:
-    return value.normalize() if value else None
+    return D(value).normalize() if value else None
 
 
 _BOOKS = """
@@ -234,7 +239,7 @@ async def _ours(admin: asyncpg.Connection, account: str) -> dict[str, Any]:
     books = codec.decode((await admin.fetchval(_BOOKS, account)).encode())
     return {
         "positions": {
-            row[0]: (D(row[1]), D(row[2]).normalize(), _level(row[3]), _level(row[4]))
+            row[0]: (D(row[1]), _average(D(row[2])), _level(row[3]), _level(row[4]))
             for row in books["positions"]
         },
         "orders": {
