@@ -108,6 +108,7 @@ RIGHTS = {
         "engine.dead_letter(bigint,bigint,text,jsonb)",
         "engine.defer(jsonb)",
         "engine.end_unreachable(integer)",
+        "engine.find_gaps(integer)",
         "engine.finish_drill(bigint,bigint,text)",
         "engine.flatten_again(uuid,text,timestamp with time zone)",
         "engine.health_now()",
@@ -152,6 +153,7 @@ RIGHTS = {
     "empire_maintenance": {
         "engine.end_entries(integer)",
         "engine.end_unreachable(integer)",
+        "engine.find_gaps(integer)",
         "engine.housekeeping(integer)",
         "engine.invariant_rows()",
         "engine.raise_alarms(integer)",

@@ -1225,7 +1225,7 @@ begin
       -- Our own order may have opened something a moment ago: whoever was idle then is due now.
       select w.account_id, coalesce(w.read_at, w.due_at)
       from unnest(engine.busy_accounts()) as b (id) join engine.account_marks w on w.account_id = b.id
-      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - interval '1 second')
+      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - w.every_s * interval '1 second')
     ) x
     join public.broker_accounts a on a.id = x.account_id
     join public.broker_connections c on c.id = a.connection_id
@@ -1242,7 +1242,7 @@ ALTER FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) OWNER TO emp
 -- Name: FUNCTION accounts_due(p_limit integer, p_pauses jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) IS 'Accounts to be read now, those that wait longest first: every second where something is open, else every 30 seconds and at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not those of a login that is disconnected or of a trader''s own device.';
+COMMENT ON FUNCTION engine.accounts_due(p_limit integer, p_pauses jsonb) IS 'Accounts to be read now, those that wait longest first: every second where something is open (rarer where its broker''s limits want that), else every 30 seconds and at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not those of a login that is disconnected or of a trader''s own device.';
 
 --
 -- Name: accounts_of_intent(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -1670,13 +1670,16 @@ declare
   k engine.account_marks;
   d engine.account_days;
   s engine.day_start;
+  v_is_new boolean;
 begin
   select x.* into k from engine.account_marks x where x.account_id = a.id for update;
   if not found or m.at < k.at then
     return;
   end if;
   select x.* into d from engine.account_days x where x.account_id = a.id and x.trading_day = c_day;
-  if d.began_at is distinct from engine.day_began(a.timezone, a.reset_time, c_day) then
+  v_is_new := d.began_at is distinct from engine.day_began(a.timezone, a.reset_time, c_day);
+  if v_is_new then
+    perform engine.keep_end(a, k);
     if d.began_at is null or not engine.had_flows(a, c_day) then
       s := engine.find_start(a, k, m, engine.day_began(a.timezone, a.reset_time, c_day));
     end if;
@@ -1689,7 +1692,7 @@ begin
   update engine.account_days
   set high_water = greatest(high_water, m.equity), low_water = least(low_water, m.equity)
   where account_id = a.id and trading_day = c_day and not (high_water >= m.equity and low_water <= m.equity) is true;
-  perform engine.put_mark(a, k, m);
+  perform engine.put_mark(a, k, m, found or v_is_new);
 end
 $$;
 
@@ -2103,6 +2106,7 @@ begin
     when 'order_unknown' then engine.adopt_order(a, x -> 'order') is not null
     when 'order_ended' then engine.end_order(a.id, x -> 'order', p_read)
     when 'order_renamed' then engine.rename_order(a.id, x -> 'order', p_read)
+    when 'order_changed' then engine.change_order(a.id, x -> 'order', p_read)
     when 'orphan' then (select true from public.orders o where o.id = (x #>> '{order,id}')::bigint and o.account_id = a.id)
     else engine.set_position(a, x -> 'position')
   end;
@@ -2414,7 +2418,8 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'symbol', o.symbol,
         'root', o.root, 'side', o.side, 'type', o.type, 'status', o.status, 'qty', o.qty, 'filled_qty', o.filled_qty,
-        'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at
+        'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at, 'price', o.price,
+        'stop_price', o.stop_price
       ) order by o.id), '[]')
       from (
         select w.* from public.orders w
@@ -2485,6 +2490,46 @@ ALTER FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_number
 --
 
 COMMENT ON FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) IS 'A limit of an account is touched: locked (p_until null = until lifted), halted, flattened, told. Returns the flatten''s event (0 = none was asked for), null where the account is locked for that rule already.';
+
+--
+-- Name: broker_health(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.broker_health() RETURNS TABLE(broker public.broker, status text, message text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select s.broker,
+      case when s.failed + s.read = 0 then 'unknown' when s.failed = 0 then 'operational' when s.read = 0 then 'down' else 'degraded' end,
+      case when s.failed > 0 then format('%s of %s accounts could not be read.', s.failed, s.failed + s.read) end
+    from (
+      select o.broker, count(x.failed) filter (where x.failed) as failed, count(x.failed) filter (where not x.failed) as read
+      from public.health o
+      left join (
+        -- Something is open there, and nobody has seen it lately: that no read fails only means that nobody has asked.
+        select a.broker, m.failures > 0 or t.late as failed
+        from public.broker_accounts a
+        join public.broker_connections c on c.id = a.connection_id and c.status = 'connected'
+        join engine.account_marks m on m.account_id = a.id
+        cross join lateral (
+          select m.is_flat is false and coalesce(m.read_at < clock_timestamp() - (m.every_s + 4) * interval '1 second', false) as late
+        ) t
+        where m.failures > 0 or t.late or m.read_at > clock_timestamp() - interval '2 minutes'
+      ) x on x.broker = o.broker
+      group by o.broker
+    ) s;
+end
+$$;
+
+ALTER FUNCTION engine.broker_health() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION broker_health(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.broker_health() IS 'Every broker by what the watch has read in the last two minutes: operational, degraded (some accounts could not be read), down (none could), unknown (nobody looked).';
 
 --
 -- Name: bury(bigint, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2591,6 +2636,31 @@ ALTER FUNCTION engine.cancel_waiting_legs(p_command bigint) OWNER TO empire_engi
 --
 
 COMMENT ON FUNCTION engine.cancel_waiting_legs(p_command bigint) IS 'Ends the legs behind an order that will not fill.';
+
+--
+-- Name: change_order(uuid, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.orders w
+  set qty = (o ->> 'qty')::numeric, price = nullif((o ->> 'price')::numeric, 0), stop_price = nullif((o ->> 'stop_price')::numeric, 0)
+  where w.id = (o ->> 'id')::bigint and w.account_id = p_account and w.status in ('working', 'partially_filled')
+    and w.updated_at < p_read;
+  return found;
+end
+$$;
+
+ALTER FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION change_order(p_account uuid, o jsonb, p_read timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp with time zone) IS 'An order is at the broker for another quantity or at another price than in our books. False = they are younger than the read.';
 
 --
 -- Name: change_orders(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2955,6 +3025,7 @@ CREATE TABLE engine.account_marks (
     due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     read_at timestamp with time zone,
     failures integer DEFAULT 0 NOT NULL,
+    every_s numeric DEFAULT 1 NOT NULL,
     at timestamp with time zone,
     balance numeric,
     equity numeric,
@@ -2983,6 +3054,12 @@ COMMENT ON TABLE engine.account_marks IS 'What an account was worth when it was 
 --
 
 COMMENT ON COLUMN engine.account_marks.token IS 'The fence of the reader: what an older lease has read is not written.';
+
+--
+-- Name: COLUMN account_marks.every_s; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.every_s IS 'Seconds between two reads while something is open: what the broker''s limits leave to looking.';
 
 --
 -- Name: COLUMN account_marks.is_flat; Type: COMMENT; Schema: engine; Owner: postgres
@@ -4565,6 +4642,30 @@ ALTER FUNCTION engine.entries_to_end(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.entries_to_end(p_limit integer) IS 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any more. Not those that were asked for a while ago or whose cancel is under way.';
 
 --
+-- Name: every_s(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.every_s(a public.broker_accounts, x jsonb) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce((x ->> 'every_s')::numeric, 1) * case when (x ->> 'shares_limits')::boolean then (
+    select greatest(1, count(*)) from public.broker_accounts b join engine.account_marks w on w.account_id = b.id
+    where b.connection_id = a.connection_id and w.is_flat is false
+  ) else 1 end;
+end
+$$;
+
+ALTER FUNCTION engine.every_s(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION every_s(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.every_s(a public.broker_accounts, x jsonb) IS 'Seconds between two reads of an account while something is open: as its adapter says, times the accounts of the login on which something is open where they share the broker''s limits.';
+
+--
 -- Name: executor_of(public.broker_connections, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -4635,6 +4736,48 @@ ALTER FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshnes
 --
 
 COMMENT ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) IS 'An account could not be read: what we know of it is stale, later unknown; never gone.';
+
+--
+-- Name: fade_unread(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.fade_unread() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+  a public.broker_accounts;
+  v_faded integer := 0;
+begin
+  -- Every worker asks; one at a time is enough.
+  if not pg_try_advisory_xact_lock(hashtextextended('engine.fade_unread', 0)) then
+    return 0;
+  end if;
+  for a in
+    select b.* from public.broker_accounts b
+    -- A read is under way and hangs, or the last one has failed. Where nobody reads at all, that is another trouble.
+    join engine.account_marks w on w.account_id = b.id and (w.failures > 0 or w.lease_until > c_now)
+    where b.freshness <> 'unknown' and b.as_of < c_now - case b.freshness
+      when 'fresh' then (w.every_s + 4) * interval '1 second' else interval '60 seconds' end
+      and (select true from public.positions p where p.account_id = b.id and p.closed_at is null limit 1)
+    -- Who holds an account is just telling what it is worth.
+    order by b.id for no key update of b skip locked
+  loop
+    perform engine.fade(a, case when a.as_of < c_now - interval '60 seconds' then 'unknown' else 'stale' end::public.freshness);
+    v_faded := v_faded + 1;
+  end loop;
+  return v_faded;
+end
+$$;
+
+ALTER FUNCTION engine.fade_unread() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION fade_unread(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.fade_unread() IS 'Accounts with open positions that are being read in vain: stale when the last read is 4 seconds older than it should be, after 60 seconds unknown, also while a read hangs. Returns how many.';
 
 --
 -- Name: find_gaps(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5276,6 +5419,51 @@ ALTER FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bi
 --
 
 COMMENT ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check, an account that is read.';
+
+--
+-- Name: health_now(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.health_now() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_brokers jsonb;
+  v_workers jsonb;
+  v_missing text [];
+  v_ill text [];
+  v_waits numeric;
+  v_slow boolean;
+begin
+  select jsonb_object_agg(h.broker, jsonb_strip_nulls(jsonb_build_object(
+    'status', b.status, 'message', b.message, 'latency_ms', h.latency_ms))),
+    array_agg(format('%s is %s: %s', h.broker, b.status, b.message) order by h.broker) filter (where b.status in ('degraded', 'down'))
+  into v_brokers, v_ill
+  from engine.broker_health() b join public.health h on h.broker = b.broker;
+  select jsonb_object_agg(w.kind, jsonb_build_object('alive', w.alive, 'seen_s', w.seen_s)),
+    array_agg(w.kind order by w.kind) filter (where w.alive = 0)
+  into v_workers, v_missing from engine.worker_health() w;
+  select round(extract(epoch from clock_timestamp() - d.created_at), 1) into v_waits
+  from engine.queue q join public.deliveries d on d.id = q.id where q.state = 'ready' order by q.id limit 1;
+  v_slow := coalesce(v_waits > 60, false);
+  return jsonb_build_object(
+    'status', case when 'execution' = any (v_missing) then 'down' when v_missing || v_ill <> '{}' or v_slow then 'degraded' else 'healthy' end,
+    'message', nullif(concat_ws(' ', case when v_missing <> '{}' then
+      format('No worker for %s has been seen in the last 20 seconds.', array_to_string(v_missing, ', ')) end,
+      array_to_string(v_ill, ' '), case when v_slow then 'An alert has waited for more than 60 seconds.' end), ''),
+    'brokers', v_brokers, 'workers', v_workers, 'queue_oldest_s', coalesce(v_waits, 0)
+  );
+end
+$$;
+
+ALTER FUNCTION engine.health_now() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION health_now(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.health_now() IS 'How the house is: {status healthy | degraded | down, message (a sentence each that is not well), brokers, workers, queue_oldest_s}. down = nobody carries out alerts; degraded = a broker cannot be read in part or at all, a kind of worker is missing, or alerts wait.';
 
 --
 -- Name: heartbeat(text, bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6169,6 +6357,53 @@ ALTER FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.
 COMMENT ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) IS 'Everything that can be said of an alert before it is counted: a refusal, the answer of its first copy, or its accounts.';
 
 --
+-- Name: keep_end(public.broker_accounts, engine.account_marks); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_end(a public.broker_accounts, k engine.account_marks) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.equity_history (user_id, broker, account_id, equity, balance, unrealized_pnl, timestamp)
+  select a.user_id, a.broker, a.id, k.equity, k.balance, k.equity - k.balance, k.at
+  where k.at > k.stored_at and k.equity is not null and k.balance is not null;
+end
+$$;
+
+ALTER FUNCTION engine.keep_end(a public.broker_accounts, k engine.account_marks) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_end(a public.broker_accounts, k engine.account_marks); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_end(a public.broker_accounts, k engine.account_marks) IS 'The last mark of a day stays in equity_history, whatever was kept a moment before.';
+
+--
+-- Name: keep_excursion(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_excursion() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.excursions (account_id, position_id, opened_at, user_id, worst_pnl, best_pnl)
+  values (old.account_id, old.venue_position_id, old.opened_at, old.user_id, old.worst_pnl, old.best_pnl)
+  on conflict do nothing;
+  return null;
+end
+$$;
+
+ALTER FUNCTION engine.keep_excursion() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_excursion(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_excursion() IS 'A position that ends, or is turned around, leaves its extremes behind: its row may be used again.';
+
+--
 -- Name: keep_guard(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6919,6 +7154,9 @@ CREATE TABLE public.positions (
     as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    worst_pnl numeric,
+    best_pnl numeric,
+    extremes_of timestamp with time zone,
     CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
     CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
 )
@@ -6931,6 +7169,24 @@ ALTER TABLE public.positions OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
+
+--
+-- Name: COLUMN positions.worst_pnl; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.positions.worst_pnl IS 'The lowest unrealised result that a read has seen since it was opened (about one a second), in the account''s currency.';
+
+--
+-- Name: COLUMN positions.best_pnl; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.positions.best_pnl IS 'The highest, likewise.';
+
+--
+-- Name: COLUMN positions.extremes_of; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.positions.extremes_of IS 'The opening that worst_pnl and best_pnl are of: some brokers use the id of a position again.';
 
 --
 -- Name: lots_of(public.positions, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7196,7 +7452,9 @@ begin
   -- left to whoever compares the books: here nothing opens or closes.
   update public.positions p
   set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
-    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh'
+    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh', extremes_of = p.opened_at,
+    worst_pnl = least((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.worst_pnl end),
+    best_pnl = greatest((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.best_pnl end)
   from (
     select (x ->> 'account')::uuid as account_id, (x ->> 'at')::timestamptz as at, y as said
     from jsonb_array_elements(p_marks) x cross join lateral jsonb_array_elements(x -> 'positions') y
@@ -7213,7 +7471,7 @@ ALTER FUNCTION engine.mark_positions(p_marks jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION mark_positions(p_marks jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.mark_positions(p_marks jsonb) IS 'Value and protection of positions as a read told them.';
+COMMENT ON FUNCTION engine.mark_positions(p_marks jsonb) IS 'Value and protection of positions as a read told them, and the extremes of their value since they were opened.';
 
 --
 -- Name: mark_submitting(bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7663,10 +7921,10 @@ ALTER FUNCTION engine.next_position(p public.positions, f public.fills, o public
 COMMENT ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) IS 'A position after one more fill: by the difference, because answers of two lanes may be recorded in either order.';
 
 --
--- Name: next_read(public.broker_accounts, integer, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: next_read(public.broker_accounts, integer, boolean, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) RETURNS timestamp with time zone
+CREATE FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -7678,20 +7936,20 @@ begin
     return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
   end if;
   -- What is open there may be open by hand: we know of it from reads alone. Behind a lock somebody may try.
-  return least(c_now + case when p_flat is false then interval '1 second'
+  return least(c_now + case when p_flat is false then p_every_s * interval '1 second'
     when a.locked_until > c_now then interval '5 seconds' else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
     a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
   )));
 end
 $$;
 
-ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) OWNER TO empire_engine;
+ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) IS 'When an account is read next by itself: in a second where the read showed something open, in 5 while it is locked, else in 30 seconds; at its reset; a while after reads that failed.';
+COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) IS 'When an account is read next by itself: p_every_s after a read that showed something open, in 5 while it is locked, else in 30 seconds; at its reset; a while after reads that failed.';
 
 --
 -- Name: note(uuid, public.log_level, text, text, jsonb, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8749,16 +9007,17 @@ ALTER FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day
 COMMENT ON FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) IS 'The row of a trading day as it begins.';
 
 --
--- Name: put_mark(public.broker_accounts, engine.account_marks, engine.mark); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: put_mark(public.broker_accounts, engine.account_marks, engine.mark, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) RETURNS void
+CREATE FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  -- What changes is kept a minute apart, what does not an hour: a day's start can be found there.
-  v_store constant boolean := k.stored_at is null or m.at - k.stored_at >= case
+  -- Highs and lows of the day and its first mark are kept; else what changes a minute apart, what does not an hour: a
+  -- day's start can be found there.
+  v_store constant boolean := p_must or k.stored_at is null or m.at - k.stored_at >= case
     when (m.equity, m.balance) is distinct from (k.equity, k.balance) or m.is_flat is false then interval '60 seconds'
     else interval '1 hour' end;
 begin
@@ -8774,13 +9033,13 @@ begin
 end
 $$;
 
-ALTER FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) OWNER TO empire_engine;
+ALTER FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) IS 'Keeps a mark as the last one.';
+COMMENT ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean) IS 'Keeps a mark as the last one, and in equity_history where it must be there or the last one there is old enough.';
 
 --
 -- Name: raise_alarms(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9147,32 +9406,19 @@ CREATE FUNCTION engine.record_health(p_latencies jsonb) RETURNS integer
     SET search_path TO ''
     AS $$
 declare
-  c_lately constant timestamptz := clock_timestamp() - interval '2 minutes';
   v_told integer;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  perform engine.fade_unread();
   update public.health h
   set status = n.status, message = n.message, latency_ms = coalesce(round((p_latencies ->> h.broker::text)::numeric, 1), h.latency_ms)
-  from (
-    select s.broker, s.failed, s.read,
-      case when s.failed + s.read = 0 then 'unknown' when s.failed = 0 then 'operational' when s.read = 0 then 'down' else 'degraded' end as status,
-      case when s.failed > 0 then format('%s of %s accounts could not be read.', s.failed, s.failed + s.read) end as message
-    from (
-      select o.broker, count(m.account_id) filter (where m.failures > 0) as failed,
-        count(m.account_id) filter (where m.failures = 0) as read
-      from public.health o
-      left join (
-        public.broker_accounts a join public.broker_connections c on c.id = a.connection_id and c.status = 'connected'
-      ) on a.broker = o.broker
-      left join engine.account_marks m on m.account_id = a.id and (m.read_at > c_lately or m.failures > 0)
-      group by o.broker
-    ) s
-  ) n
+  from engine.broker_health() n
   -- Several workers tell the same; an unchanged row is written again now and then, so that its age says that they live.
   where n.broker = h.broker and (
     (h.status, h.message) is distinct from (n.status, n.message) or h.updated_at < clock_timestamp() - interval '15 seconds'
   );
   get diagnostics v_told = row_count;
+  perform engine.tell_health();
   return v_told;
 end
 $$;
@@ -9183,7 +9429,7 @@ ALTER FUNCTION engine.record_health(p_latencies jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION record_health(p_latencies jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.record_health(p_latencies jsonb) IS 'public.health from what the watch has read in the last two minutes: operational, degraded (some accounts could not be read), down (none could), unknown (nobody looked). p_latencies: milliseconds of a read by broker. Returns how many rows were told.';
+COMMENT ON FUNCTION engine.record_health(p_latencies jsonb) IS 'public.health as engine.broker_health sees it, what was not read lately is stale, and the health of the house is told when it changes. p_latencies: milliseconds of a read by broker. Returns how many rows of brokers were told.';
 
 --
 -- Name: record_held(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10931,12 +11177,13 @@ CREATE FUNCTION engine.take_mark(a public.broker_accounts, x jsonb) RETURNS void
     SET search_path TO ''
     AS $$
 declare
+  c_every_s constant numeric := engine.every_s(a, x);
   m engine.mark;
 begin
   if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
     perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
     update engine.account_marks
-    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null)
+    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null, every_s)
     where account_id = a.id;
     return;
   end if;
@@ -10946,7 +11193,8 @@ begin
   where id = a.id and (as_of is null or as_of <= m.at);
   perform engine.advance(a, m);
   update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, due_at = engine.next_read(a, 0, m.is_flat)
+  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s,
+    due_at = engine.next_read(a, 0, m.is_flat, c_every_s)
   where account_id = a.id;
 end
 $$;
@@ -11154,6 +11402,34 @@ ALTER FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) OWNER 
 COMMENT ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) IS 'The trader sees what was taken for a deposit or a withdrawal.';
 
 --
+-- Name: tell_health(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_health() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant jsonb := engine.health_now();
+begin
+  -- Nothing is told twice: an update of no row has no message, either.
+  if (select true from engine.health_told t where (t.status, t.message) is distinct from (c_now ->> 'status', c_now ->> 'message')) then
+    update engine.health_told t
+    set status = c_now ->> 'status', message = c_now ->> 'message', version = t.version + 1
+    where (t.status, t.message) is distinct from (c_now ->> 'status', c_now ->> 'message');
+  end if;
+end
+$$;
+
+ALTER FUNCTION engine.tell_health() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_health(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_health() IS 'Tells the topic health:system when the health of the house is another one than before.';
+
+--
 -- Name: tell_outbox(bigint, jsonb, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -11240,13 +11516,19 @@ declare
 begin
   delete from public.equity_history where id = any (array(
     select h.id from (
-      select e.id, row_number() over (partition by e.account_id, case p_grade when 'hour' then date_trunc('hour', e.timestamp, 'UTC') end
-        order by e.timestamp desc, e.id desc) as nth,
-        row_number() over (partition by e.account_id order by e.equity desc, e.timestamp, e.id) as high,
-        row_number() over (partition by e.account_id order by e.equity, e.timestamp, e.id) as low
-      from public.equity_history e where e.timestamp >= c_from and e.timestamp < c_from + interval '1 day'
+      select e.id, row_number() over (
+          partition by e.account_id, date_trunc(p_grade, e.timestamp, 'UTC') order by e.timestamp desc, e.id desc
+        ) as nth,
+        row_number() over (partition by e.account_id, d.day order by e.equity desc, e.timestamp, e.id) as high,
+        row_number() over (partition by e.account_id, d.day order by e.equity, e.timestamp, e.id) as low,
+        -- Where the account's own day ends within this one its last value is how that day ended.
+        row_number() over (partition by e.account_id, d.day order by e.timestamp desc, e.id desc) as last
+      from public.equity_history e
+      join public.broker_accounts a on a.id = e.account_id
+      cross join lateral (select ((e.timestamp at time zone a.timezone) - a.reset_time)::date as day) d
+      where e.timestamp >= c_from and e.timestamp < c_from + interval '1 day'
     ) h
-    where h.nth > 1 and h.high > 1 and h.low > 1 limit p_limit
+    where h.nth > 1 and h.high > 1 and h.low > 1 and h.last > 1 limit p_limit
   ));
   get diagnostics v_n = row_count;
   return v_n;
@@ -11259,7 +11541,7 @@ ALTER FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) OWNER 
 -- Name: FUNCTION thin_day(p_grade text, p_day date, p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) IS 'Of each account''s day (UTC) the highest, the lowest and the last equity of each hour, or of the day, stay. Returns how many went.';
+COMMENT ON FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer) IS 'Of a day (UTC) the last equity of each minute, hour or of the day stays, and of each trading day of the account that reaches into it the highest, the lowest and the last. Returns how many went.';
 
 --
 -- Name: thin_equity(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11278,7 +11560,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('engine.thin_equity', 0)) then
     return '{"gone": 0, "more": false}';
   end if;
-  for g in select * from (values ('hour', v_today - 8), ('day', v_today - 91)) as t (grade, until) loop
+  for g in select * from (values ('minute', v_today - 2), ('hour', v_today - 8), ('day', v_today - 91)) as t (grade, until) loop
     insert into engine.thinned (grade, day)
     select g.grade, least(coalesce((min(e.timestamp) at time zone 'UTC')::date, g.until) - 1, g.until) from public.equity_history e
     on conflict (grade) do nothing;
@@ -11303,7 +11585,7 @@ ALTER FUNCTION engine.thin_equity(p_limit integer) OWNER TO empire_engine;
 -- Name: FUNCTION thin_equity(p_limit integer); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.thin_equity(p_limit integer) IS 'Thins equity_history with age: after a week one value an hour, after 90 days one a day, and always the high and the low of a day.';
+COMMENT ON FUNCTION engine.thin_equity(p_limit integer) IS 'Thins equity_history with age: after a day one value a minute, after a week one an hour, after 90 days one a day, and always the high, the low and the end of each trading day.';
 
 --
 -- Name: too_many(engine.candidate, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11918,11 +12200,12 @@ begin
         select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
-      'orders', engine.working_orders(a.id),
+      'orders', engine.working_orders(a.id), 'every_s', w.every_s,
       'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
         then engine.guards_json(a.id) else '[]' end
     )
     from public.broker_accounts a
+    join engine.account_marks w on w.account_id = a.id
     join public.broker_connections c on c.id = a.connection_id
     cross join lateral (
       select (select true from public.risk_settings r where r.user_id = a.user_id limit 1) as has_limits
@@ -12095,6 +12378,32 @@ ALTER FUNCTION engine.word_for(d public.deliveries) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.word_for(d public.deliveries) IS 'The trader''s own word for a delivery''s symbol, where symbol_map has one: the account''s before the user''s, one with the exchange before one without. Null = there is none.';
+
+--
+-- Name: worker_health(); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.worker_health() RETURNS TABLE(kind text, alive bigint, seen_s numeric)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select k.kind, count(w.id) filter (where w.seen_at > clock_timestamp() - interval '20 seconds'),
+      round(extract(epoch from clock_timestamp() - max(w.seen_at)), 1)
+    from unnest(array['execution', 'positions', 'maintenance', 'relay']) as k (kind)
+    left join engine.workers w on w.kind = 'all' or k.kind = any (string_to_array(w.kind, '+'))
+    group by k.kind;
+end
+$$;
+
+ALTER FUNCTION engine.worker_health() OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION worker_health(); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.worker_health() IS 'Every kind of worker: how many told of themselves in the last 20 seconds, and how long ago the last one did (null = never).';
 
 --
 -- Name: worker_seen(text, text, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -16598,6 +16907,27 @@ ALTER FUNCTION private.symbols_in(p_symbols text[], p_list text[]) OWNER TO post
 COMMENT ON FUNCTION private.symbols_in(p_symbols text[], p_list text[]) IS 'Those of the symbols that are on a list, by their keys.';
 
 --
+-- Name: system_health(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.system_health() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return engine.health_now();
+end
+$$;
+
+ALTER FUNCTION private.system_health() OWNER TO postgres;
+
+--
+-- Name: FUNCTION system_health(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.system_health() IS 'public.system_health: the house''s health is no secret of anybody''s.';
+
+--
 -- Name: tell_deliveries(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -16814,6 +17144,34 @@ ALTER FUNCTION private.tell_positions() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.tell_positions() IS 'Tells owners of new and changed positions.';
+
+--
+-- Name: tell_system(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_system() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'health:system', 'broadcast', true, 'system.updated',
+    jsonb_build_object('v', n.version, 'status', n.status, 'message', n.message)
+  from changed n;
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_system() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_system(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_system() IS 'Tells everyone when the health of the house changes.';
 
 --
 -- Name: test_notification_target(uuid); Type: FUNCTION; Schema: private; Owner: postgres
@@ -17945,6 +18303,27 @@ ALTER FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source
 COMMENT ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) IS 'What an alert can say, said by a person: into the same inbox and queue. Returns event_id, status, deliveries.';
 
 --
+-- Name: system_health(); Type: FUNCTION; Schema: public; Owner: postgres
+--
+
+CREATE FUNCTION public.system_health() RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return private.system_health();
+end
+$$;
+
+ALTER FUNCTION public.system_health() OWNER TO postgres;
+
+--
+-- Name: FUNCTION system_health(); Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON FUNCTION public.system_health() IS 'How the house is now, for everyone who is signed in: see engine.health_now. Changes are told on the topic health:system.';
+
+--
 -- Name: test_notification_target(uuid); Type: FUNCTION; Schema: public; Owner: postgres
 --
 
@@ -18479,6 +18858,26 @@ ALTER TABLE engine.halts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: health_told; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.health_told (
+    one boolean DEFAULT true NOT NULL,
+    status text NOT NULL,
+    message text,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT health_told_one_check CHECK (one)
+);
+
+ALTER TABLE engine.health_told OWNER TO postgres;
+
+--
+-- Name: TABLE health_told; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.health_told IS 'The health of the whole house as it was told last: one row.';
 
 --
 -- Name: installation; Type: TABLE; Schema: engine; Owner: postgres
@@ -19142,7 +19541,7 @@ ALTER TABLE engine.thinned OWNER TO postgres;
 -- Name: TABLE thinned; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON TABLE engine.thinned IS 'Up to which day (UTC) equity_history was thinned to a grade: hour, day.';
+COMMENT ON TABLE engine.thinned IS 'Up to which day (UTC) equity_history was thinned to a grade: minute, hour, day.';
 
 --
 -- Name: workers; Type: TABLE; Schema: engine; Owner: postgres
@@ -19350,7 +19749,7 @@ CREATE TABLE public.corrections (
     event_id bigint,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT corrections_key_check CHECK ((char_length(key) <= 200)),
-    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['fill'::text, 'order_unknown'::text, 'order_renamed'::text, 'order_ended'::text, 'position_unknown'::text, 'position_gone'::text, 'position_differs'::text, 'orphan'::text]))),
+    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['fill'::text, 'order_unknown'::text, 'order_renamed'::text, 'order_changed'::text, 'order_ended'::text, 'position_unknown'::text, 'position_gone'::text, 'position_differs'::text, 'orphan'::text]))),
     CONSTRAINT corrections_told_check CHECK ((char_length(told) <= 1000))
 );
 
@@ -19637,6 +20036,27 @@ ALTER TABLE public.equity_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: excursions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.excursions (
+    account_id uuid NOT NULL,
+    position_id text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    user_id uuid NOT NULL,
+    worst_pnl numeric NOT NULL,
+    best_pnl numeric NOT NULL
+);
+
+ALTER TABLE public.excursions OWNER TO postgres;
+
+--
+-- Name: TABLE excursions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.excursions IS 'How far closed positions went against and for the trader while they were open, as reads have seen it. Insert only.';
 
 --
 -- Name: fills_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
@@ -19999,6 +20419,221 @@ ALTER TABLE public.positions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
+-- Name: trades; Type: VIEW; Schema: public; Owner: postgres
+--
+
+CREATE VIEW public.trades WITH (security_invoker='true') AS
+ WITH steps AS (
+         SELECT f.id,
+            f.user_id,
+            f.account_id,
+            f.position_id,
+            f.symbol,
+            f.side,
+            f.effect,
+            f.qty,
+            f.price,
+            f.realised,
+            ((f.commission + f.swap) + f.fee) AS costs,
+            f.currency,
+            f.filled_at,
+            sum(
+                CASE f.effect
+                    WHEN 'open'::public.effect THEN f.qty
+                    ELSE (- f.qty)
+                END) OVER w AS held
+           FROM public.fills f
+          WHERE (f.position_id IS NOT NULL)
+          WINDOW w AS (PARTITION BY f.user_id, f.account_id, f.position_id ORDER BY f.filled_at, f.id)
+        ), trips AS (
+         SELECT s_1.id,
+            s_1.user_id,
+            s_1.account_id,
+            s_1.position_id,
+            s_1.symbol,
+            s_1.side,
+            s_1.effect,
+            s_1.qty,
+            s_1.price,
+            s_1.realised,
+            s_1.costs,
+            s_1.currency,
+            s_1.filled_at,
+            s_1.held,
+            COALESCE(count(*) FILTER (WHERE (s_1.held = (0)::numeric)) OVER w, (0)::bigint) AS nth
+           FROM steps s_1
+          WINDOW w AS (PARTITION BY s_1.user_id, s_1.account_id, s_1.position_id ORDER BY s_1.filled_at, s_1.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ), sums AS (
+         SELECT t.user_id,
+            t.account_id,
+            t.position_id,
+            t.nth,
+            min(t.symbol) AS symbol,
+            (array_agg(
+                CASE
+                    WHEN (t.effect = 'open'::public.effect) THEN t.side
+                    WHEN (t.side = 'buy'::public.side) THEN 'sell'::public.side
+                    ELSE 'buy'::public.side
+                END ORDER BY t.filled_at, t.id))[1] AS side,
+            COALESCE(sum(t.qty) FILTER (WHERE (t.effect = 'open'::public.effect)), sum(t.qty)) AS qty,
+            (sum((t.qty * t.price)) FILTER (WHERE (t.effect = 'open'::public.effect)) / sum(t.qty) FILTER (WHERE (t.effect = 'open'::public.effect))) AS entry_price,
+            (sum((t.qty * t.price)) FILTER (WHERE (t.effect = 'close'::public.effect)) / sum(t.qty) FILTER (WHERE (t.effect = 'close'::public.effect))) AS exit_price,
+            min(t.filled_at) AS opened_at,
+            max(t.filled_at) FILTER (WHERE (t.effect = 'close'::public.effect)) AS closed_at,
+            max(t.currency) AS currency,
+            sum(t.realised) AS gross,
+            sum(t.costs) AS costs,
+            (sum(t.realised) - sum(t.costs)) AS net,
+            count(*) AS fills,
+            bool_or((t.held = (0)::numeric)) AS is_flat,
+            (row_number() OVER (PARTITION BY t.user_id, t.account_id, t.position_id ORDER BY t.nth DESC) = 1) AS is_last
+           FROM trips t
+          GROUP BY t.user_id, t.account_id, t.position_id, t.nth
+        )
+ SELECT s.user_id,
+    s.account_id,
+    a.broker,
+    s.position_id,
+    s.symbol,
+    s.side,
+    s.qty,
+    trim_scale(round(COALESCE(s.entry_price, p.entry_price), 10)) AS entry_price,
+    trim_scale(round(s.exit_price, 10)) AS exit_price,
+    s.opened_at,
+    s.closed_at,
+    COALESCE(s.currency, a.currency) AS currency,
+    s.gross,
+    s.costs,
+    s.net,
+    LEAST(e.worst, s.gross, (0)::numeric) AS mae,
+    GREATEST(e.best, s.gross, (0)::numeric) AS mfe,
+    s.fills,
+    y.day AS trading_day
+   FROM (((((sums s
+     JOIN public.broker_accounts a ON ((a.id = s.account_id)))
+     LEFT JOIN public.positions p ON (((p.account_id = s.account_id) AND (p.venue_position_id = s.position_id))))
+     LEFT JOIN LATERAL ( SELECT min(x_1.worst_pnl) AS worst,
+            max(x_1.best_pnl) AS best
+           FROM public.excursions x_1
+          WHERE ((x_1.account_id = s.account_id) AND (x_1.position_id = s.position_id) AND (x_1.opened_at >= s.opened_at) AND ((x_1.opened_at < s.closed_at) OR (x_1.opened_at = s.opened_at)))) e ON (true))
+     CROSS JOIN LATERAL ( SELECT (((s.closed_at AT TIME ZONE a.timezone) - (a.reset_time)::interval))::date AS day) x)
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (((x.day + a.reset_time) AT TIME ZONE a.timezone) > s.closed_at) THEN (x.day - 1)
+                    ELSE x.day
+                END AS day) y)
+  WHERE ((s.closed_at IS NOT NULL) AND (s.is_flat OR (s.is_last AND (p.closed_at IS NOT NULL))));
+
+ALTER VIEW public.trades OWNER TO postgres;
+
+--
+-- Name: VIEW trades; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON VIEW public.trades IS 'Closed trades, from flat to flat, by the broker''s own fills: net = gross less commission, swap and fees, in the account''s currency. mae and mfe: the worst and the best result while it was open, seen about once a second, and its own. trading_day is the account''s.';
+
+--
+-- Name: results; Type: VIEW; Schema: public; Owner: postgres
+--
+
+CREATE VIEW public.results WITH (security_invoker='true') AS
+ WITH days AS (
+         SELECT f.user_id,
+            f.account_id,
+            p.period,
+            p.starts,
+            sum(f.realised) AS gross,
+            sum(((f.commission + f.swap) + f.fee)) AS costs
+           FROM ((((public.fills f
+             JOIN public.broker_accounts a_1 ON ((a_1.id = f.account_id)))
+             CROSS JOIN LATERAL ( SELECT (((f.filled_at AT TIME ZONE a_1.timezone) - (a_1.reset_time)::interval))::date AS day) x)
+             CROSS JOIN LATERAL ( SELECT
+                        CASE
+                            WHEN (((x.day + a_1.reset_time) AT TIME ZONE a_1.timezone) > f.filled_at) THEN (x.day - 1)
+                            ELSE x.day
+                        END AS day) y)
+             CROSS JOIN LATERAL ( VALUES ('day'::text,y.day), ('week'::text,(date_trunc('week'::text, (y.day)::timestamp with time zone))::date), ('month'::text,(date_trunc('month'::text, (y.day)::timestamp with time zone))::date), ('all'::text,NULL::date)) p(period, starts))
+          GROUP BY f.user_id, f.account_id, p.period, p.starts
+        ), closed AS (
+         SELECT t.user_id,
+            t.account_id,
+            p.period,
+            p.starts,
+            t.net,
+            t.mae,
+            t.mfe,
+            sum(t.net) OVER (PARTITION BY t.user_id, t.account_id, p.period, p.starts ORDER BY t.closed_at, t.position_id ROWS UNBOUNDED PRECEDING) AS so_far,
+            t.closed_at,
+            t.position_id
+           FROM (public.trades t
+             CROSS JOIN LATERAL ( VALUES ('day'::text,t.trading_day), ('week'::text,(date_trunc('week'::text, (t.trading_day)::timestamp with time zone))::date), ('month'::text,(date_trunc('month'::text, (t.trading_day)::timestamp with time zone))::date), ('all'::text,NULL::date)) p(period, starts))
+        ), falls AS (
+         SELECT c.user_id,
+            c.account_id,
+            c.period,
+            c.starts,
+            c.net,
+            c.mae,
+            c.mfe,
+            c.so_far,
+            c.closed_at,
+            c.position_id,
+            (GREATEST((0)::numeric, max(c.so_far) OVER (PARTITION BY c.user_id, c.account_id, c.period, c.starts ORDER BY c.closed_at, c.position_id ROWS UNBOUNDED PRECEDING)) - c.so_far) AS fall
+           FROM closed c
+        ), stats AS (
+         SELECT f.user_id,
+            f.account_id,
+            f.period,
+            f.starts,
+            count(*) AS trades,
+            count(*) FILTER (WHERE (f.net > (0)::numeric)) AS wins,
+            count(*) FILTER (WHERE (f.net < (0)::numeric)) AS losses,
+            sum(f.net) AS closed_net,
+            COALESCE(sum(f.net) FILTER (WHERE (f.net > (0)::numeric)), (0)::numeric) AS won,
+            COALESCE((- sum(f.net) FILTER (WHERE (f.net < (0)::numeric))), (0)::numeric) AS lost,
+            max(f.net) AS best,
+            min(f.net) AS worst,
+            max(f.fall) AS drawdown,
+            avg(f.mae) AS mae,
+            avg(f.mfe) AS mfe
+           FROM falls f
+          GROUP BY f.user_id, f.account_id, f.period, f.starts
+        )
+ SELECT d.user_id,
+    d.account_id,
+    a.broker,
+    a.currency,
+    d.period,
+    d.starts,
+    d.gross,
+    d.costs,
+    (d.gross - d.costs) AS net,
+    COALESCE(s.trades, (0)::bigint) AS trades,
+    COALESCE(s.wins, (0)::bigint) AS wins,
+    COALESCE(s.losses, (0)::bigint) AS losses,
+    round(((100.0 * (s.wins)::numeric) / (s.trades)::numeric), 2) AS win_rate,
+    round((s.closed_net / (s.trades)::numeric), 2) AS expectancy,
+    round((s.won / NULLIF(s.lost, (0)::numeric)), 2) AS profit_factor,
+    s.won,
+    s.lost,
+    s.best AS best_trade,
+    s.worst AS worst_trade,
+    s.drawdown,
+    round(s.mae, 2) AS average_mae,
+    round(s.mfe, 2) AS average_mfe
+   FROM ((days d
+     JOIN public.broker_accounts a ON ((a.id = d.account_id)))
+     LEFT JOIN stats s ON (((s.user_id = d.user_id) AND (s.account_id = d.account_id) AND (s.period = d.period) AND (NOT (s.starts IS DISTINCT FROM d.starts)))));
+
+ALTER VIEW public.results OWNER TO postgres;
+
+--
+-- Name: VIEW results; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON VIEW public.results IS 'Each account''s day, week (from Monday), month and whole time (period all, starts null) by its own trading days. net: what fills of that time have added to the balance. Statistics are of the trades closed in it, by their net: win_rate in percent, expectancy per trade, profit_factor (null without a loss), drawdown = the deepest fall of the summed results from their peak.';
+
+--
 -- Name: risk_settings_id_seq; Type: SEQUENCE; Schema: public; Owner: postgres
 --
 
@@ -20263,6 +20898,13 @@ ALTER TABLE ONLY engine.guards
 
 ALTER TABLE ONLY engine.halts
     ADD CONSTRAINT halts_pkey PRIMARY KEY (id);
+
+--
+-- Name: health_told health_told_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.health_told
+    ADD CONSTRAINT health_told_pkey PRIMARY KEY (one);
 
 --
 -- Name: installation installation_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
@@ -20550,6 +21192,13 @@ ALTER TABLE ONLY public.drills
 
 ALTER TABLE ONLY public.equity_history
     ADD CONSTRAINT equity_history_pkey PRIMARY KEY (id);
+
+--
+-- Name: excursions excursions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.excursions
+    ADD CONSTRAINT excursions_pkey PRIMARY KEY (account_id, position_id, opened_at);
 
 --
 -- Name: fills fills_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
@@ -20991,6 +21640,12 @@ CREATE INDEX equity_history_time ON public.equity_history USING brin ("timestamp
 CREATE INDEX equity_history_user ON public.equity_history USING btree (user_id, "timestamp");
 
 --
+-- Name: excursions_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX excursions_user ON public.excursions USING btree (user_id);
+
+--
 -- Name: fills_account; Type: INDEX; Schema: public; Owner: postgres
 --
 
@@ -21207,6 +21862,12 @@ CREATE INDEX webhook_events_received ON public.webhook_events USING btree (recei
 CREATE INDEX webhook_events_user ON public.webhook_events USING btree (user_id, id);
 
 --
+-- Name: health_told tell_update; Type: TRIGGER; Schema: engine; Owner: postgres
+--
+
+CREATE TRIGGER tell_update AFTER UPDATE ON engine.health_told REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_system();
+
+--
 -- Name: admins audit; Type: TRIGGER; Schema: private; Owner: postgres
 --
 
@@ -21363,6 +22024,12 @@ CREATE TRIGGER inherit_halts BEFORE INSERT ON public.broker_accounts FOR EACH RO
 CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.admin_actions FOR EACH ROW EXECUTE FUNCTION private.refuse_tampering();
 
 ALTER TABLE public.admin_actions ENABLE ALWAYS TRIGGER insert_only;
+
+--
+-- Name: positions keep_excursion; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER keep_excursion AFTER UPDATE OF closed_at, opened_at ON public.positions FOR EACH ROW WHEN (((old.closed_at IS NULL) AND (old.extremes_of = old.opened_at) AND ((new.closed_at IS NOT NULL) OR (new.opened_at IS DISTINCT FROM old.opened_at)))) EXECUTE FUNCTION engine.keep_excursion();
 
 --
 -- Name: broker_accounts keep_lock; Type: TRIGGER; Schema: public; Owner: postgres
@@ -21705,6 +22372,20 @@ ALTER TABLE ONLY public.equity_history
     ADD CONSTRAINT equity_history_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
+-- Name: excursions excursions_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.excursions
+    ADD CONSTRAINT excursions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
+
+--
+-- Name: excursions excursions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.excursions
+    ADD CONSTRAINT excursions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
+
+--
 -- Name: fills fills_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -22028,6 +22709,12 @@ CREATE POLICY "Traders delete their own symbols" ON public.symbol_map FOR DELETE
 CREATE POLICY "Traders name their own accounts and what follows on drift" ON public.broker_accounts FOR UPDATE TO authenticated USING (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough))) WITH CHECK (((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)));
 
 --
+-- Name: excursions Traders read how far their trades went, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read how far their trades went, admins read all" ON public.excursions FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
 -- Name: risk_standings Traders read how far they are from their limits, admins all; Type: POLICY; Schema: public; Owner: postgres
 --
 
@@ -22262,6 +22949,12 @@ ALTER TABLE public.drills ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.equity_history ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: excursions; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.excursions ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: fills; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -22853,6 +23546,12 @@ REVOKE ALL ON FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, 
 GRANT ALL ON FUNCTION engine.breach(p_account uuid, p_rule text, p_scope text, p_numbers jsonb, p_until timestamp with time zone, p_flatten boolean) TO empire_worker;
 
 --
+-- Name: FUNCTION broker_health(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.broker_health() FROM PUBLIC;
+
+--
 -- Name: FUNCTION bury(p_delivery bigint, p_error text, p_trace jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -22875,6 +23574,12 @@ REVOKE ALL ON FUNCTION engine.cancel_unsent(p_deliveries bigint[], p_entries_onl
 --
 
 REVOKE ALL ON FUNCTION engine.cancel_waiting_legs(p_command bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION change_order(p_account uuid, o jsonb, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION change_orders(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23202,6 +23907,12 @@ REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.entries_to_end(p_limit integer) FROM PUBLIC;
 
 --
+-- Name: FUNCTION every_s(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.every_s(a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION executor_of(c public.broker_connections, p_name text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -23218,6 +23929,12 @@ REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_sid
 --
 
 REVOKE ALL ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.freshness) FROM PUBLIC;
+
+--
+-- Name: FUNCTION fade_unread(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.fade_unread() FROM PUBLIC;
 
 --
 -- Name: FUNCTION find_gaps(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23324,6 +24041,13 @@ REVOKE ALL ON FUNCTION engine.hand_out_calls(p_worker text, p_ask jsonb) FROM PU
 --
 
 REVOKE ALL ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION health_now(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.health_now() FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.health_now() TO empire_worker;
 
 --
 -- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23505,6 +24229,18 @@ REVOKE ALL ON FUNCTION engine.judge(k engine.commands, p jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.judge_alert(e public.webhook_endpoints, p jsonb, r engine.alert, OUT answer jsonb, OUT accounts uuid[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION keep_end(a public.broker_accounts, k engine.account_marks); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_end(a public.broker_accounts, k engine.account_marks) FROM PUBLIC;
+
+--
+-- Name: FUNCTION keep_excursion(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_excursion() FROM PUBLIC;
 
 --
 -- Name: FUNCTION keep_guard(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23780,10 +24516,10 @@ GRANT SELECT ON TABLE public.orders TO authenticated;
 REVOKE ALL ON FUNCTION engine.next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts) FROM PUBLIC;
 
 --
--- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) FROM PUBLIC;
 
 --
 -- Name: FUNCTION note(p_user uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23987,10 +24723,10 @@ REVOKE ALL ON FUNCTION engine.put_at_stake(s engine.situation, p_takes jsonb) FR
 REVOKE ALL ON FUNCTION engine.put_day(a public.broker_accounts, p_day date, s engine.day_start, p_equity numeric) FROM PUBLIC;
 
 --
--- Name: FUNCTION put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.put_mark(a public.broker_accounts, k engine.account_marks, m engine.mark, p_must boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION raise_alarms(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24408,6 +25144,12 @@ REVOKE ALL ON FUNCTION engine.tell_connection(c public.broker_connections, p_lev
 REVOKE ALL ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric) FROM PUBLIC;
 
 --
+-- Name: FUNCTION tell_health(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_health() FROM PUBLIC;
+
+--
 -- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb, p_last boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24590,6 +25332,12 @@ REVOKE ALL ON FUNCTION engine.without_secrets(p jsonb, p_depth integer) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION engine.word_for(d public.deliveries) FROM PUBLIC;
+
+--
+-- Name: FUNCTION worker_health(); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.worker_health() FROM PUBLIC;
 
 --
 -- Name: FUNCTION worker_seen(p_worker text, p_kind text, p_details jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25510,6 +26258,13 @@ GRANT ALL ON FUNCTION private.submit_intent(p_intent jsonb, p_idempotency_key te
 REVOKE ALL ON FUNCTION private.symbols_in(p_symbols text[], p_list text[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION system_health(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.system_health() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.system_health() TO authenticated;
+
+--
 -- Name: FUNCTION tell_deliveries(); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -25544,6 +26299,12 @@ REVOKE ALL ON FUNCTION private.tell_orders() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION private.tell_positions() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_system(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_system() FROM PUBLIC;
 
 --
 -- Name: FUNCTION test_notification_target(p_target_id uuid); Type: ACL; Schema: private; Owner: postgres
@@ -25894,6 +26655,13 @@ REVOKE ALL ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, 
 GRANT ALL ON FUNCTION public.submit_intent(intent jsonb, idempotency_key text, p_source text) TO authenticated;
 
 --
+-- Name: FUNCTION system_health(); Type: ACL; Schema: public; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION public.system_health() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.system_health() TO authenticated;
+
+--
 -- Name: FUNCTION test_notification_target(p_target_id uuid); Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -26090,6 +26858,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.endpoint_counters TO empire_en
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.gap_scan TO empire_engine;
+
+--
+-- Name: TABLE health_told; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,UPDATE ON TABLE engine.health_told TO empire_engine;
 
 --
 -- Name: TABLE installation; Type: ACL; Schema: engine; Owner: postgres
@@ -26536,6 +27310,13 @@ GRANT SELECT ON TABLE public.equity_history TO authenticated;
 GRANT USAGE ON SEQUENCE public.equity_history_id_seq TO empire_engine;
 
 --
+-- Name: TABLE excursions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.excursions TO authenticated;
+GRANT SELECT,INSERT ON TABLE public.excursions TO empire_engine;
+
+--
 -- Name: SEQUENCE fills_id_seq; Type: ACL; Schema: public; Owner: postgres
 --
 
@@ -26626,6 +27407,18 @@ GRANT SELECT ON TABLE public.plan_limits TO authenticated;
 --
 
 GRANT USAGE ON SEQUENCE public.positions_id_seq TO empire_engine;
+
+--
+-- Name: TABLE trades; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.trades TO authenticated;
+
+--
+-- Name: TABLE results; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT ON TABLE public.results TO authenticated;
 
 --
 -- Name: SEQUENCE risk_settings_id_seq; Type: ACL; Schema: public; Owner: postgres
