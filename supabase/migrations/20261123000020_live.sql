@@ -89,59 +89,61 @@ revoke all on function private.event_message(public.webhook_events) from public;
 create function private.tell_events() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
-    from changed n order by n.id;
-  else
-    -- That all deliveries of an alert have ended, they have said themselves.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'event.updated', private.event_message(n::public.webhook_events)
-    from changed n join before o on o.id = n.id
-    where (n.status, n.reason) is distinct from (o.status, o.reason)
-    order by n.id;
-  end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
+  from changed n order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
   return null;
 end
 $$;
-comment on function private.tell_events() is 'Tells owners of new and changed alerts.';
+comment on function private.tell_events() is 'Tells owners of new alerts.';
 revoke all on function private.tell_events() from public;
 
-create function private.delivery_message(n public.deliveries) returns jsonb
-language plpgsql immutable set search_path = '' as $$
+create function private.tell_event() returns trigger
+language plpgsql security definer set search_path = '' as $$
 begin
-  return jsonb_build_object(
-    'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
-    'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
-    'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
-    'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
-  );
+  insert into realtime.messages (topic, extension, private, event, payload)
+  values ('events:' || new.user_id, 'broadcast', true, 'event.updated', private.event_message(new));
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
 end
 $$;
-comment on function private.delivery_message(public.deliveries) is 'A delivery as its owner sees it live.';
-revoke all on function private.delivery_message(public.deliveries) from public;
+comment on function private.tell_event() is
+'Tells the owner of an alert that became something else. A row at a time: that all its deliveries have ended, which is the '
+'usual change, they have said themselves, and for that nothing is to be collected.';
+revoke all on function private.tell_event() from public;
 
 create function private.tell_deliveries() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_news bigint [];
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'delivery.created', private.delivery_message(n::public.deliveries)
-    from changed n order by n.id;
-  else
+  if tg_op = 'UPDATE' then
     -- queued, claimed and queued again are one thing to a trader: not finished yet.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'delivery.updated', private.delivery_message(n::public.deliveries)
-    from changed n join before o on o.id = n.id
-    -- What a flatten could not close yet may be another thing in every round.
-    where (n.status in ('done', 'dead'), n.outcome, n.reason)
-      is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason)
-      or (n.reason = 'not_flat' and n.numbers is distinct from o.numbers)
-    order by n.id;
+    v_news := array(
+      select n.id from changed n join before o on o.id = n.id
+      where (n.status in ('done', 'dead'), n.outcome, n.reason)
+        is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason)
+        -- What a flatten could not close yet may be another thing in every round.
+        or (n.reason = 'not_flat' and n.numbers is distinct from o.numbers)
+    );
+    if v_news = '{}' then
+      return null;
+    end if;
   end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'events:' || n.user_id, 'broadcast', true, case when v_news is null then 'delivery.created' else 'delivery.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
+      'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
+      'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
+      'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
+    )
+  from changed n where v_news is null or n.id = any (v_news) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -151,40 +153,35 @@ $$;
 comment on function private.tell_deliveries() is 'Tells owners of new and finished deliveries.';
 revoke all on function private.tell_deliveries() from public;
 
-create function private.order_message(n public.orders) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-begin
-  return jsonb_build_object(
-    'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
-    'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
-    'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
-    'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
-    'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
-    'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
-  );
-end
-$$;
-comment on function private.order_message(public.orders) is 'An order as its owner sees it live.';
-revoke all on function private.order_message(public.orders) from public;
-
 create function private.tell_orders() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_news bigint [];
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'orders:' || n.user_id, 'broadcast', true, 'order.created', private.order_message(n::public.orders)
-    from changed n order by n.id;
-  else
+  if tg_op = 'UPDATE' then
     -- From pending to submitting nothing happens that a trader could see: the broker has not answered yet.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'orders:' || n.user_id, 'broadcast', true, 'order.updated', private.order_message(n::public.orders)
-    from changed n join before o on o.id = n.id
-    where (n.status, n.filled_qty, n.qty) is distinct from (o.status, o.filled_qty, o.qty)
-      and not (n.status = 'submitting' and o.status = 'pending')
-      or (n.avg_price, n.price, n.stop_price, n.stop_loss, n.take_profit, n.reason, n.venue_order_id)
-      is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id)
-    order by n.id;
+    v_news := array(
+      select n.id from changed n join before o on o.id = n.id
+      where (n.status, n.filled_qty, n.qty) is distinct from (o.status, o.filled_qty, o.qty)
+        and not (n.status = 'submitting' and o.status = 'pending')
+        or (n.avg_price, n.price, n.stop_price, n.stop_loss, n.take_profit, n.reason, n.venue_order_id)
+        is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id)
+    );
+    if v_news = '{}' then
+      return null;
+    end if;
   end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'orders:' || n.user_id, 'broadcast', true, case when v_news is null then 'order.created' else 'order.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+      'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
+      'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
+      'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
+      'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
+      'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
+    )
+  from changed n where v_news is null or n.id = any (v_news) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -194,38 +191,33 @@ $$;
 comment on function private.tell_orders() is 'Tells owners of new and changed orders.';
 revoke all on function private.tell_orders() from public;
 
-create function private.position_message(n public.positions) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-begin
-  return jsonb_build_object(
-    'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
-    'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
-    'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
-    'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
-    'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
-  );
-end
-$$;
-comment on function private.position_message(public.positions) is 'A position as its owner sees it live.';
-revoke all on function private.position_message(public.positions) from public;
-
 create function private.tell_positions() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_news bigint [];
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'positions:' || n.user_id, 'broadcast', true, 'position.created', private.position_message(n::public.positions)
-    from changed n order by n.id;
-  else
+  if tg_op = 'UPDATE' then
     -- as_of alone is no news: every poll of the broker moves it.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'positions:' || n.user_id, 'broadcast', true, 'position.updated', private.position_message(n::public.positions)
-    from changed n join before o on o.id = n.id
-    where (n.side, n.qty, n.entry_price, n.unrealized_pnl, n.stop_loss, n.take_profit, n.closed_at, n.freshness)
-      is distinct from
-      (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness)
-    order by n.id;
+    v_news := array(
+      select n.id from changed n join before o on o.id = n.id
+      where (n.side, n.qty, n.entry_price, n.unrealized_pnl, n.stop_loss, n.take_profit, n.closed_at, n.freshness)
+        is distinct from
+        (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness)
+    );
+    if v_news = '{}' then
+      return null;
+    end if;
   end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'positions:' || n.user_id, 'broadcast', true, case when v_news is null then 'position.created' else 'position.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+      'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
+      'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
+      'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
+      'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
+    )
+  from changed n where v_news is null or n.id = any (v_news) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -280,8 +272,8 @@ revoke all on function private.tell_health() from public;
 
 create trigger tell_insert after insert on public.webhook_events
 referencing new table as changed for each statement execute function private.tell_events();
-create trigger tell_update after update on public.webhook_events
-referencing old table as before new table as changed for each statement execute function private.tell_events();
+create trigger tell_update after update on public.webhook_events for each row
+when ((old.status, old.reason) is distinct from (new.status, new.reason)) execute function private.tell_event();
 create trigger tell_insert after insert on public.deliveries
 referencing new table as changed for each statement execute function private.tell_deliveries();
 create trigger tell_update after update on public.deliveries
