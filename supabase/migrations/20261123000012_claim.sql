@@ -69,10 +69,10 @@ grant select on engine.account_limits, engine.account_defaults, engine.account_s
 -- The first of the three reads through a view: its function is called as the view's owner.
 grant execute on function engine.in_every_list(jsonb), engine.symbol_key(text), engine.trading_day(text, time, timestamptz) to postgres;
 
-create function engine.account_json(a public.broker_accounts, c public.broker_connections) returns jsonb
+create function engine.account_json(a public.broker_accounts, c public.broker_connections) returns json
 language plpgsql immutable set search_path = '' as $$
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
     'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'reset_time', a.reset_time,
     'trading_enabled', a.trading_enabled,
@@ -182,23 +182,24 @@ comment on function engine.commands_json(public.deliveries) is
 'What was written ahead for a delivery by an earlier holder.';
 alter function engine.commands_json(public.deliveries) owner to empire_engine;
 
-create function engine.contexts(p_deliveries bigint [], p_token bigint) returns setof jsonb
+create function engine.contexts(p_deliveries bigint [], p_token bigint) returns setof json
 language plpgsql stable set search_path = '' as $$
 begin
+  -- json, not jsonb: it is read once, as text, and jsonb would take every value apart and together again on the way.
   return query
-    select jsonb_build_object(
+    select json_build_object(
       'token', p_token, 'now', clock_timestamp(),
       'queued_ms', round(extract(epoch from clock_timestamp() - d.created_at) * 1000, 3),
-      'delivery', jsonb_build_object(
+      'delivery', json_build_object(
         'id', d.id, 'event_id', d.event_id, 'user_id', d.user_id, 'account_id', d.account_id, 'lane', d.lane,
         'action', d.action, 'symbol', d.symbol, 'tag', d.tag, 'attempts', d.attempts, 'expires_at', d.expires_at,
         'halt_epoch', d.halt_epoch, 'dry_run', d.dry_run, 'created_at', d.created_at
       ),
-      'event', jsonb_build_object(
+      'event', json_build_object(
         'id', e.id, 'source', e.source, 'body', e.body, 'fired_at', e.fired_at, 'received_at', e.received_at,
         'endpoint_id', e.endpoint_id
       ),
-      'endpoint', case when w.id is not null then jsonb_build_object(
+      'endpoint', case when w.id is not null then json_build_object(
         'id', w.id, 'on_same', w.on_same, 'on_opposite', w.on_opposite, 'scope', w.scope,
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
@@ -215,7 +216,7 @@ begin
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
         then engine.defaults_json(a.id) end,
       'positions', (
-        select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
+        select coalesce(json_agg(p order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
       'orders', case when (
@@ -318,7 +319,7 @@ alter function engine.take_heads(text, public.executor, public.lane, integer, in
 
 create function engine.claim(
   p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer
-) returns setof jsonb
+) returns setof json
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare

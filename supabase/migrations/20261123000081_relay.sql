@@ -17,11 +17,11 @@ alter role empire_relay set idle_in_transaction_session_timeout = '10s';
 alter role empire_maintenance set statement_timeout = '10s';
 alter role empire_maintenance set idle_in_transaction_session_timeout = '10s';
 
-create function engine.orders_told(p_delivery bigint) returns jsonb
+create function engine.orders_told(p_delivery bigint) returns json
 language plpgsql stable set search_path = '' as $$
 begin
   return (
-    select coalesce(jsonb_agg(jsonb_build_object(
+    select coalesce(json_agg(json_build_object(
       'kind', o.kind, 'reduce_only', o.reduce_only, 'side', o.side, 'symbol', o.symbol, 'type', o.type, 'status', o.status,
       'qty', o.qty::text, 'filled_qty', o.filled_qty::text, 'price', coalesce(o.price, o.stop_price)::text,
       'avg_price', o.avg_price::text, 'stop_loss', o.stop_loss::text, 'take_profit', o.take_profit::text,
@@ -33,15 +33,15 @@ $$;
 comment on function engine.orders_told(bigint) is 'The orders of a delivery, as far as a sentence about it needs them.';
 alter function engine.orders_told(bigint) owner to empire_engine;
 
-create function engine.outbox_rows(p_ids bigint [], p_token bigint) returns setof jsonb
+create function engine.outbox_rows(p_ids bigint [], p_token bigint) returns setof json
 language plpgsql stable set search_path = '' as $$
 begin
   return query
-    select jsonb_build_object(
+    select json_build_object(
       'id', o.id, 'token', p_token, 'account_id', o.account_id, 'user_id', o.user_id, 'subject', o.subject, 'body', o.body,
       'created_at', o.created_at, 'told', o.told,
       -- Of a delivery its account as the owner calls it, and its orders.
-      'context', case when d.id is not null then jsonb_build_object(
+      'context', case when d.id is not null then json_build_object(
         'account', coalesce(a.label, a.account_id), 'broker', engine.name_of(a.broker), 'currency', a.currency,
         'dry_run', d.dry_run, 'side', d.side, 'orders', engine.orders_told(d.id)
       ) end
@@ -58,7 +58,7 @@ comment on function engine.outbox_rows(bigint [], bigint) is
 'Rows of the outbox as a relay gets them, each with what a sentence about it needs.';
 alter function engine.outbox_rows(bigint [], bigint) owner to empire_engine;
 
-create function engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) returns setof jsonb
+create function engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) returns setof json
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$

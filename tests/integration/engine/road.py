@@ -37,16 +37,17 @@ TIMEOUT_MS = 5_000
 
 
 async def connect(database: Database, role: str) -> asyncpg.Connection:
-    """A connection whose jsonb is plain Python, numbers exact."""
+    """A connection whose json is plain Python, numbers exact."""
     connection = await database.connect(role)
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: json.dumps(
-            value, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)
-        ),
-        decoder=lambda text: json.loads(text, parse_float=Decimal),
-    )
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind,
+            schema="pg_catalog",
+            encoder=lambda value: json.dumps(
+                value, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)
+            ),
+            decoder=lambda text: json.loads(text, parse_float=Decimal),
+        )
     return connection
 
 
