@@ -1,15 +1,19 @@
 -- Write ahead, then send: an order and its command exist, with the limits reserved, before anything leaves.
 create function engine.is_entry(l jsonb) returns boolean
-language sql immutable set search_path = '' as $$
-  select l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+language plpgsql immutable set search_path = '' as $$
+begin
+  return l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false);
+end
 $$;
 comment on function engine.is_entry(jsonb) is 'Whether a leg is an order that opens.';
 alter function engine.is_entry(jsonb) owner to empire_engine;
 
 create function engine.is_limited(l jsonb) returns boolean
-language sql immutable set search_path = '' as $$
-  select l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
-    or coalesce((coalesce(l -> 'request', l) ->> 'adds_risk')::boolean, false)
+language plpgsql immutable set search_path = '' as $$
+begin
+  return l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+    or coalesce((coalesce(l -> 'request', l) ->> 'adds_risk')::boolean, false);
+end
 $$;
 comment on function engine.is_limited(jsonb) is
 'Whether locks and limits apply to a leg: an entry, or a change that adds risk (a stop widened or removed).';
@@ -69,7 +73,7 @@ create type engine.leg as (
 );
 comment on type engine.leg is 'A leg that is about to be written: what it says, and what it is written with.';
 
-create function engine.legs_of(p_plans jsonb [], p_begin boolean) returns engine.leg []
+create function engine.legs_of(p_plans jsonb [], p_reserved jsonb [], p_begin boolean) returns engine.leg []
 language plpgsql set search_path = '' as $$
 declare
   c_installation constant text := (select i.code from engine.installation i);
@@ -83,14 +87,14 @@ begin
       end, d.symbol, l.leg, l.said ->> 'kind', p_begin and l.leads, q.token, q.lease_until,
       -- At most 26 characters, which is the tightest broker, and the same whenever asked.
       'E' || c_installation || '_' || to_hex(d.id) || '_' || to_hex(l.leg),
-      case when l.is_order and coalesce((l.said ->> 'qty')::numeric, p.qty) > 0
-        and coalesce(l.said ->> 'side', p.closing_side) is not null then nextval('public.orders_id_seq')
+      case when l.is_order and coalesce((l.said ->> 'qty')::numeric, c.qty) > 0
+        and coalesce(l.said ->> 'side', c.closing_side) is not null then nextval('public.orders_id_seq')
         when not l.is_order then (l.said ->> 'order_id')::bigint
-      end, coalesce(l.said ->> 'side', p.closing_side), coalesce((l.said ->> 'qty')::numeric, p.qty),
-      case when l.leg = l.first then nullif(plan -> 'reserved', 'null') end, l.said
+      end, coalesce(l.said ->> 'side', c.closing_side), coalesce((l.said ->> 'qty')::numeric, c.qty),
+      case when l.leg = l.first then p.reserved end, l.said
     )::engine.leg order by d.id, l.leg)
-    from unnest(p_plans) as plan
-    join public.deliveries d on d.id = (plan ->> 'delivery_id')::bigint
+    from unnest(p_plans, p_reserved) as p (plan, reserved)
+    join public.deliveries d on d.id = (p.plan ->> 'delivery_id')::bigint
     join engine.queue q on q.id = d.id
     join public.broker_accounts a on a.id = d.account_id
     join public.webhook_events e on e.id = d.event_id
@@ -98,13 +102,13 @@ begin
       select x as said, (x ->> 'leg')::integer as leg, x ->> 'kind' in ('place', 'close') as is_order,
         min((x ->> 'leg')::integer) over () as first,
         not bool_or(coalesce((x ->> 'after_fill')::boolean, false)) over (order by (x ->> 'leg')::integer) as leads
-      from jsonb_array_elements(plan -> 'legs') x
+      from jsonb_array_elements(p.plan -> 'legs') x
     ) l
-    left join lateral engine.what_it_closes(a.id, l.said) p on true
+    left join lateral engine.what_it_closes(a.id, l.said) c on true
   );
 end
 $$;
-comment on function engine.legs_of(jsonb [], boolean) is
+comment on function engine.legs_of(jsonb [], jsonb [], boolean) is
 'The legs of plans, typed, in order; with p_begin those before any that waits for a fill begin at once.';
 
 create function engine.what_it_closes(p_account uuid, l jsonb, out closing_side text, out qty numeric)
@@ -122,7 +126,7 @@ $$;
 comment on function engine.what_it_closes(uuid, jsonb) is
 'Side and quantity of a close that leaves them to the venue, as far as we know the position.';
 alter function engine.what_it_closes(uuid, jsonb) owner to empire_engine;
-alter function engine.legs_of(jsonb [], boolean) owner to empire_engine;
+alter function engine.legs_of(jsonb [], jsonb [], boolean) owner to empire_engine;
 
 create function engine.write_orders(p_legs engine.leg []) returns void
 language plpgsql set search_path = '' as $$
@@ -265,6 +269,7 @@ declare
   v_answers jsonb := '{}';
   v_taken bigint [] := '{}';
   v_passed jsonb [] := '{}';
+  v_reserved jsonb [] := '{}';
   v_legs engine.leg [];
   v_room constant jsonb := (
     select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(p_entering) r
@@ -288,7 +293,8 @@ begin
       );
       continue;
     end if;
-    v_passed := array_append(v_passed, r.plan || jsonb_build_object('reserved', v.takes));
+    v_passed := array_append(v_passed, r.plan);
+    v_reserved := array_append(v_reserved, v.takes);
     if v.takes is not null then
       v_taken := v_taken || array(select i::bigint from jsonb_array_elements_text(v.takes) i);
     end if;
@@ -298,7 +304,7 @@ begin
     from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
     where c.id = t.id;
   end if;
-  v_legs := engine.legs_of(v_passed, p_begin);
+  v_legs := engine.legs_of(v_passed, v_reserved, p_begin);
   perform engine.write_orders(v_legs);
   v_answers := v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
   if jsonb_path_exists(p_plans, '$[*].legs[*].guard') then
@@ -364,11 +370,16 @@ begin
     join engine.commands c on c.delivery_id = (x ->> 'delivery_id')::bigint and c.leg >= (x #>> '{legs,0,leg}')::integer
     where c.delivery_id = any (v_held)
   );
-  for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
+  if v_known <> '{}' then
+    v_held := array(select unnest(v_held) except select unnest(v_known));
+  end if;
+  for v_turn in select t.ids from engine.turns(v_held) t loop
     v_answers := v_answers || engine.open_held(p_plans, v_turn, v_entering, p_begin, p_request_timeout_ms);
   end loop;
-  select v_answers || coalesce(jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms)), '{}')
-  into v_answers from unnest(v_known) k;
+  if v_known <> '{}' then
+    select v_answers || jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms))
+    into v_answers from unnest(v_known) k;
+  end if;
   return (
     select coalesce(jsonb_agg(coalesce(v_answers -> t.id::text, jsonb_build_object(
       'delivery_id', t.id, 'verdict', 'lost', 'reason', 'lease_lost'

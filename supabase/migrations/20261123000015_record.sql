@@ -2,17 +2,14 @@
 create type engine.news as (account_id uuid, order_id bigint, said jsonb);
 comment on type engine.news is 'What a broker said about an order (null = one we do not know) of an account.';
 
-create function engine.news_of(p_results jsonb) returns engine.news []
+create function engine.news_of(p_results jsonb []) returns engine.news []
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select array_agg(row(n.account_id, n.order_id, n.said)::engine.news order by n.nth, n.part) from (
       select r.nth, 0::bigint as part, k.account_id, case when k.kind in ('place', 'close') then k.order_id end as order_id,
-        r.said || case r.said ->> 'outcome'
-        when 'accepted' then jsonb_build_object('status', coalesce(r.said ->> 'status', 'working'))
-        else jsonb_build_object('status', r.said ->> 'outcome')
-      end as said
-      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+        r.said
+      from unnest(p_results) with ordinality as r (said, nth)
       join engine.commands k on k.id = (r.said ->> 'id')::bigint
       where k.kind in ('place', 'close') or jsonb_path_exists(r.said, '$.fills[*]')
       union all
@@ -21,7 +18,7 @@ begin
           o.client_order_id = e.said ->> 'client_order_id' or o.venue_order_id = e.said ->> 'venue_order_id'
         ) order by o.id desc limit 1
       ), e.said
-      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+      from unnest(p_results) with ordinality as r (said, nth)
       join engine.commands k on k.id = (r.said ->> 'id')::bigint
       cross join lateral jsonb_array_elements(
         case when jsonb_typeof(r.said -> 'effects') = 'array' then r.said -> 'effects' else '[]' end
@@ -30,10 +27,10 @@ begin
   );
 end
 $$;
-comment on function engine.news_of(jsonb) is
+comment on function engine.news_of(jsonb []) is
 'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order '
 'told.';
-alter function engine.news_of(jsonb) owner to empire_engine;
+alter function engine.news_of(jsonb []) owner to empire_engine;
 
 create function engine.add_fills(p_news engine.news []) returns bigint []
 language plpgsql set search_path = '' as $$
@@ -196,7 +193,7 @@ begin
   -- News may come late: what the state machine does not allow from here is older than what we know.
   set status = coalesce((
       select t.to_status from public.order_transitions t
-      where t.from_status = o.status and t.to_status = (n.said ->> 'status')::public.order_status
+      where t.from_status = o.status and t.to_status = n.status::public.order_status
     ), o.status),
     venue_order_id = coalesce(n.said ->> 'venue_order_id', o.venue_order_id),
     filled_qty = greatest(o.filled_qty, coalesce((n.said ->> 'filled_qty')::numeric, 0), case
@@ -210,7 +207,10 @@ begin
     reason_text = coalesce(left(n.said ->> 'text', 500), o.reason_text),
     position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id)
   from (
-    select distinct on (x.order_id) x.order_id, x.said
+    select distinct on (x.order_id) x.order_id, x.said,
+      -- Of our own command the outcome says it, of any other order its status.
+      case when x.said ->> 'outcome' = 'accepted' then coalesce(x.said ->> 'status', 'working')
+        else coalesce(x.said ->> 'outcome', x.said ->> 'status') end as status
     from unnest(p_news) with ordinality as x (account_id, order_id, said, nth)
     where x.order_id is not null order by x.order_id, x.nth desc
   ) n
@@ -220,21 +220,21 @@ $$;
 comment on function engine.update_orders(engine.news []) is 'Status and quantities of orders as the broker told them.';
 alter function engine.update_orders(engine.news []) owner to empire_engine;
 
-create function engine.change_orders(p_results jsonb) returns void
+create function engine.change_orders(p_results jsonb []) returns void
 language plpgsql set search_path = '' as $$
 begin
   update public.orders o
   set qty = coalesce((k.request ->> 'qty')::numeric, o.qty), price = coalesce((k.request ->> 'price')::numeric, o.price),
     stop_price = coalesce((k.request ->> 'stop_price')::numeric, o.stop_price),
     venue_order_id = coalesce(r ->> 'venue_order_id', o.venue_order_id)
-  from jsonb_array_elements(p_results) r join engine.commands k on k.id = (r ->> 'id')::bigint
+  from unnest(p_results) r join engine.commands k on k.id = (r ->> 'id')::bigint
   where o.id = k.order_id and k.kind = 'modify' and r ->> 'outcome' = 'accepted';
 end
 $$;
-comment on function engine.change_orders(jsonb) is 'An accepted modify has made the order what was asked for.';
-alter function engine.change_orders(jsonb) owner to empire_engine;
+comment on function engine.change_orders(jsonb []) is 'An accepted modify has made the order what was asked for.';
+alter function engine.change_orders(jsonb []) owner to empire_engine;
 
-create function engine.protect_positions(p_results jsonb) returns void
+create function engine.protect_positions(p_results jsonb []) returns void
 language plpgsql set search_path = '' as $$
 begin
   -- What the broker says of protection and value is taken as said; quantities come from fills alone.
@@ -244,7 +244,7 @@ begin
     as_of = clock_timestamp(), freshness = 'fresh'
   from (
     select distinct on (k.account_id, x ->> 'venue_position_id') k.account_id, x as said
-    from jsonb_array_elements(p_results) with ordinality as r (body, nth)
+    from unnest(p_results) with ordinality as r (body, nth)
     join engine.commands k on k.id = (r.body ->> 'id')::bigint
     cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
     order by k.account_id, x ->> 'venue_position_id', r.nth desc
@@ -258,22 +258,23 @@ begin
   );
 end
 $$;
-comment on function engine.protect_positions(jsonb) is
+comment on function engine.protect_positions(jsonb []) is
 'Stop, target and value of positions as answers told them.';
-alter function engine.protect_positions(jsonb) owner to empire_engine;
+alter function engine.protect_positions(jsonb []) owner to empire_engine;
 
-create function engine.apply_results(p_results jsonb) returns void
+create function engine.apply_results(p_results jsonb []) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_pending bigint [];
   v_modifies boolean;
+  v_shows boolean;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
       and r ->> 'outcome' in ('accepted', 'unknown')),
-    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted')
-  into v_pending, v_modifies
-  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
+    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]'))
+  into v_pending, v_modifies, v_shows
+  from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
   if v_pending is not null then
     -- The broker's answer is the truth, even to what was never begun by the rules.
     update public.orders o set status = 'submitting' where o.id = any (v_pending) and o.status = 'pending';
@@ -282,7 +283,7 @@ begin
   set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
     answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
     check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
-  from jsonb_array_elements(p_results) r where c.id = (r ->> 'id')::bigint;
+  from unnest(p_results) r where c.id = (r ->> 'id')::bigint;
   v_news := engine.news_of(p_results);
   if v_news is not null then
     perform engine.move_positions(engine.add_fills(v_news));
@@ -291,15 +292,15 @@ begin
   if v_modifies then
     perform engine.change_orders(p_results);
   end if;
-  if jsonb_path_exists(p_results, '$[*].positions[*]') then
+  if v_shows then
     perform engine.protect_positions(p_results);
   end if;
 end
 $$;
-comment on function engine.apply_results(jsonb) is
+comment on function engine.apply_results(jsonb []) is
 'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The '
 'caller holds accounts and fence.';
-alter function engine.apply_results(jsonb) owner to empire_engine;
+alter function engine.apply_results(jsonb []) owner to empire_engine;
 
 create function engine.make_unknown(p_deliveries bigint []) returns void
 language plpgsql set search_path = '' as $$
@@ -317,7 +318,7 @@ comment on function engine.make_unknown(bigint []) is
 'submitting without an answer: whether it arrived cannot be known from here.';
 alter function engine.make_unknown(bigint []) owner to empire_engine;
 
-create function engine.end_deliveries(p_ends jsonb, p_unknown bigint []) returns void
+create function engine.end_deliveries(p_ends jsonb [], p_unknown bigint []) returns void
 language plpgsql set search_path = '' as $$
 begin
   update public.deliveries d
@@ -327,17 +328,17 @@ begin
     trace = d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]'),
     timings = d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}'),
     finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
-  from jsonb_array_elements(p_ends) e
+  from unnest(p_ends) e
   where d.id = (e ->> 'delivery_id')::bigint;
 end
 $$;
-comment on function engine.end_deliveries(jsonb, bigint []) is 'Outcome, reason and trace; an unknown one is not done.';
-alter function engine.end_deliveries(jsonb, bigint []) owner to empire_engine;
+comment on function engine.end_deliveries(jsonb [], bigint []) is 'Outcome, reason and trace; an unknown one is not done.';
+alter function engine.end_deliveries(jsonb [], bigint []) owner to empire_engine;
 
-create function engine.finish(p_ends jsonb) returns bigint []
+create function engine.finish(p_ends jsonb []) returns bigint []
 language plpgsql set search_path = '' as $$
 declare
-  v_ids constant bigint [] := coalesce(engine.delivery_ids(p_ends), '{}');
+  v_ids constant bigint [] := array(select (e ->> 'delivery_id')::bigint from unnest(p_ends) e);
   v_accounts constant uuid [] := array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids));
   v_sent bigint [];
   v_unknown bigint [];
@@ -352,8 +353,11 @@ begin
   if v_sent <> '{}' then
     perform engine.make_unknown(v_sent);
   end if;
-  v_done := array(select unnest(v_ids) except select unnest(v_unknown));
-  v_unsent := array(select unnest(v_unsent) except select unnest(v_unknown));
+  v_done := v_ids;
+  if v_unknown <> '{}' then
+    v_done := array(select unnest(v_ids) except select unnest(v_unknown));
+    v_unsent := array(select unnest(v_unsent) except select unnest(v_unknown));
+  end if;
   if v_unsent <> '{}' then
     perform engine.cancel_unsent(v_unsent, false, 'leg_not_filled');
     perform engine.release_trades(v_unsent);
@@ -373,23 +377,23 @@ begin
   return array(select d.event_id from public.deliveries d where d.id = any (v_done));
 end
 $$;
-comment on function engine.finish(jsonb) is
+comment on function engine.finish(jsonb []) is
 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be '
 'closed. The caller holds the accounts.';
-alter function engine.finish(jsonb) owner to empire_engine;
+alter function engine.finish(jsonb []) owner to empire_engine;
 
-create function engine.record_held(p_results jsonb) returns void
+create function engine.record_held(p_results jsonb []) returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_commands constant jsonb := (
-    select jsonb_agg(y) from jsonb_array_elements(p_results) x cross join lateral jsonb_path_query(x, '$.commands[*] ? (@.type() == "object")') y
+  v_commands constant jsonb [] := array(
+    select y from unnest(p_results) x cross join lateral jsonb_path_query(x, '$.commands[*] ? (@.type() == "object")') y
     join engine.commands c on c.id = (y ->> 'id')::bigint and c.delivery_id = (x ->> 'delivery_id')::bigint
     where c.state in ('pending', 'submitting')
       and y ->> 'outcome' in ('accepted', 'rejected', 'unknown', 'canceled', 'expired')
   );
   v_limited uuid [];
 begin
-  if v_commands is not null then
+  if v_commands <> '{}' then
     perform engine.apply_results(v_commands);
   end if;
   with told as (
@@ -397,7 +401,7 @@ begin
     set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
       as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
       last_sync = clock_timestamp()
-    from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+    from unnest(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
     where a.id = d.account_id and x #>> '{account,balance}' is not null
     returning a.id, a.user_id
   )
@@ -407,45 +411,46 @@ begin
     perform engine.note_money(v_limited);
   end if;
   if exists (
-    select from jsonb_array_elements(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
+    select from unnest(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
   ) then
     -- No finish: more legs follow, only the trace grows.
     update public.deliveries d
     set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
       timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
-    from jsonb_array_elements(p_results) x
+    from unnest(p_results) x
     where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
   end if;
 end
 $$;
-comment on function engine.record_held(jsonb) is
+comment on function engine.record_held(jsonb []) is
 'Outcomes, money and trace of deliveries whose tokens hold them.';
-alter function engine.record_held(jsonb) owner to empire_engine;
+alter function engine.record_held(jsonb []) owner to empire_engine;
 
 create function engine.record_executions(p_results jsonb) returns jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
+  v_ids constant bigint [] := engine.delivery_ids(p_results);
   v_held bigint [];
-  v_kept jsonb;
-  v_ends jsonb;
+  v_kept jsonb [];
+  v_ends jsonb [];
 begin
-  perform engine.lock_accounts(engine.delivery_ids(p_results));
+  perform engine.lock_accounts(v_ids);
   -- The fence: an older lease records nothing. What it did is found out by asking the broker.
   v_held := engine.held(p_results, false);
-  select jsonb_agg(x), jsonb_agg(x) filter (where jsonb_typeof(x -> 'finish') = 'object') into v_kept, v_ends
-  from jsonb_array_elements(p_results) x where (x ->> 'delivery_id')::bigint = any (v_held);
-  if v_kept is not null then
+  -- Arrays, not jsonb_agg: that would write every value of every trace anew, which was a fifth of the recording.
+  v_kept := array(select x from jsonb_array_elements(p_results) x where (x ->> 'delivery_id')::bigint = any (v_held));
+  v_ends := array(select x from unnest(v_kept) x where jsonb_typeof(x -> 'finish') = 'object');
+  if v_kept <> '{}' then
     perform engine.record_held(v_kept);
   end if;
-  if v_ends is not null then
+  if v_ends <> '{}' then
     perform engine.close_events(engine.finish(v_ends));
   end if;
   return (
-    select coalesce(jsonb_agg(jsonb_build_object(
-      'delivery_id', x -> 'delivery_id', 'recorded', (x ->> 'delivery_id')::bigint = any (v_held)
-    ) order by nth), '[]') from jsonb_array_elements(p_results) with ordinality as t (x, nth)
+    select coalesce(jsonb_agg(jsonb_build_object('delivery_id', t.id, 'recorded', t.id = any (v_held)) order by t.nth), '[]')
+    from unnest(v_ids) with ordinality as t (id, nth)
   );
 end
 $$;

@@ -7,8 +7,8 @@ begin
   insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
   perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
   -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
-  v_events := engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
-    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)));
+  v_events := engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)]);
   update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
   return v_events;
 end
@@ -46,9 +46,9 @@ begin
   ))
   where id = p_delivery;
   if engine.unsent(array[p_delivery]) = '{}' then
-    return engine.finish(jsonb_build_array(jsonb_build_object(
+    return engine.finish(array[jsonb_build_object(
       'delivery_id', p_delivery, 'finish', '{"outcome": "unknown"}'::jsonb
-    )));
+    )]);
   elsif p_lost >= c_patience then
     return engine.bury(p_delivery, format('its lease ran out %s times', p_lost + 1), null);
   end if;
@@ -272,7 +272,7 @@ declare
 begin
   if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired')
     and not engine.is_claimed(k, p -> 'command') then
-    perform engine.apply_results(jsonb_build_array((p -> 'command') || jsonb_build_object('id', k.id)));
+    perform engine.apply_results(array[(p -> 'command') || jsonb_build_object('id', k.id)]);
     return 'found';
   elsif p ->> 'verdict' = 'absent' then
     select engine.may_resend(k, d, a) into v_why
@@ -281,9 +281,9 @@ begin
       perform engine.send_again(k);
       return 'resend';
     elsif v_why <> 'too_early' then
-      perform engine.apply_results(jsonb_build_array(jsonb_build_object(
+      perform engine.apply_results(array[jsonb_build_object(
         'id', k.id, 'outcome', 'expired', 'reason', 'never_arrived', 'why', v_why
-      )));
+      )]);
       return v_why;
     end if;
   end if;
@@ -343,12 +343,12 @@ begin
     perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
     return '{}';
   end if;
-  return engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'finish', case
+  return engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'finish', case
     when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
     when c.expired is not null then jsonb_build_object('outcome', 'denied', 'reason', c.expired)
     when c.accepted > 0 then '{"outcome": "executed"}'
     else '{"outcome": "denied", "reason": "never_arrived"}'
-  end)));
+  end)]);
 end
 $$;
 comment on function engine.conclude(bigint) is
@@ -392,7 +392,7 @@ alter function engine.settle_one(jsonb) owner to empire_engine;
 
 create function engine.cancel_waiting_legs(p_command bigint) returns void
 language sql set search_path = '' as $$
-  select engine.apply_results(jsonb_agg(jsonb_build_object('id', w.id, 'outcome', 'canceled', 'reason', 'leg_not_filled')))
+  select engine.apply_results(array_agg(jsonb_build_object('id', w.id, 'outcome', 'canceled', 'reason', 'leg_not_filled')))
   from engine.commands k join engine.commands w on w.delivery_id = k.delivery_id and w.leg > k.leg
   where k.id = p_command and k.kind in ('place', 'close') and k.state in ('rejected', 'canceled', 'expired')
     and w.after_fill and w.state = 'pending'
