@@ -1182,12 +1182,12 @@ COMMENT ON COLUMN public.broker_connections.credential_hint IS 'The last charact
 -- Name: account_json(public.broker_accounts, public.broker_connections); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) RETURNS jsonb
+CREATE FUNCTION engine.account_json(a public.broker_accounts, c public.broker_connections) RETURNS json
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'id', a.id, 'user_id', a.user_id, 'connection_id', a.connection_id, 'broker', a.broker, 'account_id', a.account_id,
     'currency', a.currency, 'margin_mode', a.margin_mode, 'timezone', a.timezone, 'reset_time', a.reset_time,
     'trading_enabled', a.trading_enabled,
@@ -2122,23 +2122,24 @@ ALTER FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read
 COMMENT ON FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone) IS 'One correction, in our books. False = they say so already.';
 
 --
--- Name: apply_results(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: apply_results(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.apply_results(p_results jsonb) RETURNS void
+CREATE FUNCTION engine.apply_results(p_results jsonb[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $_$
 declare
   v_pending bigint [];
   v_modifies boolean;
+  v_shows boolean;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
       and r ->> 'outcome' in ('accepted', 'unknown')),
-    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted')
-  into v_pending, v_modifies
-  from jsonb_array_elements(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
+    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]'))
+  into v_pending, v_modifies, v_shows
+  from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
   if v_pending is not null then
     -- The broker's answer is the truth, even to what was never begun by the rules.
     update public.orders o set status = 'submitting' where o.id = any (v_pending) and o.status = 'pending';
@@ -2147,7 +2148,7 @@ begin
   set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
     answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
     check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
-  from jsonb_array_elements(p_results) r where c.id = (r ->> 'id')::bigint;
+  from unnest(p_results) r where c.id = (r ->> 'id')::bigint;
   v_news := engine.news_of(p_results);
   if v_news is not null then
     perform engine.move_positions(engine.add_fills(v_news));
@@ -2156,19 +2157,19 @@ begin
   if v_modifies then
     perform engine.change_orders(p_results);
   end if;
-  if jsonb_path_exists(p_results, '$[*].positions[*]') then
+  if v_shows then
     perform engine.protect_positions(p_results);
   end if;
 end
 $_$;
 
-ALTER FUNCTION engine.apply_results(p_results jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.apply_results(p_results jsonb[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION apply_results(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION apply_results(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.apply_results(p_results jsonb) IS 'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
+COMMENT ON FUNCTION engine.apply_results(p_results jsonb[]) IS 'Outcomes of commands: accepted, rejected, unknown, canceled or expired, with all that the answers tell. The caller holds accounts and fence.';
 
 --
 -- Name: arm_twin(bigint, bigint, uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2545,8 +2546,8 @@ begin
   insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
   perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
   -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
-  v_events := engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
-    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)));
+  v_events := engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)]);
   update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
   return v_events;
 end
@@ -2622,7 +2623,7 @@ CREATE FUNCTION engine.cancel_waiting_legs(p_command bigint) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
     AS $$
-  select engine.apply_results(jsonb_agg(jsonb_build_object('id', w.id, 'outcome', 'canceled', 'reason', 'leg_not_filled')))
+  select engine.apply_results(array_agg(jsonb_build_object('id', w.id, 'outcome', 'canceled', 'reason', 'leg_not_filled')))
   from engine.commands k join engine.commands w on w.delivery_id = k.delivery_id and w.leg > k.leg
   where k.id = p_command and k.kind in ('place', 'close') and k.state in ('rejected', 'canceled', 'expired')
     and w.after_fill and w.state = 'pending'
@@ -2663,10 +2664,10 @@ ALTER FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp wit
 COMMENT ON FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp with time zone) IS 'An order is at the broker for another quantity or at another price than in our books. False = they are younger than the read.';
 
 --
--- Name: change_orders(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: change_orders(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.change_orders(p_results jsonb) RETURNS void
+CREATE FUNCTION engine.change_orders(p_results jsonb[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -2675,18 +2676,18 @@ begin
   set qty = coalesce((k.request ->> 'qty')::numeric, o.qty), price = coalesce((k.request ->> 'price')::numeric, o.price),
     stop_price = coalesce((k.request ->> 'stop_price')::numeric, o.stop_price),
     venue_order_id = coalesce(r ->> 'venue_order_id', o.venue_order_id)
-  from jsonb_array_elements(p_results) r join engine.commands k on k.id = (r ->> 'id')::bigint
+  from unnest(p_results) r join engine.commands k on k.id = (r ->> 'id')::bigint
   where o.id = k.order_id and k.kind = 'modify' and r ->> 'outcome' = 'accepted';
 end
 $$;
 
-ALTER FUNCTION engine.change_orders(p_results jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.change_orders(p_results jsonb[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION change_orders(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION change_orders(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.change_orders(p_results jsonb) IS 'An accepted modify has made the order what was asked for.';
+COMMENT ON FUNCTION engine.change_orders(p_results jsonb[]) IS 'An accepted modify has made the order what was asked for.';
 
 --
 -- Name: change_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -2722,7 +2723,7 @@ COMMENT ON FUNCTION engine.change_positions(p_fills bigint[]) IS 'Adds fills, on
 -- Name: claim(text, text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+CREATE FUNCTION engine.claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer) RETURNS SETOF json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2890,7 +2891,7 @@ COMMENT ON FUNCTION engine.claim_notifications(p_worker text, p_limit integer, p
 -- Name: claim_outbox(text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF jsonb
+CREATE FUNCTION engine.claim_outbox(p_worker text, p_limit integer, p_lease_ms integer) RETURNS SETOF json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -3284,12 +3285,12 @@ begin
     perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
     return '{}';
   end if;
-  return engine.finish(jsonb_build_array(jsonb_build_object('delivery_id', p_delivery, 'finish', case
+  return engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'finish', case
     when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
     when c.expired is not null then jsonb_build_object('outcome', 'denied', 'reason', c.expired)
     when c.accepted > 0 then '{"outcome": "executed"}'
     else '{"outcome": "denied", "reason": "never_arrived"}'
-  end)));
+  end)]);
 end
 $$;
 
@@ -3332,25 +3333,26 @@ COMMENT ON FUNCTION engine.confirm_start(a public.broker_accounts, p_amount nume
 -- Name: contexts(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) RETURNS SETOF jsonb
+CREATE FUNCTION engine.contexts(p_deliveries bigint[], p_token bigint) RETURNS SETOF json
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 begin
+  -- json, not jsonb: it is read once, as text, and jsonb would take every value apart and together again on the way.
   return query
-    select jsonb_build_object(
+    select json_build_object(
       'token', p_token, 'now', clock_timestamp(),
       'queued_ms', round(extract(epoch from clock_timestamp() - d.created_at) * 1000, 3),
-      'delivery', jsonb_build_object(
+      'delivery', json_build_object(
         'id', d.id, 'event_id', d.event_id, 'user_id', d.user_id, 'account_id', d.account_id, 'lane', d.lane,
         'action', d.action, 'symbol', d.symbol, 'tag', d.tag, 'attempts', d.attempts, 'expires_at', d.expires_at,
         'halt_epoch', d.halt_epoch, 'dry_run', d.dry_run, 'created_at', d.created_at
       ),
-      'event', jsonb_build_object(
+      'event', json_build_object(
         'id', e.id, 'source', e.source, 'body', e.body, 'fired_at', e.fired_at, 'received_at', e.received_at,
         'endpoint_id', e.endpoint_id
       ),
-      'endpoint', case when w.id is not null then jsonb_build_object(
+      'endpoint', case when w.id is not null then json_build_object(
         'id', w.id, 'on_same', w.on_same, 'on_opposite', w.on_opposite, 'scope', w.scope,
         'multiplier', coalesce(t.multiplier, 1), 'max_qty', w.max_qty, 'allowed_symbols', w.allowed_symbols,
         'qty_mode', w.qty_mode, 'qty', w.qty
@@ -3367,7 +3369,7 @@ begin
       'defaults', case when (select true from public.trading_config g where g.user_id = d.user_id limit 1)
         then engine.defaults_json(a.id) end,
       'positions', (
-        select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
+        select coalesce(json_agg(p order by p.id), '[]') from public.positions p
         where p.account_id = a.id and p.closed_at is null
       ),
       'orders', case when (
@@ -4332,10 +4334,10 @@ ALTER FUNCTION engine.drop_waiting(p_target uuid) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.drop_waiting(p_target uuid) IS 'What still waits for a target is not sent any more.';
 
 --
--- Name: end_deliveries(jsonb, bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: end_deliveries(jsonb[], bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) RETURNS void
+CREATE FUNCTION engine.end_deliveries(p_ends jsonb[], p_unknown bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -4347,18 +4349,18 @@ begin
     trace = d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]'),
     timings = d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}'),
     finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
-  from jsonb_array_elements(p_ends) e
+  from unnest(p_ends) e
   where d.id = (e ->> 'delivery_id')::bigint;
 end
 $$;
 
-ALTER FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.end_deliveries(p_ends jsonb[], p_unknown bigint[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION end_deliveries(p_ends jsonb, p_unknown bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION end_deliveries(p_ends jsonb[], p_unknown bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) IS 'Outcome, reason and trace; an unknown one is not done.';
+COMMENT ON FUNCTION engine.end_deliveries(p_ends jsonb[], p_unknown bigint[]) IS 'Outcome, reason and trace; an unknown one is not done.';
 
 --
 -- Name: end_entries(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4874,15 +4876,15 @@ ALTER FUNCTION engine.find_start(a public.broker_accounts, k engine.account_mark
 COMMENT ON FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) IS 'What an account was worth at a reset: by the nearest mark within a minute, else rebuilt from history or from fills where they suffice. k = the mark before m. Null = it cannot be known.';
 
 --
--- Name: finish(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: finish(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.finish(p_ends jsonb) RETURNS bigint[]
+CREATE FUNCTION engine.finish(p_ends jsonb[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_ids constant bigint [] := coalesce(engine.delivery_ids(p_ends), '{}');
+  v_ids constant bigint [] := array(select (e ->> 'delivery_id')::bigint from unnest(p_ends) e);
   v_accounts constant uuid [] := array(select distinct d.account_id from public.deliveries d where d.id = any (v_ids));
   v_sent bigint [];
   v_unknown bigint [];
@@ -4897,8 +4899,11 @@ begin
   if v_sent <> '{}' then
     perform engine.make_unknown(v_sent);
   end if;
-  v_done := array(select unnest(v_ids) except select unnest(v_unknown));
-  v_unsent := array(select unnest(v_unsent) except select unnest(v_unknown));
+  v_done := v_ids;
+  if v_unknown <> '{}' then
+    v_done := array(select unnest(v_ids) except select unnest(v_unknown));
+    v_unsent := array(select unnest(v_unsent) except select unnest(v_unknown));
+  end if;
   if v_unsent <> '{}' then
     perform engine.cancel_unsent(v_unsent, false, 'leg_not_filled');
     perform engine.release_trades(v_unsent);
@@ -4919,13 +4924,13 @@ begin
 end
 $$;
 
-ALTER FUNCTION engine.finish(p_ends jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.finish(p_ends jsonb[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION finish(p_ends jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION finish(p_ends jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.finish(p_ends jsonb) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
+COMMENT ON FUNCTION engine.finish(p_ends jsonb[]) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
 
 --
 -- Name: finish_drill(bigint, bigint, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6044,10 +6049,12 @@ COMMENT ON FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) IS 'Wh
 --
 
 CREATE FUNCTION engine.is_entry(l jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+begin
+  return l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false);
+end
 $$;
 
 ALTER FUNCTION engine.is_entry(l jsonb) OWNER TO empire_engine;
@@ -6108,11 +6115,13 @@ COMMENT ON FUNCTION engine.is_explained(p_account uuid, p_root text) IS 'Whether
 --
 
 CREATE FUNCTION engine.is_limited(l jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
-  select l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
-    or coalesce((coalesce(l -> 'request', l) ->> 'adds_risk')::boolean, false)
+begin
+  return l ->> 'kind' = 'place' and not coalesce((l ->> 'reduce_only')::boolean, false)
+    or coalesce((coalesce(l -> 'request', l) ->> 'adds_risk')::boolean, false);
+end
 $$;
 
 ALTER FUNCTION engine.is_limited(l jsonb) OWNER TO empire_engine;
@@ -6284,7 +6293,7 @@ declare
 begin
   if p ->> 'verdict' = 'found' and p #>> '{command,outcome}' in ('accepted', 'rejected', 'canceled', 'expired')
     and not engine.is_claimed(k, p -> 'command') then
-    perform engine.apply_results(jsonb_build_array((p -> 'command') || jsonb_build_object('id', k.id)));
+    perform engine.apply_results(array[(p -> 'command') || jsonb_build_object('id', k.id)]);
     return 'found';
   elsif p ->> 'verdict' = 'absent' then
     select engine.may_resend(k, d, a) into v_why
@@ -6293,9 +6302,9 @@ begin
       perform engine.send_again(k);
       return 'resend';
     elsif v_why <> 'too_early' then
-      perform engine.apply_results(jsonb_build_array(jsonb_build_object(
+      perform engine.apply_results(array[jsonb_build_object(
         'id', k.id, 'outcome', 'expired', 'reason', 'never_arrived', 'why', v_why
-      )));
+      )]);
       return v_why;
     end if;
   end if;
@@ -6664,10 +6673,10 @@ ALTER FUNCTION engine.last_asked(g engine.guards) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.last_asked(g engine.guards) IS 'What a guard asked for last, and what became of it; no outcome = it is under way.';
 
 --
--- Name: legs_of(jsonb[], boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: legs_of(jsonb[], jsonb[], boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) RETURNS engine.leg[]
+CREATE FUNCTION engine.legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean) RETURNS engine.leg[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -6683,14 +6692,14 @@ begin
       end, d.symbol, l.leg, l.said ->> 'kind', p_begin and l.leads, q.token, q.lease_until,
       -- At most 26 characters, which is the tightest broker, and the same whenever asked.
       'E' || c_installation || '_' || to_hex(d.id) || '_' || to_hex(l.leg),
-      case when l.is_order and coalesce((l.said ->> 'qty')::numeric, p.qty) > 0
-        and coalesce(l.said ->> 'side', p.closing_side) is not null then nextval('public.orders_id_seq')
+      case when l.is_order and coalesce((l.said ->> 'qty')::numeric, c.qty) > 0
+        and coalesce(l.said ->> 'side', c.closing_side) is not null then nextval('public.orders_id_seq')
         when not l.is_order then (l.said ->> 'order_id')::bigint
-      end, coalesce(l.said ->> 'side', p.closing_side), coalesce((l.said ->> 'qty')::numeric, p.qty),
-      case when l.leg = l.first then nullif(plan -> 'reserved', 'null') end, l.said
+      end, coalesce(l.said ->> 'side', c.closing_side), coalesce((l.said ->> 'qty')::numeric, c.qty),
+      case when l.leg = l.first then p.reserved end, l.said
     )::engine.leg order by d.id, l.leg)
-    from unnest(p_plans) as plan
-    join public.deliveries d on d.id = (plan ->> 'delivery_id')::bigint
+    from unnest(p_plans, p_reserved) as p (plan, reserved)
+    join public.deliveries d on d.id = (p.plan ->> 'delivery_id')::bigint
     join engine.queue q on q.id = d.id
     join public.broker_accounts a on a.id = d.account_id
     join public.webhook_events e on e.id = d.event_id
@@ -6698,20 +6707,20 @@ begin
       select x as said, (x ->> 'leg')::integer as leg, x ->> 'kind' in ('place', 'close') as is_order,
         min((x ->> 'leg')::integer) over () as first,
         not bool_or(coalesce((x ->> 'after_fill')::boolean, false)) over (order by (x ->> 'leg')::integer) as leads
-      from jsonb_array_elements(plan -> 'legs') x
+      from jsonb_array_elements(p.plan -> 'legs') x
     ) l
-    left join lateral engine.what_it_closes(a.id, l.said) p on true
+    left join lateral engine.what_it_closes(a.id, l.said) c on true
   );
 end
 $$;
 
-ALTER FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) OWNER TO empire_engine;
+ALTER FUNCTION engine.legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION legs_of(p_plans jsonb[], p_begin boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) IS 'The legs of plans, typed, in order; with p_begin those before any that waits for a fill begin at once.';
+COMMENT ON FUNCTION engine.legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean) IS 'The legs of plans, typed, in order; with p_begin those before any that waits for a fill begin at once.';
 
 --
 -- Name: lift_locks(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7762,10 +7771,10 @@ ALTER FUNCTION engine.new_token() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.new_token() IS 'A fencing token: microseconds since 1970. A later claim of a delivery has a higher one; an older can neither send nor record.';
 
 --
--- Name: news_of(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: news_of(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.news_of(p_results jsonb) RETURNS engine.news[]
+CREATE FUNCTION engine.news_of(p_results jsonb[]) RETURNS engine.news[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $_$
@@ -7773,11 +7782,8 @@ begin
   return (
     select array_agg(row(n.account_id, n.order_id, n.said)::engine.news order by n.nth, n.part) from (
       select r.nth, 0::bigint as part, k.account_id, case when k.kind in ('place', 'close') then k.order_id end as order_id,
-        r.said || case r.said ->> 'outcome'
-        when 'accepted' then jsonb_build_object('status', coalesce(r.said ->> 'status', 'working'))
-        else jsonb_build_object('status', r.said ->> 'outcome')
-      end as said
-      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+        r.said
+      from unnest(p_results) with ordinality as r (said, nth)
       join engine.commands k on k.id = (r.said ->> 'id')::bigint
       where k.kind in ('place', 'close') or jsonb_path_exists(r.said, '$.fills[*]')
       union all
@@ -7786,7 +7792,7 @@ begin
           o.client_order_id = e.said ->> 'client_order_id' or o.venue_order_id = e.said ->> 'venue_order_id'
         ) order by o.id desc limit 1
       ), e.said
-      from jsonb_array_elements(p_results) with ordinality as r (said, nth)
+      from unnest(p_results) with ordinality as r (said, nth)
       join engine.commands k on k.id = (r.said ->> 'id')::bigint
       cross join lateral jsonb_array_elements(
         case when jsonb_typeof(r.said -> 'effects') = 'array' then r.said -> 'effects' else '[]' end
@@ -7796,13 +7802,13 @@ begin
 end
 $_$;
 
-ALTER FUNCTION engine.news_of(p_results jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.news_of(p_results jsonb[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION news_of(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION news_of(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.news_of(p_results jsonb) IS 'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
+COMMENT ON FUNCTION engine.news_of(p_results jsonb[]) IS 'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
 
 --
 -- Name: orders; Type: TABLE; Schema: public; Owner: postgres
@@ -8314,6 +8320,7 @@ declare
   v_answers jsonb := '{}';
   v_taken bigint [] := '{}';
   v_passed jsonb [] := '{}';
+  v_reserved jsonb [] := '{}';
   v_legs engine.leg [];
   v_room constant jsonb := (
     select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(p_entering) r
@@ -8337,7 +8344,8 @@ begin
       );
       continue;
     end if;
-    v_passed := array_append(v_passed, r.plan || jsonb_build_object('reserved', v.takes));
+    v_passed := array_append(v_passed, r.plan);
+    v_reserved := array_append(v_reserved, v.takes);
     if v.takes is not null then
       v_taken := v_taken || array(select i::bigint from jsonb_array_elements_text(v.takes) i);
     end if;
@@ -8347,7 +8355,7 @@ begin
     from (select i as id, count(*)::integer as n from unnest(v_taken) as i group by i) t
     where c.id = t.id;
   end if;
-  v_legs := engine.legs_of(v_passed, p_begin);
+  v_legs := engine.legs_of(v_passed, v_reserved, p_begin);
   perform engine.write_orders(v_legs);
   v_answers := v_answers || coalesce(engine.write_commands(v_legs, p_request_timeout_ms), '{}');
   if jsonb_path_exists(p_plans, '$[*].legs[*].guard') then
@@ -8396,11 +8404,16 @@ begin
     join engine.commands c on c.delivery_id = (x ->> 'delivery_id')::bigint and c.leg >= (x #>> '{legs,0,leg}')::integer
     where c.delivery_id = any (v_held)
   );
-  for v_turn in select t.ids from engine.turns(array(select unnest(v_held) except select unnest(v_known))) t loop
+  if v_known <> '{}' then
+    v_held := array(select unnest(v_held) except select unnest(v_known));
+  end if;
+  for v_turn in select t.ids from engine.turns(v_held) t loop
     v_answers := v_answers || engine.open_held(p_plans, v_turn, v_entering, p_begin, p_request_timeout_ms);
   end loop;
-  select v_answers || coalesce(jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms)), '{}')
-  into v_answers from unnest(v_known) k;
+  if v_known <> '{}' then
+    select v_answers || jsonb_object_agg(k, engine.open_again(k, p_begin, p_request_timeout_ms))
+    into v_answers from unnest(v_known) k;
+  end if;
   return (
     select coalesce(jsonb_agg(coalesce(v_answers -> t.id::text, jsonb_build_object(
       'delivery_id', t.id, 'verdict', 'lost', 'reason', 'lease_lost'
@@ -8528,13 +8541,13 @@ COMMENT ON FUNCTION engine.order_of(p_account uuid, p_venue text, p_client text)
 -- Name: orders_told(bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.orders_told(p_delivery bigint) RETURNS jsonb
+CREATE FUNCTION engine.orders_told(p_delivery bigint) RETURNS json
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 begin
   return (
-    select coalesce(jsonb_agg(jsonb_build_object(
+    select coalesce(json_agg(json_build_object(
       'kind', o.kind, 'reduce_only', o.reduce_only, 'side', o.side, 'symbol', o.symbol, 'type', o.type, 'status', o.status,
       'qty', o.qty::text, 'filled_qty', o.filled_qty::text, 'price', coalesce(o.price, o.stop_price)::text,
       'avg_price', o.avg_price::text, 'stop_loss', o.stop_loss::text, 'take_profit', o.take_profit::text,
@@ -8622,17 +8635,17 @@ COMMENT ON FUNCTION engine.outbox_delivered(p_token bigint, p_ids bigint[]) IS '
 -- Name: outbox_rows(bigint[], bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.outbox_rows(p_ids bigint[], p_token bigint) RETURNS SETOF jsonb
+CREATE FUNCTION engine.outbox_rows(p_ids bigint[], p_token bigint) RETURNS SETOF json
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 begin
   return query
-    select jsonb_build_object(
+    select json_build_object(
       'id', o.id, 'token', p_token, 'account_id', o.account_id, 'user_id', o.user_id, 'subject', o.subject, 'body', o.body,
       'created_at', o.created_at, 'told', o.told,
       -- Of a delivery its account as the owner calls it, and its orders.
-      'context', case when d.id is not null then jsonb_build_object(
+      'context', case when d.id is not null then json_build_object(
         'account', coalesce(a.label, a.account_id), 'broker', engine.name_of(a.broker), 'currency', a.currency,
         'dry_run', d.dry_run, 'side', d.side, 'orders', engine.orders_told(d.id)
       ) end
@@ -8878,10 +8891,10 @@ ALTER FUNCTION engine.promote_exits(p_deliveries bigint[]) OWNER TO empire_engin
 COMMENT ON FUNCTION engine.promote_exits(p_deliveries bigint[]) IS 'Waiting exits go to the urgent lane, and nothing older that they cover may be sent any more. Returns events to be closed. The caller holds the accounts.';
 
 --
--- Name: protect_positions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: protect_positions(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.protect_positions(p_results jsonb) RETURNS void
+CREATE FUNCTION engine.protect_positions(p_results jsonb[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $_$
@@ -8893,7 +8906,7 @@ begin
     as_of = clock_timestamp(), freshness = 'fresh'
   from (
     select distinct on (k.account_id, x ->> 'venue_position_id') k.account_id, x as said
-    from jsonb_array_elements(p_results) with ordinality as r (body, nth)
+    from unnest(p_results) with ordinality as r (body, nth)
     join engine.commands k on k.id = (r.body ->> 'id')::bigint
     cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
     order by k.account_id, x ->> 'venue_position_id', r.nth desc
@@ -8908,13 +8921,13 @@ begin
 end
 $_$;
 
-ALTER FUNCTION engine.protect_positions(p_results jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.protect_positions(p_results jsonb[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION protect_positions(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION protect_positions(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.protect_positions(p_results jsonb) IS 'Stop, target and value of positions as answers told them.';
+COMMENT ON FUNCTION engine.protect_positions(p_results jsonb[]) IS 'Stop, target and value of positions as answers told them.';
 
 --
 -- Name: put_accounts(public.broker_connections, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9366,25 +9379,26 @@ CREATE FUNCTION engine.record_executions(p_results jsonb) RETURNS jsonb
     SET enable_mergejoin TO 'off'
     AS $$
 declare
+  v_ids constant bigint [] := engine.delivery_ids(p_results);
   v_held bigint [];
-  v_kept jsonb;
-  v_ends jsonb;
+  v_kept jsonb [];
+  v_ends jsonb [];
 begin
-  perform engine.lock_accounts(engine.delivery_ids(p_results));
+  perform engine.lock_accounts(v_ids);
   -- The fence: an older lease records nothing. What it did is found out by asking the broker.
   v_held := engine.held(p_results, false);
-  select jsonb_agg(x), jsonb_agg(x) filter (where jsonb_typeof(x -> 'finish') = 'object') into v_kept, v_ends
-  from jsonb_array_elements(p_results) x where (x ->> 'delivery_id')::bigint = any (v_held);
-  if v_kept is not null then
+  -- Arrays, not jsonb_agg: that would write every value of every trace anew, which was a fifth of the recording.
+  v_kept := array(select x from jsonb_array_elements(p_results) x where (x ->> 'delivery_id')::bigint = any (v_held));
+  v_ends := array(select x from unnest(v_kept) x where jsonb_typeof(x -> 'finish') = 'object');
+  if v_kept <> '{}' then
     perform engine.record_held(v_kept);
   end if;
-  if v_ends is not null then
+  if v_ends <> '{}' then
     perform engine.close_events(engine.finish(v_ends));
   end if;
   return (
-    select coalesce(jsonb_agg(jsonb_build_object(
-      'delivery_id', x -> 'delivery_id', 'recorded', (x ->> 'delivery_id')::bigint = any (v_held)
-    ) order by nth), '[]') from jsonb_array_elements(p_results) with ordinality as t (x, nth)
+    select coalesce(jsonb_agg(jsonb_build_object('delivery_id', t.id, 'recorded', t.id = any (v_held)) order by t.nth), '[]')
+    from unnest(v_ids) with ordinality as t (id, nth)
   );
 end
 $$;
@@ -9432,23 +9446,23 @@ ALTER FUNCTION engine.record_health(p_latencies jsonb) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.record_health(p_latencies jsonb) IS 'public.health as engine.broker_health sees it, what was not read lately is stale, and the health of the house is told when it changes. p_latencies: milliseconds of a read by broker. Returns how many rows of brokers were told.';
 
 --
--- Name: record_held(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: record_held(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.record_held(p_results jsonb) RETURNS void
+CREATE FUNCTION engine.record_held(p_results jsonb[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $_$
 declare
-  v_commands constant jsonb := (
-    select jsonb_agg(y) from jsonb_array_elements(p_results) x cross join lateral jsonb_path_query(x, '$.commands[*] ? (@.type() == "object")') y
+  v_commands constant jsonb [] := array(
+    select y from unnest(p_results) x cross join lateral jsonb_path_query(x, '$.commands[*] ? (@.type() == "object")') y
     join engine.commands c on c.id = (y ->> 'id')::bigint and c.delivery_id = (x ->> 'delivery_id')::bigint
     where c.state in ('pending', 'submitting')
       and y ->> 'outcome' in ('accepted', 'rejected', 'unknown', 'canceled', 'expired')
   );
   v_limited uuid [];
 begin
-  if v_commands is not null then
+  if v_commands <> '{}' then
     perform engine.apply_results(v_commands);
   end if;
   with told as (
@@ -9456,7 +9470,7 @@ begin
     set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
       as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
       last_sync = clock_timestamp()
-    from jsonb_array_elements(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
+    from unnest(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
     where a.id = d.account_id and x #>> '{account,balance}' is not null
     returning a.id, a.user_id
   )
@@ -9466,25 +9480,25 @@ begin
     perform engine.note_money(v_limited);
   end if;
   if exists (
-    select from jsonb_array_elements(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
+    select from unnest(p_results) x where jsonb_typeof(x -> 'finish') is distinct from 'object'
   ) then
     -- No finish: more legs follow, only the trace grows.
     update public.deliveries d
     set trace = d.trace || coalesce(nullif(x -> 'trace', 'null'), '[]'),
       timings = d.timings || coalesce(nullif(x -> 'timings', 'null'), '{}')
-    from jsonb_array_elements(p_results) x
+    from unnest(p_results) x
     where d.id = (x ->> 'delivery_id')::bigint and jsonb_typeof(x -> 'finish') is distinct from 'object';
   end if;
 end
 $_$;
 
-ALTER FUNCTION engine.record_held(p_results jsonb) OWNER TO empire_engine;
+ALTER FUNCTION engine.record_held(p_results jsonb[]) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION record_held(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION record_held(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.record_held(p_results jsonb) IS 'Outcomes, money and trace of deliveries whose tokens hold them.';
+COMMENT ON FUNCTION engine.record_held(p_results jsonb[]) IS 'Outcomes, money and trace of deliveries whose tokens hold them.';
 
 --
 -- Name: record_marks(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10055,9 +10069,9 @@ begin
   ))
   where id = p_delivery;
   if engine.unsent(array[p_delivery]) = '{}' then
-    return engine.finish(jsonb_build_array(jsonb_build_object(
+    return engine.finish(array[jsonb_build_object(
       'delivery_id', p_delivery, 'finish', '{"outcome": "unknown"}'::jsonb
-    )));
+    )]);
   elsif p_lost >= c_patience then
     return engine.bury(p_delivery, format('its lease ran out %s times', p_lost + 1), null);
   end if;
@@ -12063,7 +12077,7 @@ begin
   -- News may come late: what the state machine does not allow from here is older than what we know.
   set status = coalesce((
       select t.to_status from public.order_transitions t
-      where t.from_status = o.status and t.to_status = (n.said ->> 'status')::public.order_status
+      where t.from_status = o.status and t.to_status = n.status::public.order_status
     ), o.status),
     venue_order_id = coalesce(n.said ->> 'venue_order_id', o.venue_order_id),
     filled_qty = greatest(o.filled_qty, coalesce((n.said ->> 'filled_qty')::numeric, 0), case
@@ -12077,7 +12091,10 @@ begin
     reason_text = coalesce(left(n.said ->> 'text', 500), o.reason_text),
     position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id)
   from (
-    select distinct on (x.order_id) x.order_id, x.said
+    select distinct on (x.order_id) x.order_id, x.said,
+      -- Of our own command the outcome says it, of any other order its status.
+      case when x.said ->> 'outcome' = 'accepted' then coalesce(x.said ->> 'status', 'working')
+        else coalesce(x.said ->> 'outcome', x.said ->> 'status') end as status
     from unnest(p_news) with ordinality as x (account_id, order_id, said, nth)
     where x.order_id is not null order by x.order_id, x.nth desc
   ) n
@@ -14273,32 +14290,6 @@ ALTER FUNCTION private.custom_access_token_hook(event jsonb) OWNER TO postgres;
 COMMENT ON FUNCTION private.custom_access_token_hook(event jsonb) IS 'Runs when the auth service makes an access token: app_metadata.role is admin for the rows of private.admins only.';
 
 --
--- Name: delivery_message(public.deliveries); Type: FUNCTION; Schema: private; Owner: postgres
---
-
-CREATE FUNCTION private.delivery_message(n public.deliveries) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return jsonb_build_object(
-    'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
-    'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
-    'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
-    'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
-  );
-end
-$$;
-
-ALTER FUNCTION private.delivery_message(n public.deliveries) OWNER TO postgres;
-
---
--- Name: FUNCTION delivery_message(n public.deliveries); Type: COMMENT; Schema: private; Owner: postgres
---
-
-COMMENT ON FUNCTION private.delivery_message(n public.deliveries) IS 'A delivery as its owner sees it live.';
-
---
 -- Name: device_seen(uuid); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -15666,34 +15657,6 @@ ALTER FUNCTION private.number_map_admits_more(o jsonb, n jsonb) OWNER TO postgre
 COMMENT ON FUNCTION private.number_map_admits_more(o jsonb, n jsonb) IS 'Whether a ceiling per symbol is gone or higher than before.';
 
 --
--- Name: order_message(public.orders); Type: FUNCTION; Schema: private; Owner: postgres
---
-
-CREATE FUNCTION private.order_message(n public.orders) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return jsonb_build_object(
-    'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
-    'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
-    'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
-    'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
-    'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
-    'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
-  );
-end
-$$;
-
-ALTER FUNCTION private.order_message(n public.orders) OWNER TO postgres;
-
---
--- Name: FUNCTION order_message(n public.orders); Type: COMMENT; Schema: private; Owner: postgres
---
-
-COMMENT ON FUNCTION private.order_message(n public.orders) IS 'An order as its owner sees it live.';
-
---
 -- Name: order_status_follows_the_table(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -15718,33 +15681,6 @@ ALTER FUNCTION private.order_status_follows_the_table() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.order_status_follows_the_table() IS 'Refuses an order status that order_transitions does not allow.';
-
---
--- Name: position_message(public.positions); Type: FUNCTION; Schema: private; Owner: postgres
---
-
-CREATE FUNCTION private.position_message(n public.positions) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return jsonb_build_object(
-    'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
-    'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
-    'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
-    'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
-    'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
-  );
-end
-$$;
-
-ALTER FUNCTION private.position_message(n public.positions) OWNER TO postgres;
-
---
--- Name: FUNCTION position_message(n public.positions); Type: COMMENT; Schema: private; Owner: postgres
---
-
-COMMENT ON FUNCTION private.position_message(n public.positions) IS 'A position as its owner sees it live.';
 
 --
 -- Name: put_limits(public.risk_settings, public.risk_settings, public.risk_settings, timestamp with time zone); Type: FUNCTION; Schema: private; Owner: postgres
@@ -16935,22 +16871,31 @@ CREATE FUNCTION private.tell_deliveries() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
+declare
+  v_news bigint [];
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'delivery.created', private.delivery_message(n::public.deliveries)
-    from changed n order by n.id;
-  else
+  if tg_op = 'UPDATE' then
     -- queued, claimed and queued again are one thing to a trader: not finished yet.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'delivery.updated', private.delivery_message(n::public.deliveries)
-    from changed n join before o on o.id = n.id
-    -- What a flatten could not close yet may be another thing in every round.
-    where (n.status in ('done', 'dead'), n.outcome, n.reason)
-      is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason)
-      or (n.reason = 'not_flat' and n.numbers is distinct from o.numbers)
-    order by n.id;
+    v_news := array(
+      select n.id from changed n join before o on o.id = n.id
+      where (n.status in ('done', 'dead'), n.outcome, n.reason)
+        is distinct from (o.status in ('done', 'dead'), o.outcome, o.reason)
+        -- What a flatten could not close yet may be another thing in every round.
+        or (n.reason = 'not_flat' and n.numbers is distinct from o.numbers)
+    );
+    if v_news = '{}' then
+      return null;
+    end if;
   end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'events:' || n.user_id, 'broadcast', true, case when v_news is null then 'delivery.created' else 'delivery.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
+      'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
+      'reason', n.reason, 'numbers', case when n.numbers is not null then private.text_values(n.numbers) end,
+      'dry_run', n.dry_run, 'created_at', n.created_at, 'finished_at', n.finished_at
+    )
+  from changed n where v_news is null or n.id = any (v_news) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -16967,6 +16912,32 @@ ALTER FUNCTION private.tell_deliveries() OWNER TO postgres;
 COMMENT ON FUNCTION private.tell_deliveries() IS 'Tells owners of new and finished deliveries.';
 
 --
+-- Name: tell_event(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tell_event() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into realtime.messages (topic, extension, private, event, payload)
+  values ('events:' || new.user_id, 'broadcast', true, 'event.updated', private.event_message(new));
+  return null;
+exception when others then
+  perform private.count_realtime_failure();
+  return null;
+end
+$$;
+
+ALTER FUNCTION private.tell_event() OWNER TO postgres;
+
+--
+-- Name: FUNCTION tell_event(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tell_event() IS 'Tells the owner of an alert that became something else. A row at a time: that all its deliveries have ended, which is the usual change, they have said themselves, and for that nothing is to be collected.';
+
+--
 -- Name: tell_events(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -16975,18 +16946,9 @@ CREATE FUNCTION private.tell_events() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
-    from changed n order by n.id;
-  else
-    -- That all deliveries of an alert have ended, they have said themselves.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'events:' || n.user_id, 'broadcast', true, 'event.updated', private.event_message(n::public.webhook_events)
-    from changed n join before o on o.id = n.id
-    where (n.status, n.reason) is distinct from (o.status, o.reason)
-    order by n.id;
-  end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
+  from changed n order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -17000,7 +16962,7 @@ ALTER FUNCTION private.tell_events() OWNER TO postgres;
 -- Name: FUNCTION tell_events(); Type: COMMENT; Schema: private; Owner: postgres
 --
 
-COMMENT ON FUNCTION private.tell_events() IS 'Tells owners of new and changed alerts.';
+COMMENT ON FUNCTION private.tell_events() IS 'Tells owners of new alerts.';
 
 --
 -- Name: tell_health(); Type: FUNCTION; Schema: private; Owner: postgres
@@ -17076,22 +17038,33 @@ CREATE FUNCTION private.tell_orders() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
+declare
+  v_news bigint [];
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'orders:' || n.user_id, 'broadcast', true, 'order.created', private.order_message(n::public.orders)
-    from changed n order by n.id;
-  else
+  if tg_op = 'UPDATE' then
     -- From pending to submitting nothing happens that a trader could see: the broker has not answered yet.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'orders:' || n.user_id, 'broadcast', true, 'order.updated', private.order_message(n::public.orders)
-    from changed n join before o on o.id = n.id
-    where (n.status, n.filled_qty, n.qty) is distinct from (o.status, o.filled_qty, o.qty)
-      and not (n.status = 'submitting' and o.status = 'pending')
-      or (n.avg_price, n.price, n.stop_price, n.stop_loss, n.take_profit, n.reason, n.venue_order_id)
-      is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id)
-    order by n.id;
+    v_news := array(
+      select n.id from changed n join before o on o.id = n.id
+      where (n.status, n.filled_qty, n.qty) is distinct from (o.status, o.filled_qty, o.qty)
+        and not (n.status = 'submitting' and o.status = 'pending')
+        or (n.avg_price, n.price, n.stop_price, n.stop_loss, n.take_profit, n.reason, n.venue_order_id)
+        is distinct from (o.avg_price, o.price, o.stop_price, o.stop_loss, o.take_profit, o.reason, o.venue_order_id)
+    );
+    if v_news = '{}' then
+      return null;
+    end if;
   end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'orders:' || n.user_id, 'broadcast', true, case when v_news is null then 'order.created' else 'order.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+      'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
+      'origin', n.origin, 'reduce_only', n.reduce_only, 'symbol', n.symbol, 'side', n.side, 'type', n.type,
+      'qty', n.qty::text, 'filled_qty', n.filled_qty::text, 'price', n.price::text, 'stop_price', n.stop_price::text,
+      'avg_price', n.avg_price::text, 'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text,
+      'status', n.status, 'reason', n.reason, 'tag', n.tag, 'created_at', n.created_at, 'updated_at', n.updated_at
+    )
+  from changed n where v_news is null or n.id = any (v_news) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -17115,21 +17088,31 @@ CREATE FUNCTION private.tell_positions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
+declare
+  v_news bigint [];
 begin
-  if tg_op = 'INSERT' then
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'positions:' || n.user_id, 'broadcast', true, 'position.created', private.position_message(n::public.positions)
-    from changed n order by n.id;
-  else
+  if tg_op = 'UPDATE' then
     -- as_of alone is no news: every poll of the broker moves it.
-    insert into realtime.messages (topic, extension, private, event, payload)
-    select 'positions:' || n.user_id, 'broadcast', true, 'position.updated', private.position_message(n::public.positions)
-    from changed n join before o on o.id = n.id
-    where (n.side, n.qty, n.entry_price, n.unrealized_pnl, n.stop_loss, n.take_profit, n.closed_at, n.freshness)
-      is distinct from
-      (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness)
-    order by n.id;
+    v_news := array(
+      select n.id from changed n join before o on o.id = n.id
+      where (n.side, n.qty, n.entry_price, n.unrealized_pnl, n.stop_loss, n.take_profit, n.closed_at, n.freshness)
+        is distinct from
+        (o.side, o.qty, o.entry_price, o.unrealized_pnl, o.stop_loss, o.take_profit, o.closed_at, o.freshness)
+    );
+    if v_news = '{}' then
+      return null;
+    end if;
   end if;
+  insert into realtime.messages (topic, extension, private, event, payload)
+  select 'positions:' || n.user_id, 'broadcast', true, case when v_news is null then 'position.created' else 'position.updated' end,
+    jsonb_build_object(
+      'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
+      'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
+      'qty', n.qty::text, 'entry_price', n.entry_price::text, 'unrealized_pnl', n.unrealized_pnl::text,
+      'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
+      'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
+    )
+  from changed n where v_news is null or n.id = any (v_news) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -22129,7 +22112,7 @@ CREATE TRIGGER tell_update AFTER UPDATE ON public.positions REFERENCING OLD TABL
 -- Name: webhook_events tell_update; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER tell_update AFTER UPDATE ON public.webhook_events REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.tell_events();
+CREATE TRIGGER tell_update AFTER UPDATE ON public.webhook_events FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) OR (old.reason IS DISTINCT FROM new.reason))) EXECUTE FUNCTION private.tell_event();
 
 --
 -- Name: broker_accounts touch; Type: TRIGGER; Schema: public; Owner: postgres
@@ -23488,10 +23471,10 @@ REVOKE ALL ON FUNCTION engine.apply_account_settings() FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.apply_correction(a public.broker_accounts, x jsonb, p_read timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION apply_results(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION apply_results(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.apply_results(p_results jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.apply_results(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION arm_twin(p_run bigint, p_token bigint, p_account uuid, p_values jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23582,10 +23565,10 @@ REVOKE ALL ON FUNCTION engine.cancel_waiting_legs(p_command bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.change_order(p_account uuid, o jsonb, p_read timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION change_orders(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION change_orders(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.change_orders(p_results jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.change_orders(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION change_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23855,10 +23838,10 @@ REVOKE ALL ON FUNCTION engine.device_seen(p_user_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.drop_waiting(p_target uuid) FROM PUBLIC;
 
 --
--- Name: FUNCTION end_deliveries(p_ends jsonb, p_unknown bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION end_deliveries(p_ends jsonb[], p_unknown bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb, p_unknown bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.end_deliveries(p_ends jsonb[], p_unknown bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION end_entries(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -23951,10 +23934,10 @@ GRANT ALL ON FUNCTION engine.find_gaps(p_limit integer) TO empire_maintenance;
 REVOKE ALL ON FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION finish(p_ends jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION finish(p_ends jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION finish_drill(p_run bigint, p_token bigint, p_error text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24292,10 +24275,10 @@ REVOKE ALL ON FUNCTION engine.lane_of(p_source public.event_source, p_action pub
 REVOKE ALL ON FUNCTION engine.last_asked(g engine.guards) FROM PUBLIC;
 
 --
--- Name: FUNCTION legs_of(p_plans jsonb[], p_begin boolean); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_begin boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION lift_locks(p_account uuid, p_reason text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24497,10 +24480,10 @@ REVOKE ALL ON FUNCTION engine.net_of(p_account uuid, p_position text) FROM PUBLI
 REVOKE ALL ON FUNCTION engine.new_token() FROM PUBLIC;
 
 --
--- Name: FUNCTION news_of(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION news_of(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.news_of(p_results jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.news_of(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
@@ -24699,10 +24682,10 @@ REVOKE ALL ON FUNCTION engine.promote(p_accounts uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.promote_exits(p_deliveries bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION protect_positions(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION protect_positions(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION put_accounts(c public.broker_connections, p_accounts jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24797,10 +24780,10 @@ REVOKE ALL ON FUNCTION engine.record_health(p_latencies jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.record_health(p_latencies jsonb) TO empire_worker;
 
 --
--- Name: FUNCTION record_held(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION record_held(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.record_held(p_results jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.record_held(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION record_marks(p_marks jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25692,12 +25675,6 @@ REVOKE ALL ON FUNCTION private.custom_access_token_hook(event jsonb) FROM PUBLIC
 GRANT ALL ON FUNCTION private.custom_access_token_hook(event jsonb) TO supabase_auth_admin;
 
 --
--- Name: FUNCTION delivery_message(n public.deliveries); Type: ACL; Schema: private; Owner: postgres
---
-
-REVOKE ALL ON FUNCTION private.delivery_message(n public.deliveries) FROM PUBLIC;
-
---
 -- Name: FUNCTION device_seen(p_device_id uuid); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -26007,22 +25984,10 @@ REVOKE ALL ON FUNCTION private.note(p_user_id uuid, p_level public.log_level, p_
 REVOKE ALL ON FUNCTION private.number_map_admits_more(o jsonb, n jsonb) FROM PUBLIC;
 
 --
--- Name: FUNCTION order_message(n public.orders); Type: ACL; Schema: private; Owner: postgres
---
-
-REVOKE ALL ON FUNCTION private.order_message(n public.orders) FROM PUBLIC;
-
---
 -- Name: FUNCTION order_status_follows_the_table(); Type: ACL; Schema: private; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION private.order_status_follows_the_table() FROM PUBLIC;
-
---
--- Name: FUNCTION position_message(n public.positions); Type: ACL; Schema: private; Owner: postgres
---
-
-REVOKE ALL ON FUNCTION private.position_message(n public.positions) FROM PUBLIC;
 
 --
 -- Name: FUNCTION put_limits(o public.risk_settings, t public.risk_settings, n public.risk_settings, p_from timestamp with time zone); Type: ACL; Schema: private; Owner: postgres
@@ -26269,6 +26234,12 @@ GRANT ALL ON FUNCTION private.system_health() TO authenticated;
 --
 
 REVOKE ALL ON FUNCTION private.tell_deliveries() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_event(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tell_event() FROM PUBLIC;
 
 --
 -- Name: FUNCTION tell_events(); Type: ACL; Schema: private; Owner: postgres
