@@ -11,7 +11,7 @@ from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType, Sid
 from shared.models.market import Instrument
 from shared.models.outcome import Outcome, Rejected
 from shared.models.reasons import Reason
-from shared.models.trading import Position, WorkingOrder
+from shared.models.trading import Fill, Position, WorkingOrder
 from tests.conformance.harness import (
     ContractVenue,
     accepted,
@@ -161,6 +161,29 @@ class Trading:
         assert await eventually(look, "two fills and no order") == [Effect.OPEN, Effect.CLOSE]
         assert not (await broker.snapshot()).positions
         assert position.qty == venue.qty
+
+    async def test_a_stop_that_fired_is_no_entry_to_who_cancels_it(self, venue: ContractVenue) -> None:
+        """Canceled a moment too late, by a worker that has just begun: what goes along with the refusal says nothing else of
+        the fill than the lists do: it closed, with its result."""
+        broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
+        await self._protected(broker, venue)
+        if not broker.capabilities.stop_orders:
+            return
+        instrument = await instrument_of(broker, venue)
+        guards = await eventually(lambda: self._guards(broker), "two orders that protect")
+        stop = next(each for each in guards if each.type is OrderType.STOP)
+        tick = instrument.tick_size
+        venue.price(venue.bid - 80 * tick, venue.ask - 80 * tick)
+
+        async def look() -> list[Fill] | None:
+            return [each for each in await broker.fills(began) if each.effect is Effect.CLOSE] or None
+
+        (closed,) = await eventually(look, "the stop's fill")
+        other = await venue.connect()
+        assert stop.venue_order_id is not None
+        late = rejected(await self._cancel(other, instrument, stop.venue_order_id))
+        told = [fill for state in late.effects for fill in state.fills]
+        assert [(each.effect, each.realised) for each in told] in ([], [(Effect.CLOSE, closed.realised)])
 
     async def test_a_position_is_closed_in_parts(self, venue: ContractVenue) -> None:
         """A partial close keeps the position, a full one ends it, and nothing is ever turned around."""

@@ -23,7 +23,7 @@ from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType
 from shared.models.outcome import Accepted, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
-from shared.models.trading import Position
+from shared.models.trading import Fill, Position
 
 T = TypeVar("T")
 _log = log.get("tradelocker")
@@ -238,7 +238,25 @@ class Sender:
 
     async def _with_news(self, order_id: str, rejected: Rejected) -> Rejected:
         row = await self._desk.ended(order_id)
-        return rejected if row is None else replace(rejected, effects=((await self._desk.lens()).state(row),))
+        if row is None:
+            return rejected
+        state = (await self._desk.lens()).state(row, await self.filled(row))
+        return replace(rejected, effects=(state,))
+
+    async def filled(self, row: OrderRow) -> tuple[Fill, ...]:
+        """What an order has filled that may have opened a position or, as its stop or target, closed one.
+
+        Nothing where nobody knows its position (any more): the watch of the account finds the fill with its result."""
+        if not row.is_final or not row.filled or row.position_id is None:
+            return ()
+        await self._desk.meet(row.position_id)
+        known = self._desk.memory.position(row.position_id)
+        if known is None:
+            return ()
+        lens = await self._desk.lens()
+        if row.side is known.side:
+            return (lens.fill(row, Effect.OPEN, row.tag),)
+        return (lens.fill(row, Effect.CLOSE, None, await self._desk.realised(row)),)
 
     async def _protect(self, command: Sent, by: float) -> Outcome:
         position_id = command.leg.venue_position_id or ""

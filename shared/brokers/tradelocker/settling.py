@@ -157,7 +157,7 @@ class Settler:
         return self._absent(command)
 
     async def _was_final(self, row: OrderRow) -> Rejected:
-        state = (await self._desk.lens()).state(row)
+        state = (await self._desk.lens()).state(row, await self._sender.filled(row))
         return Rejected(Reason.ORDER_NOT_FOUND, f"it had ended as {row.word}", effects=(state,))
 
     def _absent(self, command: Sent, then: Lookup | None = None) -> Lookup:

@@ -99,9 +99,8 @@ class Lens:
             realised=realised,
         )
 
-    def state(self, row: OrderRow) -> OrderState:
-        """What became of an order."""
-        fills = (self.fill(row, Effect.OPEN, row.tag),) if row.is_final and row.filled else ()
+    def state(self, row: OrderRow, fills: tuple[Fill, ...]) -> OrderState:
+        """What became of an order, with what it has filled as far as that is known."""
         return OrderState(row.id, row.tag, row.status, row.filled, row.average, fills, None)
 
     def opened(

@@ -133,7 +133,9 @@ class House:
     async def read(self) -> None:
         """The account is read and compared, by a worker that has just begun."""
         watcher = Watcher(self.store, self.brokers, self._leases, "steps", Enforcer(self.store))
-        await self.admin.execute("update engine.account_marks set due_at = now(), lease_until = null")
+        await self.admin.execute(
+            "update engine.account_marks set due_at = now(), lease_until = null; delete from engine.read_credits"
+        )
         await watcher.read_due()
         await watcher.drain()
 
