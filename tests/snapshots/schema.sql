@@ -17087,6 +17087,7 @@ COMMENT ON FUNCTION private.tell_orders() IS 'Tells owners of new and changed or
 CREATE FUNCTION private.tell_positions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET enable_hashjoin TO 'on'
     AS $$
 declare
   v_news bigint [];
