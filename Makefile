@@ -30,7 +30,7 @@ help:
 	@echo 'make up      start the stack and leave it running; make down stops it'
 	@echo 'make test    the whole suite from nothing'
 	@echo 'make check   lints, types, imports, database advisors, generated files'
-	@echo 'make mutate  mutants of the arithmetic of money; minutes'
+	@echo 'make mutate  mutants of the arithmetic of money; five to ten minutes'
 	@echo 'make bench   load, last line one JSON object'
 	@echo 'make clean   stop the stack, remove its data and everything installed'
 

@@ -45,5 +45,5 @@ def next_time(now: datetime, clock: time, zone: str) -> datetime:
 def week_ends(now: datetime, reset: time, zone: str) -> datetime:
     """The first Sunday's reset after now: with it the next week begins."""
     today = now.astimezone(ZoneInfo(zone)).date()
-    sunday = today + (SUNDAY - today.weekday()) % 7 * DAY
+    sunday = today + (SUNDAY - today.weekday()) * DAY
     return min(moment for weeks in (0, 1) if (moment := at(sunday + weeks * 7 * DAY, reset, zone)) > now)
