@@ -34,6 +34,7 @@ class Capabilities:
     request_timeout_s: after that long without an answer a write is Unknown.
     modify_protection: stop and target of an open position can be changed.
     stop_orders: a position's stop and target are orders of their own; False = they belong to the position.
+    exits_shrink: a stop or target never closes more than what is open; False = it would turn the position around.
     recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
     any_symbol: there is no list of instruments; a word that is nothing else is a share in dollars.
     read_pause_s: so many seconds apart a login's accounts can be read on and on, beside orders; 0 = as fast as we read.
@@ -53,6 +54,7 @@ class Capabilities:
     quotes: bool
     modify_protection: bool = True
     stop_orders: bool = True
+    exits_shrink: bool = True
     recognises: bool = False
     any_symbol: bool = False
     read_pause_s: Decimal = Decimal(0)
@@ -101,10 +103,7 @@ class Broker(Protocol):
         """The current quote; of a broker without them the alert's ref_price, else its last price. Raises ReadFailed."""
 
     async def rate(self, currency: str, into: str) -> Decimal | None:
-        """What one unit of `currency` is worth in `into`, at most 60 s old; None = not known.
-
-        Raises ReadFailed.
-        """
+        """What one unit of `currency` is worth in `into`, at most 60 s old; None = unknown. Raises ReadFailed."""
 
     async def snapshot(self) -> AccountSnapshot:
         """Money, positions and working orders, read now. Raises ReadFailed."""

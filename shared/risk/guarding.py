@@ -100,13 +100,18 @@ def look(guard: Guard, position: Position | None, market: Market | None, now: da
     under_way = guard.asked is not None and guard.asked.outcome is None
     if _is_due(guard, now):
         return _timed_out(guard, guard.qty if position is None else position.qty, now)
-    if guard.trail is None and guard.be is None:
+    if not wants_price(guard):
         return Look(guard)
     if position is None or position.side is not guard.side or market is None or not market.usable(now):
         since = guard.quoted_at or guard.entered_at or guard.created_at or now
         return Look(guard, blind=now - since > BLIND)
     with localcontext(EXACT):
         return _at_market(guard, position, market, now, under_way)
+
+
+def wants_price(guard: Guard) -> bool:
+    """Whether a price can still move its stop: a break-even that stands is done."""
+    return guard.trail is not None or (guard.be is not None and not guard.is_secured)
 
 
 def _over(guard: Guard) -> str | None:

@@ -99,10 +99,10 @@ def _protection_after(
     tag_is_flat = tag is not None and qty == holding.qty
     gone = [each for each in orders if tag_is_flat and each.tag == tag]
     kept = [each for each in orders if each not in gone]
-    return cancel_legs(gone, ctx, after_fill=True) + _shrunk(kept, holding.position.qty - qty, ctx)
+    return cancel_legs(gone, ctx, after_fill=True) + shrunk(kept, holding.position.qty - qty, ctx)
 
 
-def _shrunk(orders: Sequence[WorkingOrder], rest: Decimal, ctx: RiskContext) -> list[Leg]:
+def shrunk(orders: Sequence[WorkingOrder], rest: Decimal, ctx: RiskContext) -> list[Leg]:
     """Protection fitted to the rest: every stop at most the rest, all targets together at most the rest."""
     legs: list[Leg] = []
     left = rest

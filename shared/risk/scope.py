@@ -174,6 +174,11 @@ def _protection(holdings: Iterable[Holding], ctx: RiskContext) -> tuple[WorkingO
     )
 
 
+def exits_of(position: Position, ctx: RiskContext) -> tuple[WorkingOrder, ...]:
+    """Stops and targets of one position."""
+    return _protection((Holding(position, position.qty),), ctx)
+
+
 def protects(order: WorkingOrder, position: Position, ctx: RiskContext) -> bool:
     """True when an order that only reduces belongs to this position."""
     if ctx.account.margin_mode is MarginMode.NETTING:

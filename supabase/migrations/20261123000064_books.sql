@@ -17,7 +17,7 @@ create table public.corrections (
   key text not null check (char_length(key) <= 200),
   kind text not null check (kind in (
     'fill', 'order_unknown', 'order_renamed', 'order_changed', 'order_ended', 'position_unknown', 'position_gone', 'position_differs',
-    'orphan'
+    'orphan', 'oversized'
   )),
   symbol text,
   told text not null check (char_length(told) <= 1000),

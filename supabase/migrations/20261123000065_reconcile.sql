@@ -172,6 +172,11 @@ begin
     when 'order_renamed' then engine.rename_order(a.id, x -> 'order', p_read)
     when 'order_changed' then engine.change_order(a.id, x -> 'order', p_read)
     when 'orphan' then (select true from public.orders o where o.id = (x #>> '{order,id}')::bigint and o.account_id = a.id)
+    when 'oversized' then (
+      select true from public.positions p
+      where p.account_id = a.id and p.venue_position_id = x #>> '{position,venue_position_id}' and p.closed_at is null
+        and p.qty = (x #>> '{numbers,qty}')::numeric
+    )
     else engine.set_position(a, x -> 'position')
   end;
 end
@@ -218,6 +223,14 @@ begin
     v_event := nextval('public.webhook_events_id_seq');
     perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
       'action', 'cancel', 'symbol', x ->> 'symbol', 'order_id', x #>> '{order,id}', 'scope', 'symbol'
+    ))::text, array[a.id]);
+  end if;
+  if x ->> 'kind' = 'oversized' then
+    v_event := nextval('public.webhook_events_id_seq');
+    -- The stop that stands, once more: nothing is moved by it, and what is too large is fitted to the position.
+    perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
+      'action', 'modify', 'symbol', x ->> 'symbol', 'position_id', x #>> '{position,venue_position_id}', 'scope', 'symbol',
+      'sl', jsonb_build_object('mode', 'price', 'value', x #> '{position,stop_loss}'), 'comment', left(x ->> 'told', 500)
     ))::text, array[a.id]);
   end if;
   insert into public.corrections (user_id, account_id, key, kind, symbol, told, numbers, event_id)

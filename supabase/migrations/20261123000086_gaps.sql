@@ -219,6 +219,11 @@ declare
       when v_event is null then 'Nothing is done about it: the endpoint says notify.'
       when w.on_gap = 'flatten' then 'It is being closed.' else 'It is being caught up with.'
     end), 1000);
+  v_known constant boolean := (
+    select true from public.gaps g
+    where g.account_id = c.account_id and g.endpoint_id = c.endpoint_id and g.symbol = c.symbol and g.tag = c.tag
+      and g.resolved_at is null and (g.expected, g.actual) = (c.expected, p_actual) limit 1
+  );
 begin
   insert into public.gaps as g (
     user_id, endpoint_id, account_id, symbol, tag, event_id, expected, actual, is_exact, told, policy, action_event_id
@@ -229,6 +234,9 @@ begin
   set event_id = excluded.event_id, expected = excluded.expected, actual = excluded.actual, is_exact = excluded.is_exact,
     told = excluded.told, policy = excluded.policy, action_event_id = coalesce(excluded.action_event_id, g.action_event_id),
     seen_at = clock_timestamp();
+  if v_known and v_event is null then
+    return; -- He knows.
+  end if;
   perform engine.note(d.user_id, 'warning', 'gap', v_told, jsonb_build_object(
     'account_id', c.account_id, 'endpoint_id', c.endpoint_id, 'symbol', c.symbol, 'expected', c.expected, 'actual', p_actual
   ), c.event_id);

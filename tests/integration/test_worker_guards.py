@@ -176,6 +176,28 @@ async def test_a_time_exit_fires_once(database: Database, connection: asyncpg.Co
     assert await trader.invariants() == {}
 
 
+async def test_a_time_exit_closes_its_own_part(database: Database, connection: asyncpg.Connection) -> None:
+    """On a net position that another entry has added to: what its own entry bought is closed, and no more, ever."""
+    trader = await new_trader(database, connection, server="SIM")
+    with (
+        venue() as (url, _),
+        worker(database, paper_venue_url=url),
+        worker(database, "positions", paper_venue_url=url),
+    ):
+        await executed(trader, **BUY, time_exit_s=1)
+        await executed(trader, **{**BUY, "qty": 0.5})
+
+        async def over() -> bool:
+            return await connection.fetchval("select why from engine.guards") == "its time is over"
+
+        await until(over)
+        (held,) = book(url, trader.account)["positions"]
+        assert D(str(held["qty"])) == D("0.5")
+        assert [each["kind"] for each in written(url)] == ["place", "place", "close"]
+    assert await asked(trader) == [("reduce", "executed")]
+    assert await trader.invariants() == {}
+
+
 async def test_guards_given_later_and_taken_away(database: Database, connection: asyncpg.Connection) -> None:
     """A modify gives an open position a break-even: nothing is sent until it is reached, then once. Another takes the
     trail away: the stop stays where it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from shared import codec
 from tests.conformance.simulators import Operator, running_simulator
 from tests.support.connections import Customer, customer, fleet_worker, publish
 from tests.support.stacks import RunningStack
+from tests.support.trading import until, worker
 
 D = Decimal
 BID, ASK = D("25000.00"), D("25000.25")
@@ -196,3 +198,29 @@ async def test_a_canceled_entry_is_canceled_in_our_books(trading: Trading) -> No
     ]
     again = await trading.send("skipped", action="cancel", symbol="MNQ1!")
     assert again.deliveries[0]["reason"] == "nothing_to_cancel"
+
+
+async def test_a_target_that_fills_leaves_no_stop_too_large(trading: Trading, files: KeyFiles) -> None:
+    """Two targets and one stop for both: the first target fills at the broker, and the stop and the other target are
+    fitted to what is left. Fired as it was, the stop would have turned the position around."""
+    targets = [
+        {"mode": "ticks", "value": 40, "portion": D("0.5")},
+        {"mode": "ticks", "value": 400, "portion": D("0.5")},
+    ]
+    addresses = json.dumps({"topstepx": {"simulated": trading.gateway.url}})
+    watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
+    with worker(trading.stack.database, "positions", **watching):
+        await trading.send(**BUY, qty=4, sl={"mode": "ticks", "value": 40}, tp=targets)
+        assert [(kind, size) for kind, size, _ in trading.resting()] == [(1, 2), (1, 2), (4, 4)]
+        trading.price(BID + 11, ASK + 11)
+
+        async def fitted() -> bool:
+            return [(kind, size) for kind, size, _ in trading.resting()] == [(1, 2), (4, 2)]
+
+        await until(fitted, 25)
+        trading.price(BID - 20, ASK - 20)
+
+        async def flat() -> bool:
+            return (trading.net(), trading.resting()) == ({}, [])
+
+        await until(flat, 25)

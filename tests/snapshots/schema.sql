@@ -2108,6 +2108,11 @@ begin
     when 'order_renamed' then engine.rename_order(a.id, x -> 'order', p_read)
     when 'order_changed' then engine.change_order(a.id, x -> 'order', p_read)
     when 'orphan' then (select true from public.orders o where o.id = (x #>> '{order,id}')::bigint and o.account_id = a.id)
+    when 'oversized' then (
+      select true from public.positions p
+      where p.account_id = a.id and p.venue_position_id = x #>> '{position,venue_position_id}' and p.closed_at is null
+        and p.qty = (x #>> '{numbers,qty}')::numeric
+    )
     else engine.set_position(a, x -> 'position')
   end;
 end
@@ -5183,6 +5188,11 @@ declare
       when v_event is null then 'Nothing is done about it: the endpoint says notify.'
       when w.on_gap = 'flatten' then 'It is being closed.' else 'It is being caught up with.'
     end), 1000);
+  v_known constant boolean := (
+    select true from public.gaps g
+    where g.account_id = c.account_id and g.endpoint_id = c.endpoint_id and g.symbol = c.symbol and g.tag = c.tag
+      and g.resolved_at is null and (g.expected, g.actual) = (c.expected, p_actual) limit 1
+  );
 begin
   insert into public.gaps as g (
     user_id, endpoint_id, account_id, symbol, tag, event_id, expected, actual, is_exact, told, policy, action_event_id
@@ -5193,6 +5203,9 @@ begin
   set event_id = excluded.event_id, expected = excluded.expected, actual = excluded.actual, is_exact = excluded.is_exact,
     told = excluded.told, policy = excluded.policy, action_event_id = coalesce(excluded.action_event_id, g.action_event_id),
     seen_at = clock_timestamp();
+  if v_known and v_event is null then
+    return; -- He knows.
+  end if;
   perform engine.note(d.user_id, 'warning', 'gap', v_told, jsonb_build_object(
     'account_id', c.account_id, 'endpoint_id', c.endpoint_id, 'symbol', c.symbol, 'expected', c.expected, 'actual', p_actual
   ), c.event_id);
@@ -8009,6 +8022,14 @@ begin
     v_event := nextval('public.webhook_events_id_seq');
     perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
       'action', 'cancel', 'symbol', x ->> 'symbol', 'order_id', x #>> '{order,id}', 'scope', 'symbol'
+    ))::text, array[a.id]);
+  end if;
+  if x ->> 'kind' = 'oversized' then
+    v_event := nextval('public.webhook_events_id_seq');
+    -- The stop that stands, once more: nothing is moved by it, and what is too large is fitted to the position.
+    perform engine.store_intent(v_event, a.user_id, 'system', jsonb_build_object('version', 'unify.v1', 'intent', jsonb_build_object(
+      'action', 'modify', 'symbol', x ->> 'symbol', 'position_id', x #>> '{position,venue_position_id}', 'scope', 'symbol',
+      'sl', jsonb_build_object('mode', 'price', 'value', x #> '{position,stop_loss}'), 'comment', left(x ->> 'told', 500)
     ))::text, array[a.id]);
   end if;
   insert into public.corrections (user_id, account_id, key, kind, symbol, told, numbers, event_id)
@@ -19733,7 +19754,7 @@ CREATE TABLE public.corrections (
     event_id bigint,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT corrections_key_check CHECK ((char_length(key) <= 200)),
-    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['fill'::text, 'order_unknown'::text, 'order_renamed'::text, 'order_changed'::text, 'order_ended'::text, 'position_unknown'::text, 'position_gone'::text, 'position_differs'::text, 'orphan'::text]))),
+    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['fill'::text, 'order_unknown'::text, 'order_renamed'::text, 'order_changed'::text, 'order_ended'::text, 'position_unknown'::text, 'position_gone'::text, 'position_differs'::text, 'orphan'::text, 'oversized'::text]))),
     CONSTRAINT corrections_told_check CHECK ((char_length(told) <= 1000))
 );
 

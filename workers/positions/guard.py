@@ -17,7 +17,7 @@ from shared.brokers.registry import Registry
 from shared.models.guard import MOVE, REDUCE, Guard
 from shared.models.market import Instrument
 from shared.models.trading import Position
-from shared.risk.guarding import Act, Look, Market, look, newest
+from shared.risk.guarding import Act, Look, Market, look, newest, wants_price
 from shared.store.port import Store, StoreUnavailable
 from shared.store.watch_rows import Watched
 from workers.gather import Gather
@@ -85,8 +85,16 @@ class Guards:
 
 
 def _priced(guards: Iterable[Guard], held: dict[str, Position]) -> set[str]:
-    """Symbols of which a price is needed: of a net position also for how a part of it is written."""
-    return {held[each.position_id].symbol for each in guards if each.position_id in held}
+    """Symbols to be asked for, no others: every question counts against the broker's limits."""
+    found = [(each, held[each.position_id]) for each in guards if each.position_id in held]
+    return {
+        position.symbol for guard, position in found if wants_price(guard) or _takes_part(guard, position)
+    }
+
+
+def _takes_part(guard: Guard, position: Position) -> bool:
+    """Whether its time exit means a part of a net position: the instrument says how a part is written."""
+    return guard.time_exit_s is not None and guard.qty is not None and position.qty > guard.qty
 
 
 async def _market(broker: Broker, symbol: str) -> Market | None:

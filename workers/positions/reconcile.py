@@ -25,6 +25,7 @@ from shared.store.port import Store, StoreUnavailable
 from shared.store.watch_rows import Watched
 from workers.gather import Gather
 from workers.positions.diff import corrections, differs
+from workers.positions.oversize import oversized
 
 _log = log.get("positions")
 BATCH = 64
@@ -101,6 +102,8 @@ class Reconciler:
         async with asyncio.timeout(FILLS_S):
             fills = await broker.fills(books.since)
         found = corrections(books, theirs, fills)
+        if not broker.capabilities.exits_shrink:
+            found += tuple(oversized(books, theirs))
         return await self._correcting.ask(
             {
                 "account": account.id,

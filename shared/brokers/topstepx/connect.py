@@ -144,6 +144,7 @@ def _capabilities(timing: Timing, patience: Patience, *, brackets: bool) -> Capa
         tifs=frozenset({"day"}),
         client_order_id_length=wording.TAG_LENGTH,
         quotes=False,
+        exits_shrink=False,
         read_pause_s=READ_PAUSE_S,
     )
 

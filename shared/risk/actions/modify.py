@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from shared.models.command import Leg, Protection
 from shared.models.context import RiskContext
-from shared.models.enums import CommandKind, OrderType, Side, StopMode
+from shared.models.enums import CommandKind, MarginMode, OrderType, Side, StopMode
 from shared.models.market import Instrument, Quote
 from shared.models.reasons import Reason
 from shared.models.signal import BreakEvenSpec, Signal, StopSpec, TrailSpec
@@ -15,7 +15,7 @@ from shared.risk.actions.exits import superfluous
 from shared.risk.decision import Denied, Note, Plan, Sizing, Skipped
 from shared.risk.grid import entry_on_grid
 from shared.risk.guard_terms import be_terms, trail_terms
-from shared.risk.legs import numbered, venue_symbol
+from shared.risk.legs import numbered, shrunk, venue_symbol
 from shared.risk.money import usable_instrument, usable_quote
 from shared.risk.prices import (
     Anchor,
@@ -26,7 +26,7 @@ from shared.risk.prices import (
     target_price,
     target_refused,
 )
-from shared.risk.scope import in_scope
+from shared.risk.scope import exits_of, in_scope
 from shared.risk.sizing import loss_at_stop, requested, size_entry
 
 
@@ -54,13 +54,16 @@ def _modify_positions(
     notes = superfluous(signal, "qty", "price", "stop_price", "time_exit_s")
     quote = usable_quote(ctx)
     market = None if isinstance(quote, Denied) else quote
-    legs = []
+    legs: list[Leg] = []
     for position in positions:
         leg = _protect_leg(position, signal, ctx, instrument, market)
         if isinstance(leg, Denied):
             return leg
         if not leg.protection.empty or leg.trail is not None or leg.be is not None:
             legs.append(leg)
+        elif signal.tightens and ctx.account.margin_mode is MarginMode.NETTING:
+            # Its stop is where it belongs: what is left to see to is that no exit is larger than the position.
+            legs += shrunk(exits_of(position, ctx), position.qty, ctx)
     if not legs:
         return Skipped(Reason.NOTHING_TO_MODIFY, {"positions": str(len(positions))}, notes)
     if market is None:

@@ -73,6 +73,23 @@ async def test_who_agrees_is_left_alone(road: Road) -> None:
     assert await gaps(road) == []
 
 
+async def test_the_same_gap_is_told_once(road: Road) -> None:
+    """The next alert shows it again with the same numbers: the row is seen again, the trader is not told again."""
+    trader = await with_policy(road, "notify")
+    await road.trade(trader, **LONG_2)
+    assert await look(road) == 1
+    await road.accept(trader, **LONG_2)
+    (claimed,) = await road.claim()
+    assert await road.deny(claimed)
+    assert await look(road) == 1
+    (gap,) = await gaps(road)
+    assert gap["event_id"] == claimed["event"]["id"]
+    assert len(await road.column("select message from public.logs where type = 'gap'")) == 1
+    await road.trade(trader, **{**LONG_2, "position_size": "5"})
+    assert await look(road) == 1
+    assert len(await road.column("select message from public.logs where type = 'gap'")) == 2
+
+
 async def test_a_gap_ends_by_itself(road: Road) -> None:
     """Whoever sees to it: once the account holds what the strategy does, the gap is closed."""
     trader = await with_policy(road, "notify")

@@ -102,6 +102,8 @@ def test_break_even_comes_once() -> None:
     assert stop_asked(reached) == D("1.10020")
     stands = look(reached.guard, replace(HELD, stop_loss=D("1.10020")), at("1.10200"), NOW)
     assert (stands.act, stands.guard.is_secured) == (None, True)
+    blind = look(stands.guard, HELD, None, NOW + timedelta(hours=1))
+    assert not blind.blind, "no price is needed any more"
     loosened = look(stands.guard, replace(HELD, stop_loss=D("1.09000")), at("1.10200"), NOW)
     assert loosened.act is None, "the trader has taken it back himself"
 
