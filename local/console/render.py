@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.console.checks import OF_CHECKS, check_lines
-from local.console.events import Road, Row
+
+if TYPE_CHECKING:
+    from local.console.events import Road, Row
 
 
 def plain(value: object) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from bench import __main__ as bench
 from bench import readings
-from local.cli import app
+from local.commands import app
 from local.paths import PROJECT
 from shared.models.alert import Alert
 from shared.models.alert_parse import parse_alert

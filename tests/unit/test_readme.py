@@ -7,7 +7,7 @@ import re
 import pytest
 import typer
 
-from local.cli import app
+from local.commands import app
 from local.console import commands, events
 from local.paths import PROJECT
 from shared.brokers.paper.broker import DECLARED
