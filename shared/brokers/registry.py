@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -22,6 +22,7 @@ from shared.brokers.paper.own_market import OWN_MARKET, OwnMarketBroker
 from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
 from shared.brokers.port import Broker, Capabilities, ConnectLogin, LoginRefused, ReadFailed
 from shared.brokers.session import OpenLogin, Sessions
+from shared.brokers.streams import Hearer, StreamLogin
 from shared.brokers.topstepx.connect import DECLARED as TOPSTEPX
 from shared.brokers.topstepx.connect import TopstepX
 from shared.brokers.tradelocker.connect import DECLARED as TRADELOCKER
@@ -163,6 +164,22 @@ class Registry:
         """Whether one logs in at this broker, and its accounts are not kept here."""
         return broker in self._logins
 
+    def listened(self) -> list[str]:
+        """The brokers whose logins can be listened to."""
+        return [broker.value for broker, logins in self._logins.items() if isinstance(logins, StreamLogin)]
+
+    async def listen(self, connection: Account, accounts: Collection[str], hearer: Hearer) -> None:
+        """Listen to accounts of a login until that ends. Always raises: WentSilent, LoginRefused, ReadFailed."""
+        logins = self._logins.get(connection.broker)
+        if not isinstance(logins, StreamLogin):
+            raise ReadFailed(f"{connection.broker.value} tells nothing of its own accord")
+        await self._may_try(connection, logins)
+        try:
+            await logins.listen(connection, accounts, hearer)
+        except LoginRefused as error:
+            await self._was_refused(connection, logins, error)
+            raise
+
     def refused(self) -> set[str]:
         """Connections whose login was refused to something that wanted to trade, since this was asked last."""
         told, self._to_check = self._to_check, set()
@@ -186,18 +203,25 @@ class Registry:
         logins = self._logins.get(account.broker)
         if logins is None:
             raise ReadFailed(f"there is no adapter for {account.broker} yet")
+        await self._may_try(account, logins)
+        try:
+            return await logins(account)
+        except LoginRefused as error:
+            await self._was_refused(account, logins, error)
+            raise
+
+    async def _may_try(self, account: Account, logins: ConnectLogin) -> None:
+        """Raises what the broker said to this login, where it was a no and nothing has changed since."""
         await self._renew(account, logins)
         refused = self._refused.get(account.connection_id)
         if refused is not None and refused.stands(account):
             raise refused.error
-        try:
-            return await logins(account)
-        except LoginRefused as error:
-            until = clock.monotonic() + REFUSED_S
-            self._refused[account.connection_id] = _Refused(until, account.connection_version, error)
-            self._to_check.add(account.connection_id)
-            await logins.forget(account.connection_id)
-            raise
+
+    async def _was_refused(self, account: Account, logins: ConnectLogin, error: LoginRefused) -> None:
+        until = clock.monotonic() + REFUSED_S
+        self._refused[account.connection_id] = _Refused(until, account.connection_version, error)
+        self._to_check.add(account.connection_id)
+        await logins.forget(account.connection_id)
 
     async def _renew(self, account: Account, logins: ConnectLogin) -> None:
         """Forget what an older credential of this connection has opened; a row read before that is late."""

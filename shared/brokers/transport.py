@@ -97,7 +97,7 @@ def open_http(base_url: str, request_timeout_s: float) -> Http:
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=LIMIT_PER_HOST, keepalive_timeout=30, ttl_dns_cache=60, ssl=_certificates()
+            limit=LIMIT_PER_HOST, keepalive_timeout=30, ttl_dns_cache=60, ssl=certificates()
         ),
         timeout=aiohttp.ClientTimeout(
             connect=request_timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=request_timeout_s
@@ -111,6 +111,6 @@ def open_http(base_url: str, request_timeout_s: float) -> Http:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
     """The authorities that come with certifi: a bare machine may have none of its own."""
     return httpx.create_ssl_context(trust_env=False)

@@ -43,13 +43,14 @@ class _Told:
 
 
 class Hubs:
-    """Both hubs. `wrapped` False sends user events as the documents have them; `dropping` counts events to lose."""
+    """Both hubs. `wrapped` False sends user events as the documents have them; `dropping` counts events to lose;
+    `silent` connections stay open and tell nothing more; events are `late_s` seconds late."""
 
     def __init__(self, desk: Desk, contracts: Catalogue, tokens: Tokens) -> None:
         self._desk, self._contracts, self._tokens = desk, contracts, tokens
         self._sockets: set[Socket] = set()
         self._told: dict[int, _Told] = {}
-        self._wrapped, self._dropping = True, 0
+        self._wrapped, self._dropping, self._silent, self._late_s = True, 0, False, 0.0
         desk.listen(self._account_changed)
         desk.market.listen(self._price_changed)
 
@@ -69,7 +70,9 @@ class Hubs:
         user = self._user(request)
         if user is None:
             return web.Response(status=401)
-        socket = Socket(user)
+        transport = request.transport
+        socket = Socket(user, transport.abort if transport is not None else lambda: None)
+        socket.silent = self._silent
         self._sockets.add(socket)
         try:
             return await serve(request, socket, self._invoked)
@@ -77,11 +80,16 @@ class Hubs:
             self._sockets.discard(socket)
 
     async def _configure(self, request: web.Request) -> web.Response:
-        """The operator: {"wrapped", "drop", "logout", "close"}, any of them."""
+        """The operator: {"wrapped", "drop", "silent", "late", "logout", "close", "cut"}, any of them."""
         wanted = codec.decode(await request.read())
         self._wrapped = wanted.get("wrapped", self._wrapped)
         self._dropping = wanted.get("drop", self._dropping)
+        self._silent = wanted.get("silent", self._silent)
+        self._late_s = float(wanted.get("late", self._late_s))
         for socket in list(self._sockets):
+            socket.silent = self._silent
+            if wanted.get("cut"):
+                socket.cut()
             if wanted.get("logout"):
                 socket.tell("GatewayLogout", "session ended")
             if wanted.get("logout") or wanted.get("close"):
@@ -146,7 +154,9 @@ class Hubs:
         topic = target, None if target == "GatewayUserAccount" else account.id
         for socket in self._sockets:
             if socket.user == account.user and topic in socket.topics:
-                socket.tell(target, {"action": action, "data": bare} if self._wrapped else row)
+                socket.tell(
+                    target, {"action": action, "data": bare} if self._wrapped else row, late_s=self._late_s
+                )
 
     def _price_changed(self, contract: str) -> None:
         listening = [

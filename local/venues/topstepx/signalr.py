@@ -21,16 +21,24 @@ Invoked = Callable[["Socket", str, list[Any]], None]
 
 
 class Socket:
-    """One connection. What it is told goes out in order; `topics` is what it has subscribed to."""
+    """One connection. What it is told goes out in order; `topics` is what it has subscribed to.
 
-    def __init__(self, user: str) -> None:
-        self.user = user
+    `silent`: the socket stays open and nothing comes any more, pings neither.
+    """
+
+    def __init__(self, user: str, cut: Callable[[], None]) -> None:
+        self.user, self.cut = user, cut
         self.topics: set[tuple[str, Any]] = set()
+        self.silent = False
         self._out: asyncio.Queue[Any] = asyncio.Queue()
 
-    def tell(self, target: str, *arguments: Any) -> None:
-        """Call a method of the client."""
-        self._out.put_nowait({"type": 1, "target": target, "arguments": list(arguments)})
+    def tell(self, target: str, *arguments: Any, late_s: float = 0.0) -> None:
+        """Call a method of the client, now or so many seconds later."""
+        message = {"type": 1, "target": target, "arguments": list(arguments)}
+        if late_s:
+            asyncio.get_running_loop().call_later(late_s, self._out.put_nowait, message)
+        else:
+            self._out.put_nowait(message)
 
     def complete(self, invocation: str) -> None:
         """Acknowledge an invocation; only those that asked for it are."""
@@ -47,6 +55,8 @@ class Socket:
                 message = await asyncio.wait_for(self._out.get(), PING_S)
             except TimeoutError:
                 message = {"type": 6}
+            if self.silent:
+                continue
             await ws.send_str(codec.encode(message).decode() + END)
             if message["type"] == 7:
                 await ws.close()

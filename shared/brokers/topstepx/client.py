@@ -45,18 +45,29 @@ BAR_SPAN = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. A command is sent within `send_within` of being asked for, or not at all."""
+    """Seconds. A command is sent within `send_within` of being asked for, or not at all.
+
+    `stream_silent`: so long the hub may say nothing; it pings every 15 s. `stream_life`: after that a connection to it
+    is made anew, long before the token it was opened with ends.
+    """
 
     request_timeout: float = 10.0
     send_within: float = 2.0
     read_within: float = 15.0
+    stream_silent: float = 30.0
+    stream_life: float = 6 * 3600.0
 
 
 class Connection:
     """One login and the HTTP client it uses; shared by the accounts of the login."""
 
     def __init__(self, http: Http, keeper: Keeper, timing: Timing, pace: Pace) -> None:
-        self._http, self._keeper, self.timing, self._pace = http, keeper, timing, pace
+        self._http, self.keeper, self.timing, self._pace = http, keeper, timing, pace
+
+    @property
+    def base_url(self) -> str:
+        """Where its gateway is."""
+        return self._http.base_url
 
     async def accounts(self) -> list[AccountRow]:
         """Every account of the login, also those that may not trade any more."""
@@ -82,15 +93,15 @@ class Connection:
 
     async def close(self) -> None:
         """End what runs in the background. The HTTP client belongs to whoever opened it."""
-        await self._keeper.close()
+        await self.keeper.close()
 
     async def _asked(self, ask: Ask, by: float | None) -> Any:
         """The JSON of the answer; after a 401 once more with a new token."""
-        token = await self._keeper.token()
+        token = await self.keeper.token()
         try:
             return await self._in_turn(ask, token, by)
         except LoggedOut:
-            token = await self._keeper.after_refusal(token)
+            token = await self.keeper.after_refusal(token)
         return await self._in_turn(ask, token, by)
 
     async def _in_turn(self, ask: Ask, token: str, by: float | None) -> Any:

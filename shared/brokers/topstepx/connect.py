@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 from shared.brokers.blocks import Reserve
@@ -12,11 +12,13 @@ from shared.brokers.keeper import Keeper
 from shared.brokers.pacing import Pace
 from shared.brokers.port import Broker, Capabilities, LoginRefused, ReadFailed
 from shared.brokers.session import Login, MemorySessions, OpenLogin, Sessions
+from shared.brokers.streams import Hearer
 from shared.brokers.topstepx import probe, wording
 from shared.brokers.topstepx.account import Desk, Patience
 from shared.brokers.topstepx.broker import TopstepXBroker
 from shared.brokers.topstepx.catalogue import Catalogue
 from shared.brokers.topstepx.client import LIMITS, Client, Connection, Timing
+from shared.brokers.topstepx.hub import UserHub
 from shared.brokers.topstepx.login import KeyDoor
 from shared.brokers.transport import Http
 from shared.models.enums import MarginMode
@@ -75,6 +77,14 @@ class TopstepX:
         except (BrokerError, UnreadableError) as error:
             raise _failed(error) from error
         return [FoundAccount(e.id, e.name, "USD", MarginMode.NETTING, e.balance) for e in entries]
+
+    async def listen(self, connection: Account, accounts: Collection[str], hearer: Hearer) -> None:
+        """The user hub, for these accounts. Always ends by raising: WentSilent, LoginRefused, ReadFailed."""
+        try:
+            login = await self._connection(connection)
+            await UserHub(login.base_url, login.keeper, self._timing).listen(accounts, hearer)
+        except (BrokerError, UnreadableError) as error:
+            raise _failed(error) from error
 
     async def forget(self, connection_id: str) -> None:
         """The next account of this login logs in with the credential of then."""
