@@ -218,6 +218,13 @@ create policy "Everyone signed in reads the keys to seal to"
 on public.fleet_keys for select to authenticated
 using (true);
 
+create policy "Traders read how their logins are listened to, admins read all"
+on public.streams for select to authenticated
+using (
+  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
+  or (select private.is_admin())
+);
+
 create policy "Traders read how far their trades went, admins read all"
 on public.excursions for select to authenticated
 using (

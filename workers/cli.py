@@ -35,6 +35,7 @@ from workers.gather import Gather
 from workers.leases import Leases
 from workers.loops import common_loops, maintenance_loops, relay_loops, rescue_loops
 from workers.positions.enforce import Enforcer
+from workers.positions.streams import Streams
 from workers.positions.watcher import Watcher
 from workers.runtime import Loop, Runtime
 from workers.sessions import SealedSessions
@@ -111,6 +112,7 @@ async def _serve(kinds: Kinds, settings: WorkerSettings, relaying: RelaySettings
     stopping = asyncio.Event()
     desk = desk_for(store, brokers, settings, stopping, leases)
     watcher = Watcher(store, brokers, leases, name, Enforcer(store))
+    streams = Streams(store, brokers, leases, name, watcher.read_due)
     relay = _relay_store(kinds, relaying)
     executes = Kind.EXECUTION in kinds
     loops = _upkeep_loops(kinds, store, name)
@@ -119,7 +121,7 @@ async def _serve(kinds: Kinds, settings: WorkerSettings, relaying: RelaySettings
         drills = Drills(store, brokers, leases, name, _simulators(brokers, settings))
         loops.append(Loop("drills", 1.0, drills.run_due))
     if Kind.POSITIONS in kinds:
-        loops += _watch_loops(watcher, brokers)
+        loops += _watch_loops(watcher, brokers, streams)
     if executes or Kind.POSITIONS in kinds:
         loops.append(_health_loop(store, watcher))
     if relay is not None:
@@ -136,6 +138,7 @@ async def _serve(kinds: Kinds, settings: WorkerSettings, relaying: RelaySettings
     collector.calm()
     try:
         await runtime.run()
+        await streams.close()
         await watcher.drain()
     finally:
         await brokers.close()
@@ -203,8 +206,9 @@ def _health_loop(store: PostgresStore, watcher: Watcher) -> Loop:
     return Loop("health", 2.0, health)
 
 
-def _watch_loops(watcher: Watcher, brokers: Registry) -> list[Loop]:
+def _watch_loops(watcher: Watcher, brokers: Registry, streams: Streams) -> list[Loop]:
     return [
+        Loop("streams", 1.0, streams.turn),
         Loop("watch", WATCH_EVERY_S, watcher.read_due),
         Loop("marks", MARK_EVERY_S, brokers.mark_own_books),
     ]

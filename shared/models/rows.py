@@ -1337,6 +1337,36 @@ class PublicRiskStandingsUpdate(TypedDict):
     value: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="value")]]
     why: NotRequired[Annotated[Optional[str], Field(alias="why")]]
 
+class PublicStreams(BaseModel):
+    connection_id: uuid.UUID = Field(alias="connection_id")
+    since: datetime.datetime = Field(alias="since")
+    state: str = Field(alias="state")
+    token: int = Field(alias="token")
+    until: datetime.datetime = Field(alias="until")
+    user_id: uuid.UUID = Field(alias="user_id")
+    why: Optional[str] = Field(alias="why")
+    worker: str = Field(alias="worker")
+
+class PublicStreamsInsert(TypedDict):
+    connection_id: Annotated[uuid.UUID, Field(alias="connection_id")]
+    since: NotRequired[Annotated[datetime.datetime, Field(alias="since")]]
+    state: NotRequired[Annotated[str, Field(alias="state")]]
+    token: Annotated[int, Field(alias="token")]
+    until: Annotated[datetime.datetime, Field(alias="until")]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+    why: NotRequired[Annotated[Optional[str], Field(alias="why")]]
+    worker: Annotated[str, Field(alias="worker")]
+
+class PublicStreamsUpdate(TypedDict):
+    connection_id: NotRequired[Annotated[uuid.UUID, Field(alias="connection_id")]]
+    since: NotRequired[Annotated[datetime.datetime, Field(alias="since")]]
+    state: NotRequired[Annotated[str, Field(alias="state")]]
+    token: NotRequired[Annotated[int, Field(alias="token")]]
+    until: NotRequired[Annotated[datetime.datetime, Field(alias="until")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    why: NotRequired[Annotated[Optional[str], Field(alias="why")]]
+    worker: NotRequired[Annotated[str, Field(alias="worker")]]
+
 class PublicSubscriptions(BaseModel):
     current_period_end: Optional[datetime.datetime] = Field(alias="current_period_end")
     plan: PublicPlan = Field(alias="plan")

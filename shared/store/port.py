@@ -34,7 +34,7 @@ from shared.store.rows import (
     Unsettled,
 )
 from shared.store.upkeep import Forgotten, Thinned
-from shared.store.watch_rows import ToldPrices, Watched
+from shared.store.watch_rows import Stream, ToldPrices, Watched
 
 
 class StoreUnavailable(ConnectionError):
@@ -172,6 +172,20 @@ class Store(Protocol):
         self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal]
     ) -> list[Watched]:
         """pauses: seconds from one read of a login's accounts to the next, by broker."""
+
+    async def hold_streams(
+        self,
+        *,
+        worker: str,
+        brokers: Sequence[str],
+        told: Sequence[Mapping[str, Any]],
+        limit: int,
+        lease_ms: int,
+    ) -> list[Stream]:
+        """All logins that are this worker's to listen to. told: connection, token, state, why of those it has."""
+
+    async def wake_accounts(self, *, accounts: Sequence[str]) -> int:
+        """How many of them are watched."""
 
     async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +18,8 @@ class Watched:
     """An account to be read now, ours until the lease of `token` ends. `positions` and `orders`: as last seen.
 
     `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
-    open, as it was left; `every_s`: seconds between two reads.
+    open, as it was left; `every_s`: seconds between two reads. `woken`: its broker has told that something happened
+    since the last read.
     """
 
     token: int
@@ -29,6 +31,18 @@ class Watched:
     risk: RiskState | None = None
     guards: tuple[Guard, ...] = ()
     every_s: Decimal = Decimal(1)
+    woken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A login that is ours to listen to, until the lease of `token` ends. `account`: one of its accounts, for what is
+    the login's; `accounts`: the broker's number of each -> our id."""
+
+    connection: str
+    token: int
+    account: AccountRow
+    accounts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

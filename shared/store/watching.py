@@ -11,7 +11,7 @@ from typing import Any
 
 from shared import codec
 from shared.store.line import Line
-from shared.store.watch_rows import ToldPrices, Watched
+from shared.store.watch_rows import Stream, ToldPrices, Watched
 
 BREACH_LINES = 4
 
@@ -22,6 +22,7 @@ class WatchCalls:
     def __init__(self, dsn: str, statement_cache_size: int) -> None:
         self._watching = Line("watch", dsn, statement_cache_size)
         self._marks = Line("marks", dsn, statement_cache_size)
+        self._streams = Line("streams", dsn, statement_cache_size)
         self._breaches: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for _ in range(BREACH_LINES):
             self._breaches.put_nowait(Line("breach", dsn, statement_cache_size))
@@ -35,6 +36,29 @@ class WatchCalls:
             repeat=True,
         )
         return [codec.decode_as(Watched, row) for row in rows]
+
+    async def hold_streams(
+        self,
+        *,
+        worker: str,
+        brokers: Sequence[str],
+        told: Sequence[Mapping[str, Any]],
+        limit: int,
+        lease_ms: int,
+    ) -> list[Stream]:
+        (answer,) = await self._streams.call(
+            "select engine.hold_streams(p_worker => $1, p_brokers => $2, p_told => $3, p_limit => $4, "
+            "p_lease_ms => $5)",
+            *(worker, list(brokers), codec.encode(told), limit, lease_ms),
+            repeat=True,
+        )
+        return codec.decode_as(list[Stream], answer)
+
+    async def wake_accounts(self, *, accounts: Sequence[str]) -> int:
+        (answer,) = await self._streams.call(
+            "select engine.wake_accounts(p_accounts => $1)", list(accounts), repeat=True
+        )
+        return int(answer)
 
     async def record_marks(self, *, marks: Sequence[Mapping[str, Any]]) -> None:
         await self._marks.call("select engine.record_marks(p_marks => $1)", codec.encode(marks), repeat=True)
@@ -99,7 +123,7 @@ class WatchCalls:
 
     def _watch_lines(self) -> list[Line]:
         """Every line, to be closed."""
-        lines = [self._watching, self._marks]
+        lines = [self._watching, self._marks, self._streams]
         while not self._breaches.empty():
             lines.append(self._breaches.get_nowait())
         return lines

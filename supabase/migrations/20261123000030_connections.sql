@@ -242,12 +242,15 @@ begin
   ) or exists (
     select 1 from engine.drill_twins t join public.drill_runs r on r.id = t.run_id
     where t.connection_id = p_connection and r.token = any (p_tokens) and r.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from public.streams s
+    where s.connection_id = p_connection and s.worker = p_worker and s.token = any (p_tokens) and s.until > clock_timestamp()
   );
 end
 $$;
 comment on function engine.has_work_for(uuid, text, bigint []) is
 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a '
-'check, an account that is read.';
+'check, an account that is read, a login that is listened to.';
 alter function engine.has_work_for(uuid, text, bigint []) owner to empire_engine;
 
 create function engine.count_open(p_connection uuid) returns boolean

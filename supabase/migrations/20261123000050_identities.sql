@@ -28,6 +28,9 @@ create table engine.account_marks (
   worker text,
   lease_until timestamptz,
   due_at timestamptz not null default clock_timestamp(),
+  began_at timestamptz,
+  woken_at timestamptz,
+  answered_at timestamptz,
   read_at timestamptz,
   failures integer not null default 0,
   every_s numeric not null default 1,
@@ -49,6 +52,10 @@ comment on table engine.account_marks is
 comment on column engine.account_marks.token is 'The fence of the reader: what an older lease has read is not written.';
 comment on column engine.account_marks.every_s is
 'Seconds between two reads while something is open: what the broker''s limits leave to looking.';
+comment on column engine.account_marks.began_at is 'When the last read was begun.';
+comment on column engine.account_marks.woken_at is
+'When the broker last told that something has happened: a read that was begun before does not answer that.';
+comment on column engine.account_marks.answered_at is 'When the last read that answers to that was begun.';
 comment on column engine.account_marks.is_flat is 'Whether nothing was open at the mark; null = the mark did not say.';
 comment on column engine.account_marks.base_at is
 'The mark up to which the balance is explained by fills and flows; base_fill = the last fill in it.';

@@ -27,7 +27,7 @@ create function engine.reads_left(p_connection uuid, p_pause numeric) returns nu
 language plpgsql stable set search_path = '' as $$
 declare
   -- What was not used is there for a moment when several accounts are due, or something has happened.
-  c_most constant numeric := 3;
+  c_most constant numeric := 4;
 begin
   return coalesce((
     select least(c_most, k.reads + extract(epoch from clock_timestamp() - k.at) / p_pause)
@@ -36,8 +36,19 @@ begin
 end
 $$;
 comment on function engine.reads_left(uuid, numeric) is
-'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 3 at most.';
+'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 4 at most.';
 alter function engine.reads_left(uuid, numeric) owner to empire_engine;
+
+create function engine.reads_wanted(w engine.account_marks, p_pause numeric) returns numeric
+language plpgsql stable set search_path = '' as $$
+begin
+  -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
+  return case when w.woken_at > coalesce(w.began_at, '-infinity')
+    and coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+end
+$$;
+comment on function engine.reads_wanted(engine.account_marks, numeric) is 'How many reads its login must have left for an account to be read.';
+alter function engine.reads_wanted(engine.account_marks, numeric) owner to empire_engine;
 
 create function engine.spend_reads(p_due uuid [], p_pauses jsonb) returns uuid []
 language plpgsql set search_path = '' as $$
@@ -47,17 +58,19 @@ declare
   r record;
 begin
   for r in
-    select a.id, a.connection_id, (p_pauses ->> a.broker::text)::numeric as pause
+    select a.id, a.connection_id, k.pause, engine.reads_wanted(w, k.pause) as wanted
     from unnest(p_due) with ordinality d (id, nth) join public.broker_accounts a on a.id = d.id
-    where p_pauses ? a.broker::text
-    -- One order of locks for every worker.
-    order by a.connection_id, d.nth
+    join engine.account_marks w on w.account_id = a.id
+    cross join lateral (select (p_pauses ->> a.broker::text)::numeric as pause) k
+    where k.pause is not null
+    -- One order of locks for every worker; of a login what has been told of goes first.
+    order by a.connection_id, wanted, d.nth
   loop
     insert into engine.read_credits (connection_id, reads, at)
     select r.connection_id, engine.reads_left(r.connection_id, r.pause), clock_timestamp() on conflict do nothing;
     perform from engine.read_credits k where k.connection_id = r.connection_id for update;
     v_left := engine.reads_left(r.connection_id, r.pause);
-    if v_left < 1 then
+    if v_left < r.wanted then
       v_later := v_later || r.id;
       continue;
     end if;
@@ -88,8 +101,10 @@ begin
     ) x
     join public.broker_accounts a on a.id = x.account_id
     join public.broker_connections c on c.id = a.connection_id
-    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
-      and case when p_pauses ? a.broker::text then engine.reads_left(c.id, (p_pauses ->> a.broker::text)::numeric) >= 1 else true end
+    cross join lateral (select (p_pauses ->> a.broker::text)::numeric as pause) k
+    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet' and case when k.pause is null then true else (
+      select engine.reads_left(c.id, k.pause) >= engine.reads_wanted(w, k.pause) from engine.account_marks w where w.account_id = a.id
+    ) end
     group by x.account_id order by min(x.due_at) limit p_limit
   );
 end
@@ -109,6 +124,7 @@ declare
   v_due constant uuid [] := engine.accounts_due(p_limit * 4, p_pauses);
   v_free uuid [];
   v_taken uuid [];
+  v_woken uuid [];
 begin
   if v_due = '{}' then
     return;
@@ -120,17 +136,19 @@ begin
     order by array_position(v_due, w.account_id) limit p_limit for update skip locked
   ), p_pauses);
   with free as (
-    select f.account_id from unnest(v_free) f (account_id)
+    select w.account_id, w.woken_at > coalesce(w.began_at, '-infinity') as woken
+    from engine.account_marks w where w.account_id = any (v_free)
   ), taken as (
     update engine.account_marks w
-    set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0),
+      began_at = clock_timestamp(), answered_at = case when free.woken then clock_timestamp() else w.answered_at end
     from free where w.account_id = free.account_id
-    returning w.account_id
+    returning w.account_id, free.woken
   )
-  select array_agg(t.account_id) into v_taken from taken t;
+  select array_agg(t.account_id), coalesce(array_agg(t.account_id) filter (where t.woken), '{}') into v_taken, v_woken from taken t;
   return query
     select jsonb_build_object(
-      'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c),
+      'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c), 'woken', a.id = any (v_woken),
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'risk', case when s.has_limits then engine.risk_json(a, null) end,
       'positions', (
@@ -220,16 +238,18 @@ begin
     -- What cannot be read is asked again soon, and not so often that it adds to the trouble.
     return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
   end if;
-  -- What is open there may be open by hand: we know of it from reads alone. Behind a lock somebody may try.
+  -- What is open there may be open by hand: we know of it from reads alone, where the broker does not tell us. Behind a lock
+  -- somebody may try.
   return least(c_now + case when p_flat is false then p_every_s * interval '1 second'
-    when a.locked_until > c_now then interval '5 seconds' else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
+    when a.locked_until > c_now then interval '5 seconds' when engine.is_live(a.connection_id) then interval '1 minute'
+    else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
     a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
   )));
 end
 $$;
 comment on function engine.next_read(public.broker_accounts, integer, boolean, numeric) is
 'When an account is read next by itself: p_every_s after a read that showed something open, in 5 while it is locked, else in 30 '
-'seconds; at its reset; a while after reads that failed.';
+'seconds, or a minute where its broker tells us what happens; at its reset; a while after reads that failed.';
 alter function engine.next_read(public.broker_accounts, integer, boolean, numeric) owner to empire_engine;
 
 create function engine.fade(a public.broker_accounts, p_freshness public.freshness) returns void
@@ -266,8 +286,13 @@ begin
   where id = a.id and (as_of is null or as_of <= m.at);
   perform engine.advance(a, m);
   update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s,
-    due_at = engine.next_read(a, 0, m.is_flat, c_every_s)
+  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s, due_at = case
+    when woken_at > began_at then clock_timestamp()
+    -- Lists may lag behind what was told.
+    when woken_at > clock_timestamp() - interval '12 seconds'
+    then least(engine.next_read(a, 0, m.is_flat, c_every_s), clock_timestamp() + interval '1 second')
+    else engine.next_read(a, 0, m.is_flat, c_every_s)
+  end
   where account_id = a.id;
 end
 $$;

@@ -145,6 +145,7 @@ def _rows_of(user: str) -> str:
       values ('{user}', '{paper}', 'fill:1', 'fill', 'EURUSD: bought 1 at 1.1, not by us.');
     insert into gaps (user_id, account_id, symbol, event_id, expected, actual, is_exact, told, policy)
       values ('{user}', '{paper}', 'EURUSD', 1, 2, 1, true, 'long 2, not long 1', 'notify');
+    insert into streams (connection_id, user_id, until, worker, token) values ('{paper}', '{user}', now(), 'w', 1);
     with r as (insert into drill_runs (user_id, account_id, status) values ('{user}', '{paper}', 'done') returning id)
       insert into drills (run_id, user_id, account_id, scope, rule, settings, settings_hash, passed, told)
       select id, '{user}', '{paper}', 'user', 'max_trades_per_day', '10', md5('10'), true, 'denied' from r;

@@ -143,6 +143,8 @@ RIGHTS = {
         "engine.stats()",
         "engine.take_session_turn(uuid,text,integer)",
         "engine.watched_accounts(text,integer,integer,jsonb)",
+        "engine.hold_streams(text,text[],jsonb,integer,integer)",
+        "engine.wake_accounts(uuid[])",
         "engine.twin_accounts(bigint,bigint,uuid)",
         "engine.twin_intent(bigint,bigint,uuid,jsonb,timestamp with time zone)",
         "engine.twin_price(bigint,bigint,uuid,text,numeric)",

@@ -117,8 +117,9 @@ DRILLS: dict[str, str] = {
     "finish_drill": "select engine.finish_drill($1, $2, null)",
 }
 """A drill's lease: (run, token, account)."""
-READS = {"record_marks", "reconcile", "books"}
-"""The lease of an account's reader: tests/integration/engine/test_risk_watch.py and test_books.py."""
+READS = {"record_marks", "reconcile", "books", "hold_streams"}
+"""The lease of an account's reader and of a login's listener: tests/integration/engine/test_risk_watch.py,
+test_books.py and test_streams.py."""
 
 
 async def everything(road: Road) -> list[Any]:

@@ -46,6 +46,7 @@ OWNER_COLUMN = {
     "pending_risk": "user_id",
     "corrections": "user_id",
     "gaps": "user_id",
+    "streams": "user_id",
     "drill_runs": "user_id",
     "drills": "user_id",
     "drill_status": "user_id",
@@ -90,6 +91,7 @@ HIDDEN = {
     "api_keys": {"key_hash"},
     "admin_actions": {"ip_address"},
     "drill_runs": {"attempts", "token", "lease_until"},
+    "streams": {"worker", "token"},
 }
 """Columns that nobody reads through the API."""
 _DEFAULTS = {

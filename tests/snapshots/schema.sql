@@ -1229,8 +1229,10 @@ begin
     ) x
     join public.broker_accounts a on a.id = x.account_id
     join public.broker_connections c on c.id = a.connection_id
-    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
-      and case when p_pauses ? a.broker::text then engine.reads_left(c.id, (p_pauses ->> a.broker::text)::numeric) >= 1 else true end
+    cross join lateral (select (p_pauses ->> a.broker::text)::numeric as pause) k
+    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet' and case when k.pause is null then true else (
+      select engine.reads_left(c.id, k.pause) >= engine.reads_wanted(w, k.pause) from engine.account_marks w where w.account_id = a.id
+    ) end
     group by x.account_id order by min(x.due_at) limit p_limit
   );
 end
@@ -3029,6 +3031,9 @@ CREATE TABLE engine.account_marks (
     worker text,
     lease_until timestamp with time zone,
     due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    began_at timestamp with time zone,
+    woken_at timestamp with time zone,
+    answered_at timestamp with time zone,
     read_at timestamp with time zone,
     failures integer DEFAULT 0 NOT NULL,
     every_s numeric DEFAULT 1 NOT NULL,
@@ -3060,6 +3065,24 @@ COMMENT ON TABLE engine.account_marks IS 'What an account was worth when it was 
 --
 
 COMMENT ON COLUMN engine.account_marks.token IS 'The fence of the reader: what an older lease has read is not written.';
+
+--
+-- Name: COLUMN account_marks.began_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.began_at IS 'When the last read was begun.';
+
+--
+-- Name: COLUMN account_marks.woken_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.woken_at IS 'When the broker last told that something has happened: a read that was begun before does not answer that.';
+
+--
+-- Name: COLUMN account_marks.answered_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.answered_at IS 'When the last read that answers to that was begun.';
 
 --
 -- Name: COLUMN account_marks.every_s; Type: COMMENT; Schema: engine; Owner: postgres
@@ -4787,6 +4810,31 @@ ALTER FUNCTION engine.fade_unread() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.fade_unread() IS 'Accounts with open positions that are being read in vain: stale when the last read is 4 seconds older than it should be, after 60 seconds unknown, also while a read hangs. Returns how many.';
 
 --
+-- Name: fall_back(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.fall_back(p_connections uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Nobody tells any more: what could wait for an event is read at the pace of those that are not told.
+  perform from engine.account_marks w join public.broker_accounts a on a.id = w.account_id
+  where a.connection_id = any (p_connections) order by w.account_id for update of w;
+  update engine.account_marks w set due_at = least(w.due_at, clock_timestamp() + random() * interval '2 seconds')
+  from public.broker_accounts a where a.id = w.account_id and a.connection_id = any (p_connections);
+end
+$$;
+
+ALTER FUNCTION engine.fall_back(p_connections uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION fall_back(p_connections uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.fall_back(p_connections uuid[]) IS 'The accounts of logins that are listened to no more are read soon.';
+
+--
 -- Name: find_gaps(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5426,6 +5474,9 @@ begin
   ) or exists (
     select 1 from engine.drill_twins t join public.drill_runs r on r.id = t.run_id
     where t.connection_id = p_connection and r.token = any (p_tokens) and r.lease_until > clock_timestamp()
+  ) or exists (
+    select 1 from public.streams s
+    where s.connection_id = p_connection and s.worker = p_worker and s.token = any (p_tokens) and s.until > clock_timestamp()
   );
 end
 $$;
@@ -5436,7 +5487,7 @@ ALTER FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bi
 -- Name: FUNCTION has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check, an account that is read.';
+COMMENT ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_tokens bigint[]) IS 'Whether one of these tokens is a live lease on something of this connection: a delivery, an unknown order, a check, an account that is read, a login that is listened to.';
 
 --
 -- Name: health_now(); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5595,6 +5646,49 @@ ALTER FUNCTION engine.hide(p_text text) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.hide(p_text text) IS 'The text without what is a secret by its look: endpoint tokens, signing secrets, API keys, JWTs. As redact.ts at the door.';
+
+--
+-- Name: hold_streams(text, text[], jsonb, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_until constant timestamptz := clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0);
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform engine.renew_streams(p_worker, p_told, c_until);
+  if p_limit > 0 then
+    perform engine.take_streams(p_worker, p_brokers, p_limit, c_until);
+  end if;
+  -- Disconnected, refused, or moved to the trader's own device: nobody listens.
+  delete from public.streams s using public.broker_connections c
+  where s.worker = p_worker and c.id = s.connection_id and (c.status <> 'connected' or (
+    select true from public.broker_accounts a where a.connection_id = c.id and coalesce(a.executor, c.executor) = 'fleet' limit 1
+  ) is null);
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'connection', s.connection_id, 'token', s.token, 'account', engine.account_json(x.first, c), 'accounts', x.ids
+    ) order by s.connection_id), '[]')
+    from public.streams s join public.broker_connections c on c.id = s.connection_id
+    cross join lateral (
+      select (array_agg(a order by a.id)) [1] as first, jsonb_object_agg(a.account_id, a.id) as ids
+      from public.broker_accounts a where a.connection_id = c.id and coalesce(a.executor, c.executor) = 'fleet'
+    ) x
+    where s.worker = p_worker and s.until > clock_timestamp()
+  );
+end
+$$;
+
+ALTER FUNCTION engine.hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer) IS 'What a worker tells of the logins it listens to ([{connection, token, state, why}]: renewed), up to p_limit more of p_brokers that nobody listens to, and all that are its by now: [{connection, token, account (one of its accounts), accounts {number: id}}]. What is not in the answer it has to leave. p_lease_ms 0 gives them back.';
 
 --
 -- Name: holding_in_words(numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6144,6 +6238,29 @@ ALTER FUNCTION engine.is_limited(l jsonb) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.is_limited(l jsonb) IS 'Whether locks and limits apply to a leg: an entry, or a change that adds risk (a stop widened or removed).';
+
+--
+-- Name: is_live(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_live(p_connection uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select true from public.streams s where s.connection_id = p_connection and s.state = 'live' and s.until > clock_timestamp()
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.is_live(p_connection uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_live(p_connection uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_live(p_connection uuid) IS 'Whether a login is listened to, so that what happens on its accounts is told.';
 
 --
 -- Name: is_newer(uuid, text, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7954,9 +8071,11 @@ begin
     -- What cannot be read is asked again soon, and not so often that it adds to the trouble.
     return c_now + least(interval '1 second' * power(2, least(p_failures, 5) - 1), interval '15 seconds');
   end if;
-  -- What is open there may be open by hand: we know of it from reads alone. Behind a lock somebody may try.
+  -- What is open there may be open by hand: we know of it from reads alone, where the broker does not tell us. Behind a lock
+  -- somebody may try.
   return least(c_now + case when p_flat is false then p_every_s * interval '1 second'
-    when a.locked_until > c_now then interval '5 seconds' else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
+    when a.locked_until > c_now then interval '5 seconds' when engine.is_live(a.connection_id) then interval '1 minute'
+    else interval '30 seconds' end, greatest(c_now + interval '100 milliseconds', engine.day_began(
     a.timezone, a.reset_time, engine.trading_day(a.timezone, a.reset_time, c_now) + 1
   )));
 end
@@ -7968,7 +8087,7 @@ ALTER FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_
 -- Name: FUNCTION next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) IS 'When an account is read next by itself: p_every_s after a read that showed something open, in 5 while it is locked, else in 30 seconds; at its reset; a while after reads that failed.';
+COMMENT ON FUNCTION engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) IS 'When an account is read next by itself: p_every_s after a read that showed something open, in 5 while it is locked, else in 30 seconds, or a minute where its broker tells us what happens; at its reset; a while after reads that failed.';
 
 --
 -- Name: note(uuid, public.log_level, text, text, jsonb, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9164,7 +9283,7 @@ CREATE FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) RETURNS nu
     AS $$
 declare
   -- What was not used is there for a moment when several accounts are due, or something has happened.
-  c_most constant numeric := 3;
+  c_most constant numeric := 4;
 begin
   return coalesce((
     select least(c_most, k.reads + extract(epoch from clock_timestamp() - k.at) / p_pause)
@@ -9179,7 +9298,30 @@ ALTER FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) OWNER TO em
 -- Name: FUNCTION reads_left(p_connection uuid, p_pause numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) IS 'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 3 at most.';
+COMMENT ON FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) IS 'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 4 at most.';
+
+--
+-- Name: reads_wanted(engine.account_marks, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
+  return case when w.woken_at > coalesce(w.began_at, '-infinity')
+    and coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+end
+$$;
+
+ALTER FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION reads_wanted(w engine.account_marks, p_pause numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) IS 'How many reads its login must have left for an account to be read.';
 
 --
 -- Name: recheck_connection(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9976,6 +10118,39 @@ ALTER FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp wit
 COMMENT ON FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp with time zone) IS 'The broker has given an order of ours another id.';
 
 --
+-- Name: renew_streams(text, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.renew_streams(p_worker text, p_told jsonb, p_until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_lost uuid [];
+begin
+  perform from public.streams s where s.worker = p_worker order by s.connection_id for update;
+  select coalesce(array_agg(s.connection_id), '{}') into v_lost
+  from jsonb_to_recordset(p_told) as t (connection uuid, token bigint, state text)
+  join public.streams s on s.connection_id = t.connection and s.token = t.token and s.worker = p_worker
+  where s.state = 'live' and (t.state <> 'live' or p_until <= clock_timestamp());
+  update public.streams s
+  set until = p_until, state = t.state, why = left(t.why, 300),
+    since = case when s.state = t.state then s.since else clock_timestamp() end
+  from jsonb_to_recordset(p_told) as t (connection uuid, token bigint, state text, why text)
+  where s.connection_id = t.connection and s.token = t.token and s.worker = p_worker;
+  perform engine.fall_back(v_lost);
+end
+$$;
+
+ALTER FUNCTION engine.renew_streams(p_worker text, p_told jsonb, p_until timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION renew_streams(p_worker text, p_told jsonb, p_until timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.renew_streams(p_worker text, p_told jsonb, p_until timestamp with time zone) IS 'What a worker tells of the logins it listens to; those under an older token are somebody else''s by now.';
+
+--
 -- Name: replay(uuid, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -10717,17 +10892,19 @@ declare
   r record;
 begin
   for r in
-    select a.id, a.connection_id, (p_pauses ->> a.broker::text)::numeric as pause
+    select a.id, a.connection_id, k.pause, engine.reads_wanted(w, k.pause) as wanted
     from unnest(p_due) with ordinality d (id, nth) join public.broker_accounts a on a.id = d.id
-    where p_pauses ? a.broker::text
-    -- One order of locks for every worker.
-    order by a.connection_id, d.nth
+    join engine.account_marks w on w.account_id = a.id
+    cross join lateral (select (p_pauses ->> a.broker::text)::numeric as pause) k
+    where k.pause is not null
+    -- One order of locks for every worker; of a login what has been told of goes first.
+    order by a.connection_id, wanted, d.nth
   loop
     insert into engine.read_credits (connection_id, reads, at)
     select r.connection_id, engine.reads_left(r.connection_id, r.pause), clock_timestamp() on conflict do nothing;
     perform from engine.read_credits k where k.connection_id = r.connection_id for update;
     v_left := engine.reads_left(r.connection_id, r.pause);
-    if v_left < 1 then
+    if v_left < r.wanted then
       v_later := v_later || r.id;
       continue;
     end if;
@@ -11228,8 +11405,13 @@ begin
   where id = a.id and (as_of is null or as_of <= m.at);
   perform engine.advance(a, m);
   update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s,
-    due_at = engine.next_read(a, 0, m.is_flat, c_every_s)
+  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s, due_at = case
+    when woken_at > began_at then clock_timestamp()
+    -- Lists may lag behind what was told.
+    when woken_at > clock_timestamp() - interval '12 seconds'
+    then least(engine.next_read(a, 0, m.is_flat, c_every_s), clock_timestamp() + interval '1 second')
+    else engine.next_read(a, 0, m.is_flat, c_every_s)
+  end
   where account_id = a.id;
 end
 $$;
@@ -11266,6 +11448,47 @@ ALTER FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms i
 --
 
 COMMENT ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) IS 'True = this worker, and nobody else for the time, asks the broker for a newer session.';
+
+--
+-- Name: take_streams(text, text[], integer, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.take_streams(p_worker text, p_brokers text[], p_limit integer, p_until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_lost uuid [];
+begin
+  -- Whoever had them and is gone may have left them live.
+  with free as (
+    select c.id, c.user_id from public.broker_connections c
+    where c.broker::text = any (p_brokers) and c.status = 'connected' and (
+      select true from public.broker_accounts a where a.connection_id = c.id and coalesce(a.executor, c.executor) = 'fleet' limit 1
+    ) and (select true from public.streams s where s.connection_id = c.id and s.until > clock_timestamp()) is null
+    order by c.id limit p_limit
+  ), before as (
+    select s.connection_id from public.streams s join free f on f.id = s.connection_id where s.state = 'live'
+  ), taken as (
+    insert into public.streams as s (connection_id, user_id, until, worker, token)
+    select f.id, f.user_id, p_until, p_worker, engine.new_token() from free f order by f.id
+    on conflict (connection_id) do update
+    set state = 'connecting', why = null, since = clock_timestamp(), until = excluded.until, worker = excluded.worker, token = excluded.token
+    where s.until <= clock_timestamp()
+    returning s.connection_id
+  )
+  select coalesce(array_agg(b.connection_id), '{}') into v_lost from before b join taken t on t.connection_id = b.connection_id;
+  perform engine.fall_back(v_lost);
+end
+$$;
+
+ALTER FUNCTION engine.take_streams(p_worker text, p_brokers text[], p_limit integer, p_until timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION take_streams(p_worker text, p_brokers text[], p_limit integer, p_until timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.take_streams(p_worker text, p_brokers text[], p_limit integer, p_until timestamp with time zone) IS 'Logins that nobody listens to are this worker''s until then.';
 
 --
 -- Name: taken_orders(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -12170,6 +12393,35 @@ ALTER FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_roo
 COMMENT ON FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_root text) IS 'Whether an account holds what an alert said, once its order is settled and the account was read after it. Null = not yet.';
 
 --
+-- Name: wake_accounts(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.wake_accounts(p_accounts uuid[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  c_now timestamptz;
+  v_n integer;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform from engine.account_marks w where w.account_id = any (p_accounts) order by w.account_id for update;
+  c_now := clock_timestamp();
+  update engine.account_marks w set woken_at = c_now, due_at = least(w.due_at, c_now) where w.account_id = any (p_accounts);
+  get diagnostics v_n = row_count;
+  return v_n;
+end
+$$;
+
+ALTER FUNCTION engine.wake_accounts(p_accounts uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION wake_accounts(p_accounts uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.wake_accounts(p_accounts uuid[]) IS 'Something has happened on these accounts: they are read now, also where a read is under way that began before, and once a second for some time after: lists may lag behind events. Returns how many of them are watched.';
+
+--
 -- Name: was_flat(uuid, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -12210,6 +12462,7 @@ declare
   v_due constant uuid [] := engine.accounts_due(p_limit * 4, p_pauses);
   v_free uuid [];
   v_taken uuid [];
+  v_woken uuid [];
 begin
   if v_due = '{}' then
     return;
@@ -12221,17 +12474,19 @@ begin
     order by array_position(v_due, w.account_id) limit p_limit for update skip locked
   ), p_pauses);
   with free as (
-    select f.account_id from unnest(v_free) f (account_id)
+    select w.account_id, w.woken_at > coalesce(w.began_at, '-infinity') as woken
+    from engine.account_marks w where w.account_id = any (v_free)
   ), taken as (
     update engine.account_marks w
-    set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
+    set token = v_token, worker = p_worker, lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0),
+      began_at = clock_timestamp(), answered_at = case when free.woken then clock_timestamp() else w.answered_at end
     from free where w.account_id = free.account_id
-    returning w.account_id
+    returning w.account_id, free.woken
   )
-  select array_agg(t.account_id) into v_taken from taken t;
+  select array_agg(t.account_id), coalesce(array_agg(t.account_id) filter (where t.woken), '{}') into v_taken, v_woken from taken t;
   return query
     select jsonb_build_object(
-      'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c),
+      'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c), 'woken', a.id = any (v_woken),
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'risk', case when s.has_limits then engine.risk_json(a, null) end,
       'positions', (
@@ -20652,6 +20907,44 @@ ALTER TABLE public.risk_settings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
 );
 
 --
+-- Name: streams; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.streams (
+    connection_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    state text DEFAULT 'connecting'::text NOT NULL,
+    why text,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    until timestamp with time zone NOT NULL,
+    worker text NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT streams_state_check CHECK ((state = ANY (ARRAY['connecting'::text, 'live'::text, 'silent'::text, 'down'::text]))),
+    CONSTRAINT streams_why_check CHECK ((char_length(why) <= 300))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE public.streams OWNER TO postgres;
+
+--
+-- Name: TABLE streams; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.streams IS 'Logins that are listened to, each by one worker. While one is live, what happens at the broker is seen within a second; otherwise its accounts are read as often as those of a broker that tells nothing.';
+
+--
+-- Name: COLUMN streams.state; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.streams.state IS 'connecting; live (everything is told); silent (it stands, and not even a ping comes: not trusted); down (why says why).';
+
+--
+-- Name: COLUMN streams.until; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.streams.until IS 'The lease: the state counts until then, whoever told it may be gone.';
+
+--
 -- Name: subscriptions; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -21360,6 +21653,13 @@ ALTER TABLE ONLY public.risk_standings
     ADD CONSTRAINT risk_standings_pkey PRIMARY KEY (account_id, scope, rule);
 
 --
+-- Name: streams streams_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.streams
+    ADD CONSTRAINT streams_pkey PRIMARY KEY (connection_id);
+
+--
 -- Name: subscriptions subscriptions_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -21811,6 +22111,12 @@ CREATE INDEX risk_settings_user ON public.risk_settings USING btree (user_id);
 --
 
 CREATE INDEX risk_standings_user ON public.risk_standings USING btree (user_id);
+
+--
+-- Name: streams_user; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX streams_user ON public.streams USING btree (user_id);
 
 --
 -- Name: symbol_map_account; Type: INDEX; Schema: public; Owner: postgres
@@ -22538,6 +22844,20 @@ ALTER TABLE ONLY public.risk_standings
     ADD CONSTRAINT risk_standings_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
+-- Name: streams streams_connection_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.streams
+    ADD CONSTRAINT streams_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id) ON DELETE CASCADE;
+
+--
+-- Name: streams streams_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.streams
+    ADD CONSTRAINT streams_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id) ON DELETE CASCADE;
+
+--
 -- Name: subscriptions subscriptions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -22724,6 +23044,12 @@ CREATE POLICY "Traders read how far their trades went, admins read all" ON publi
 --
 
 CREATE POLICY "Traders read how far they are from their limits, admins all" ON public.risk_standings FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
+
+--
+-- Name: streams Traders read how their logins are listened to, admins read all; Type: POLICY; Schema: public; Owner: postgres
+--
+
+CREATE POLICY "Traders read how their logins are listened to, admins read all" ON public.streams FOR SELECT TO authenticated USING ((((( SELECT auth.uid() AS uid) = user_id) AND ( SELECT private.session_is_strong_enough() AS session_is_strong_enough)) OR ( SELECT private.is_admin() AS is_admin)));
 
 --
 -- Name: brands Traders read the brand they belong to, admins read all; Type: POLICY; Schema: public; Owner: postgres
@@ -23050,6 +23376,12 @@ ALTER TABLE public.risk_settings ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.risk_standings ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: streams; Type: ROW SECURITY; Schema: public; Owner: postgres
+--
+
+ALTER TABLE public.streams ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: subscriptions; Type: ROW SECURITY; Schema: public; Owner: postgres
@@ -23942,6 +24274,12 @@ REVOKE ALL ON FUNCTION engine.fade(a public.broker_accounts, p_freshness public.
 REVOKE ALL ON FUNCTION engine.fade_unread() FROM PUBLIC;
 
 --
+-- Name: FUNCTION fall_back(p_connections uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.fall_back(p_connections uuid[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION find_gaps(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24080,6 +24418,13 @@ REVOKE ALL ON FUNCTION engine.held_by_tag(d public.deliveries) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.hide(p_text text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.hold_streams(p_worker text, p_brokers text[], p_told jsonb, p_limit integer, p_lease_ms integer) TO empire_worker;
+
+--
 -- Name: FUNCTION holding_in_words(p_signed numeric); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24192,6 +24537,12 @@ REVOKE ALL ON FUNCTION engine.is_explained(p_account uuid, p_root text) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_live(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_live(p_connection uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24754,6 +25105,12 @@ REVOKE ALL ON FUNCTION engine.read_alert(p jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.reads_left(p_connection uuid, p_pause numeric) FROM PUBLIC;
 
 --
+-- Name: FUNCTION reads_wanted(w engine.account_marks, p_pause numeric); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) FROM PUBLIC;
+
+--
 -- Name: FUNCTION recheck_connection(p_connection uuid); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24890,6 +25247,12 @@ REVOKE ALL ON FUNCTION engine.release_trades(p_deliveries bigint[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.rename_order(p_account uuid, o jsonb, p_read timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: FUNCTION renew_streams(p_worker text, p_told jsonb, p_until timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.renew_streams(p_worker text, p_told jsonb, p_until timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION replay(p_user uuid, p_event bigint); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25113,6 +25476,12 @@ REVOKE ALL ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text
 GRANT ALL ON FUNCTION engine.take_session_turn(p_connection uuid, p_worker text, p_ms integer) TO empire_worker;
 
 --
+-- Name: FUNCTION take_streams(p_worker text, p_brokers text[], p_limit integer, p_until timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.take_streams(p_worker text, p_brokers text[], p_limit integer, p_until timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION taken_orders(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25293,6 +25662,13 @@ REVOKE ALL ON FUNCTION engine.update_orders(p_news engine.news[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.verdict_of(c engine.gap_checks, d public.deliveries, p_root text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION wake_accounts(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.wake_accounts(p_accounts uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.wake_accounts(p_accounts uuid[]) TO empire_worker;
 
 --
 -- Name: FUNCTION was_flat(p_account uuid, p_since timestamp with time zone, p_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
@@ -27418,6 +27794,48 @@ GRANT SELECT ON TABLE public.results TO authenticated;
 --
 
 GRANT USAGE ON SEQUENCE public.risk_settings_id_seq TO empire_engine;
+
+--
+-- Name: TABLE streams; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.streams TO empire_engine;
+
+--
+-- Name: COLUMN streams.connection_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(connection_id) ON TABLE public.streams TO authenticated;
+
+--
+-- Name: COLUMN streams.user_id; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(user_id) ON TABLE public.streams TO authenticated;
+
+--
+-- Name: COLUMN streams.state; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(state) ON TABLE public.streams TO authenticated;
+
+--
+-- Name: COLUMN streams.why; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(why) ON TABLE public.streams TO authenticated;
+
+--
+-- Name: COLUMN streams.since; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(since) ON TABLE public.streams TO authenticated;
+
+--
+-- Name: COLUMN streams.until; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT(until) ON TABLE public.streams TO authenticated;
 
 --
 -- Name: TABLE subscriptions; Type: ACL; Schema: public; Owner: postgres

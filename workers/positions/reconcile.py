@@ -1,6 +1,7 @@
 """Our books follow the broker's: a read that shows something else asks for the fills since, and ours are corrected.
 
-    look       a difference, an unexplained balance, or a few minutes since the last look
+    look       a difference, an unexplained balance, the broker's word that something happened, or a few minutes since
+               the last look
     ask        engine.books, under the token of the read; then the broker's fills since both agreed
     compare    workers/positions/diff.py, pure
     correct    engine.reconcile: one call for all accounts that were compared in the meantime
@@ -91,7 +92,8 @@ class Reconciler:
         if look is None:
             # A fleet that begins does not ask for everybody's fills in the same second.
             look = self._looks[watched.account.id] = _Look(now - random.random() * EVERY_S)  # noqa: S311
-        return look.is_due(differs(watched, theirs), now)
+        # What was told may leave no other trace: fills alone say so.
+        return watched.woken or look.is_due(differs(watched, theirs), now)
 
     async def _compare(self, watched: Watched, theirs: AccountSnapshot) -> Reconciled:
         account = watched.account.account()

@@ -1768,6 +1768,55 @@ export type Database = {
           },
         ];
       };
+      "streams": {
+        Row: {
+          "connection_id": string;
+          "since": string;
+          "state": string;
+          "token": number;
+          "until": string;
+          "user_id": string;
+          "why": string | null;
+          "worker": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "connection_id": string;
+          "since"?: string;
+          "state"?: string;
+          "token": number;
+          "until": string;
+          "user_id": string;
+          "why"?: string | null;
+          "worker": string;
+        };
+        Update: {
+          "connection_id"?: string;
+          "since"?: string;
+          "state"?: string;
+          "token"?: number;
+          "until"?: string;
+          "user_id"?: string;
+          "why"?: string | null;
+          "worker"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "streams_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: true;
+            referencedRelation: "broker_connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "streams_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "profiles";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "subscriptions": {
         Row: {
           "current_period_end": string | null;

@@ -56,7 +56,7 @@ async def test_the_fence(road: Road, watch: Watch) -> None:
 
 
 async def test_a_login_is_read_as_often_as_its_limits_sustain(road: Road) -> None:
-    """Four accounts are open; three share a login whose broker counts by the login. Its three reads at once are begun,
+    """Four accounts are due; three share a login whose broker counts by the login. Its three reads at once are begun,
     then one a minute, whoever waits longest; the other login is read as ever."""
     trader = await road.trader(accounts=4, broker="topstepx")
     *together, alone = trader.accounts
