@@ -88,8 +88,6 @@ def day_reference(state: RiskState, base: str) -> Decimal | Unarmed:
     day = state.day
     if day is None:
         return Unarmed(Reason.DAY_START_UNKNOWN, "the account was not read at the day's reset")
-    if base == "max" and day.start_balance is not None and day.start_equity is not None:
-        return max(day.start_balance, day.start_equity)
     figures = {"balance": day.start_balance, "equity": day.start_equity}
     asked = figures if base == "max" else {base: figures[base]}
     known = [each for each in asked.values() if each is not None]
@@ -128,7 +126,7 @@ def daily_loss(state: RiskState, setting: DailyLoss, money: Money) -> Standing |
     if money.equity is None:
         return _equity_unknown()
     loss = loss_of_day(state, setting, money.equity)
-    base = day_reference(state, setting.reference) if setting.unit == "pct_of_day_start" else None
+    base = day_reference(state, setting.reference)
     limit = in_money(setting.limit, setting.unit, state, money, base)
     return _loss_standing(loss, limit, setting.buffer_pct)
 

@@ -216,7 +216,7 @@ def test_when_a_threshold_is_reached(distance: str, touching: bool, reached: boo
 def test_what_has_ended_is_forgotten_by_itself() -> None:
     """Day and week each at their own end, exactly then; a week without a known end stays."""
     moment = timedelta(microseconds=1)
-    assert floors.current(STATE, DAY.ends_at - moment) == STATE
+    assert floors.current(STATE, DAY.ends_at - moment) is STATE  # nothing is copied while nothing has ended
     assert floors.current(STATE, DAY.ends_at) == replace(STATE, day=None)
     assert WEEK.ends_at is not None
     assert floors.current(STATE, WEEK.ends_at - moment) == replace(STATE, day=None)

@@ -47,6 +47,25 @@ def test_nothing_set_is_off() -> None:
     assert tightest([]) is OFF
 
 
+def test_numbers_of_what_passes_are_written_once_and_when_asked_for() -> None:
+    """Exactly, however late that is, and with whose setting it was; what denies is written at once."""
+    asked: list[str] = []
+
+    def tell() -> dict[str, str]:
+        asked.append("told")
+        return {"value": str(D(1) / 3)}
+
+    passes, third = tightest([("broker", Judged(tell))]), "0." + 120 * "3"
+    assert asked == []
+    assert passes == {"value": third, "scope": "broker"}
+    assert (len(passes), list(passes), repr(passes)) == (2, ["value", "scope"], repr(dict(passes)))
+    assert asked == ["told"]
+    assert tightest([("user", Judged(tell, None, SPREAD))]) == Denied(
+        SPREAD, {"value": str(D(1) / 3), "scope": "user"}
+    )
+    assert asked == ["told", "told"]
+
+
 def told(one: Judged) -> tuple[dict[str, str], Decimal | None, Reason | None]:
     """All that a setting says, its numbers written out."""
     assert callable(one.numbers)
