@@ -19,7 +19,9 @@ from local.console.events import Row
 from local.console.flatten import accounts_named
 from local.console.render import plain
 from local.paths import Paths
+from shared import clock
 from shared.models.limits import FloorSeed
+from shared.risk.calendars.ends import ending
 from shared.risk.packs import Applied, PackData, PackError, apply_pack
 from shared.risk.packs import packs as known_packs
 from supabase import AsyncClient
@@ -30,7 +32,8 @@ _ACCOUNT = (
 )
 _STANDING = "scope,rule,value::text,threshold::text,distance::text,why,at"
 _STATUS = "scope,rule,settings,state,passed_at,told"
-DRILL_S = 300.0
+SILENT_S = 180.0
+"""A drill of which nothing new is heard for so long is not waited for any more. One limit takes a minute at most."""
 STATES = {
     "never": "never drilled",
     "failed": "DID NOT FIRE in its last drill",
@@ -126,6 +129,9 @@ def _limit_line(limit: Mapping[str, Any], currency: str) -> str:
     text += (
         f" | fired in the drill of {limit['passed_at'][:10]}" if state == "passed" else f" | {STATES[state]}"
     )
+    calendar = limit["settings"].get("calendar") if isinstance(limit["settings"], dict) else None
+    if calendar is not None and (said := ending(calendar, clock.now())) is not None:
+        text += f" | {said}"
     return plain(text)
 
 
@@ -202,17 +208,35 @@ async def _drill(name: str, rule: str | None, code: str | None) -> tuple[list[Ro
     return await follow(client, run)
 
 
-async def follow(client: AsyncClient, run: int, wait_s: float = DRILL_S) -> tuple[list[Row], str | None]:
+async def follow(client: AsyncClient, run: int, silent_s: float = SILENT_S) -> tuple[list[Row], str | None]:
     """The results of a drill once it has ended, and what went wrong with it as a whole."""
-    deadline = time.monotonic() + wait_s
+    heard, deadline = None, 0.0
     while True:
         (row,) = await session.rows(client.table("drill_runs").select("status,error").eq("id", run))
+        shown = await session.rows(client.table("drills").select("id").eq("run_id", run))
+        if heard != (row["status"], len(shown)):
+            heard, deadline = (row["status"], len(shown)), time.monotonic() + silent_s
         if row["status"] in ("done", "failed") or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.3)
     results = client.table("drills").select("scope,rule,passed,told,settings,numbers,at").eq("run_id", run)
-    error = row["error"] or (None if row["status"] == "done" else f"It is not finished after {wait_s:.0f} s.")
+    error = row["error"] or _unfinished(row["status"], len(shown), silent_s)
     return await session.rows(results.order("rule").order("scope")), error
+
+
+def _unfinished(status: str, shown: int, silent_s: float) -> str | None:
+    """What is said of a drill that has not ended."""
+    if status == "done":
+        return None
+    if status == "waiting":
+        return (
+            f"No worker has begun the drill within {silent_s:.0f} s; it stays asked for. "
+            "Is one running (empire worker)?"
+        )
+    return (
+        f"Nothing new was heard of the drill for {silent_s:.0f} s, after {shown} limits. It goes on, or another "
+        "worker begins it anew; empire risk tells what each limit did."
+    )
 
 
 async def _one_account(client: AsyncClient, name: str) -> str:

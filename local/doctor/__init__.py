@@ -4,9 +4,9 @@ from __future__ import annotations
 
 # isort: off
 # Importing a room registers its checks; they are asked in this order.
-from local.doctor import data, doors, keys, brokers
+from local.doctor import data, limits, doors, keys, brokers
 from local.doctor.checks import CHECKS, examine
 
 # isort: on
 
-__all__ = ["CHECKS", "brokers", "data", "doors", "examine", "keys"]
+__all__ = ["CHECKS", "brokers", "data", "doors", "examine", "keys", "limits"]

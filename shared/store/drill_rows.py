@@ -25,7 +25,10 @@ class DrilledLimit:
 
 @dataclass(frozen=True, slots=True)
 class DrillRun:
-    """A drill that is ours until the lease of `token` ends. What it says of the account is for likeness only."""
+    """A drill that is ours until the lease of `token` ends. What it says of the account is for likeness only.
+
+    `left`: synthetic accounts of an attempt before this one that still have something open.
+    """
 
     id: int
     token: int
@@ -35,6 +38,7 @@ class DrillRun:
     limits: tuple[DrilledLimit, ...]
     server: str | None = None
     initial_balance: Decimal | None = None
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,13 @@ def test_all_is_ok(stack: InstalledStack) -> None:
             "1 deliveries failed",
         ),
         (
+            "insert into public.risk_settings (user_id, rules) select id, "
+            """'{"news": {"calendar": "nobodys", "before_min": 5, "after_min": 5}}' from public.profiles limit 1""",
+            "delete from public.risk_settings where rules ? 'news'",
+            "calendars",
+            "There is no calendar nobodys: nothing is opened",
+        ),
+        (
             "update public.fleet_keys set retired_at = now()",
             "update public.fleet_keys set retired_at = null",
             "fleet key",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -68,9 +69,45 @@ async def test_every_limit_in_the_columns_fires(database: Database, connection: 
     told = {rule: row["told"] for rule, row in shown.items() if not row["passed"]}
     assert told == {}
     assert set(shown) == set(COLUMNS)
+    assert await still_open(connection) == 0
     for table in ("orders", "deliveries", "fills", "positions", "webhook_events"):
         assert await trader.rows(table) == []
     assert await trader.invariants() == {}
+
+
+async def still_open(connection: asyncpg.Connection) -> int:
+    """Positions and working orders of whomever."""
+    statement = (
+        "select (select count(*) from public.positions where closed_at is null) + (select count(*) from public.orders"
+        " where status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown'))"
+    )
+    return int(await connection.fetchval(statement))
+
+
+async def test_a_drill_that_was_broken_off_is_closed_and_begun_anew(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """A worker is killed while the twin holds positions: the next one closes them, and every limit fires."""
+    trader = await new_trader(database, connection)
+    await set_limits(trader, max_open_trades=30)
+
+    async def twin_holds() -> bool:
+        return await still_open(connection) > 3
+
+    with worker(database, "all") as running:
+        asking = asyncio.create_task(drilled(trader))
+        await until(twin_holds, 30)
+        running.kill()
+    held = await connection.fetchval("select account_id from public.orders limit 1")
+    await connection.execute("update public.drill_runs set lease_until = now() - interval '1 second'")
+    with worker(database, "all"):
+        shown = await asking
+    assert {rule: row["passed"] for rule, row in shown.items()} == {"max_open_trades": True}
+    assert await connection.fetchval("select attempts from public.drill_runs") == 2
+    assert await connection.fetchval("select count(distinct account_id) from public.orders") == 2
+    flattened = "select count(*) from public.deliveries where account_id = $1 and action = 'flatten' and status = 'done'"
+    assert await connection.fetchval(flattened, held) == 1
+    assert await still_open(connection) == 0
 
 
 RULES = {

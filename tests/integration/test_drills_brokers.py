@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -15,6 +16,15 @@ from local.paths import PROJECT, VENV
 from tests.support.installations import InstalledStack, installed_stack
 
 SERVERS = {"tradelocker": ["--server", "SIM"], "metatrader": ["--server", "SIM"], "topstepx": []}
+PACKS = {
+    "topstepx": ["--pack", "topstep", "--size", "50K", "--stage", "combine", "--floor", "48000"],
+    "metatrader": ["--pack", "two_step_cet", "--size", "100K", "--stage", "challenge"],
+}
+"""The whole of a firm's rules; elsewhere money, a size and a time."""
+OF_PACKS = {
+    "topstepx": {"trailing_drawdown", "max_qty", "consistency", "flat_by", "hours", "no_opposite"},
+    "metatrader": {"daily_loss", "static_floor"},
+}
 LIMITS = {"max_trades_per_day": 3, "max_concurrent_positions": 1}
 RULES = {
     "daily_loss": {"limit": 1000, "unit": "usd"},
@@ -44,14 +54,14 @@ def connected(stack: InstalledStack, broker: str) -> str:
     return done.stdout.splitlines()[1].split("(")[1].split(")")[0]
 
 
-async def set_limits(url: str, number: str) -> None:
-    """Money, a count, a size and a time."""
+async def set_limits(url: str, number: str, rules: dict[str, Any]) -> None:
+    """Counts and these rules, for the broker: beside a pack, which is the account's."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
-            "insert into public.risk_settings (user_id, account_id, rules, max_trades_per_day,"
-            " max_concurrent_positions) select user_id, id, $2, $3, $4 from public.broker_accounts where account_id = $1",
-            number, json.dumps(RULES), *LIMITS.values(),
+            "insert into public.risk_settings (user_id, broker, rules, max_trades_per_day, max_concurrent_positions)"
+            " select user_id, broker, $2, $3, $4 from public.broker_accounts where account_id = $1",
+            number, json.dumps(rules), *LIMITS.values(),
         )  # fmt: skip
     finally:
         await connection.close()
@@ -59,14 +69,20 @@ async def set_limits(url: str, number: str) -> None:
 
 @pytest.mark.parametrize("broker", sorted(SERVERS))
 def test_limits_fire_at_the_broker(installation: InstalledStack, broker: str) -> None:
-    """`empire drill` at the broker's simulator: each limit is denied, and what is lost is flattened and locked."""
+    """`empire drill` at the broker's simulator, with a firm's whole pack: each limit is denied, and what is lost is
+    flattened and locked.
+    """
     number = connected(installation, broker)
-    asyncio.run(set_limits(installation.status()["urls"]["database"], number))
-    drilled = installation.empire("drill", number, "--json", timeout_s=200)
+    rules = {} if broker in PACKS else RULES
+    if broker in PACKS:
+        told = installation.empire("risk", number, *PACKS[broker])
+        assert told.returncode == 0, told.stderr + told.stdout
+    asyncio.run(set_limits(installation.status()["urls"]["database"], number, rules))
+    drilled = installation.empire("drill", number, "--json", timeout_s=400)
     results = {each["rule"]: each for each in json.loads(drilled.stdout)["results"]}
     failed = {rule: each["told"] for rule, each in results.items() if not each["passed"]}
     assert (failed, drilled.returncode) == ({}, 0)
-    assert set(results) == {*LIMITS, *RULES}
+    assert set(results) == {*LIMITS, *OF_PACKS.get(broker, RULES)}
     # A netting account makes one position of all: what counts them is shown in a book of our own.
     elsewhere = {"max_concurrent_positions"} if broker == "topstepx" else set()
     own = {rule for rule, each in results.items() if each["numbers"]["place"] != "the broker's simulator"}

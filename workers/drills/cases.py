@@ -44,7 +44,7 @@ CASES: Mapping[str, Case] = {
 }
 PAIRS = {"no_opposite": counts.no_opposite}
 """Shown with two accounts of one trader."""
-EXACT_MARKET = frozenset({"spread", "quote_age"})
-"""They need a market whose spread and age can be set: an own book."""
+EXACT_MARKET = frozenset({"quote_age"})
+"""It needs a market that grows old while it answers, which no simulator's does: an own book."""
 HEDGED = frozenset({"max_concurrent_positions", "max_open_trades", "duplicates"})
 """They open several positions of one symbol, which only a hedging account keeps apart."""

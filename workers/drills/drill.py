@@ -21,7 +21,7 @@ from shared.store.port import Store, StoreUnavailable
 from workers.drills.cases import CASES, EXACT_MARKET, HEDGED, PAIRS
 from workers.drills.places import OwnBooks, Place
 from workers.drills.shown import Shown
-from workers.drills.twin import Desk, DrillFailed
+from workers.drills.twin import Desk, DrillFailed, leave
 from workers.leases import Leases
 
 _log = log.get("drills")
@@ -53,6 +53,9 @@ class Drills:
         desk, own = Desk(self.store, run), OwnBooks(self.brokers)
         place = next((each for each in self.places if each.serves(run)), own)
         _log.info("drill begun", run_id=run.id, limits=len(run.limits), place=place.name)
+        for account in run.left:
+            # Of an attempt that was broken off: its worker had no time to close.
+            await _left(desk, account)
         turns = asyncio.Semaphore(AT_ONCE if place is own else 1)
         drilled = [
             self._one(desk, limit, own if _needs_own_book(limit, run) else place, turns)
@@ -90,6 +93,7 @@ def _needs_own_book(limit: DrilledLimit, run: DrillRun) -> bool:
 async def _show(desk: Desk, limit: DrilledLimit, place: Place) -> Shown:
     pair = PAIRS.get(limit.rule)
     twins = await place.twins(desk, hedging=limit.rule in HEDGED, count=1 if pair is None else 2)
+    stopping = False
     try:
         if pair is not None:
             return await pair(twins[0], limit, twins[1])
@@ -97,5 +101,22 @@ async def _show(desk: Desk, limit: DrilledLimit, place: Place) -> Shown:
         if case is None:
             raise DrillFailed("there is no drill for it yet")
         return await case(twins[0], limit)
+    except asyncio.CancelledError:
+        stopping = True
+        raise
     finally:
+        # Prices first: an account that cannot be closed must not hold the market for everybody.
         await place.rest(twins)
+        # A worker that stops has no time for it: whoever begins the drill anew closes what is left.
+        for each in () if stopping else twins:
+            await _left(desk, each.account.id)
+
+
+async def _left(desk: Desk, account: str) -> None:
+    """A synthetic account is closed, whatever its drill came to. One that cannot be is told in the log."""
+    try:
+        await leave(desk, account)
+    except DrillFailed as error:
+        _log.error(
+            "a drill's account was left open", run_id=desk.run.id, account_id=account, error=str(error)
+        )

@@ -12,7 +12,7 @@ from shared.models.reasons import Reason
 from shared.risk.grid import shown
 from shared.store.drill_rows import DrilledLimit
 from workers.drills.shown import Shown, judged
-from workers.drills.twin import DrillFailed, Twin
+from workers.drills.twin import LEVERAGE, DrillFailed, Twin
 
 FAR_TICKS = Decimal(500)
 
@@ -131,9 +131,11 @@ async def spread(twin: Twin, limit: DrilledLimit) -> Shown:
     if setting.max_pct is not None:
         limits.append(bid * setting.max_pct / 100 / tick)
     most = min(limits).to_integral_value(rounding="ROUND_FLOOR")
-    await twin.arm(limit, terms={"spread_ticks": most + 2, "leverage": 100_000})
+    await twin.widen(limit, most + 2)
     refused = await twin.entry(twin.least)
-    await twin.arm(limit, terms={"spread_ticks": most, "leverage": 100_000})
+    if twin.gaps and most < 1:
+        return judged(refused, None, (f"a spread of {shown(most + 2)} ticks", ""), Reason.SPREAD_TOO_WIDE)
+    await twin.widen(limit, most)
     passed = await twin.entry(twin.least)
     return judged(
         refused, passed, (f"a spread of {shown(most + 2)} ticks", f"of {shown(most)}"), Reason.SPREAD_TOO_WIDE
@@ -142,10 +144,10 @@ async def spread(twin: Twin, limit: DrilledLimit) -> Shown:
 
 async def quote_age(twin: Twin, limit: DrilledLimit) -> Shown:
     most = QuoteAge.model_validate(limit.settings, strict=False).max_s
-    await twin.arm(limit, terms={"quote_age_s": most + 1, "leverage": 100_000})
+    await twin.arm(limit, terms={"quote_age_s": most + 1, "leverage": LEVERAGE})
     refused = await twin.entry(twin.least)
     await twin.arm(
-        limit, terms={"quote_age_s": max(most - 2, Decimal(0)) if most < 60 else 50, "leverage": 100_000}
+        limit, terms={"quote_age_s": max(most - 2, Decimal(0)) if most < 60 else 50, "leverage": LEVERAGE}
     )
     passed = await twin.entry(twin.least) if most >= 2 else None
     # A quote of more than a minute is none, whatever is set.

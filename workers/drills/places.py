@@ -13,13 +13,11 @@ from shared.models.enums import MarginMode
 from shared.models.market import Instrument
 from shared.models.trading import Account
 from shared.store.drill_rows import DrillRun, TwinLogin
-from workers.drills.twin import Desk, DrillFailed, Twin
+from workers.drills.twin import LEVERAGE, Desk, DrillFailed, Twin
 
 BALANCE, LEAST = Decimal(100_000), Decimal(1000)
 """Money of a twin whose account's own is not known, or is too little to trade with."""
 SYMBOL, PRICE = "EURUSD", Decimal("1.10000")
-LEVERAGE = 100_000
-"""An own book asks for next to no margin: what is drilled is our limit, not the broker's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,8 @@ class OwnBook:
     desk: Desk
     account: str
 
-    async def move(self, symbol: str, bid: Decimal) -> None:
+    async def move(self, symbol: str, bid: Decimal, ask: Decimal | None = None) -> None:
+        # The ask is where the book's terms put it.
         await self.desk.store.twin_price(**self.desk.lease, account=self.account, symbol=symbol, price=bid)
 
 

@@ -42,10 +42,11 @@ class SimulatedMarket:
     address: str
     names: tuple[str, ...]
 
-    async def move(self, symbol: str, bid: Decimal) -> None:
-        """Set and hold the bid."""
+    async def move(self, symbol: str, bid: Decimal, ask: Decimal | None = None) -> None:
+        """Set and hold the bid, and the ask where it is said."""
+        prices = {"bid": bid} if ask is None else {"bid": bid, "ask": ask}
         for name in self.names:
-            answer = await self._post(name, bid=bid)
+            answer = await self._post(name, **prices)
             if answer.status_code == 200:
                 return
         raise DrillFailed(f"the simulator took no price of {symbol}: {answer.text[:100]}")

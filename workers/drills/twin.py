@@ -23,6 +23,9 @@ from shared.store.drill_rows import DrillAnswer, DrilledLimit, DrillRun, TwinSee
 from shared.store.port import Store
 
 ANSWER_S = 20.0
+LEAVE_S = 30.0
+LEVERAGE = 100_000
+"""An own book asks for next to no margin: what is drilled is our limit, not the broker's."""
 LOOK_EVERY_S = 0.03
 
 
@@ -33,8 +36,8 @@ class DrillFailed(Exception):
 class Market(Protocol):
     """Where a twin trades, and how its prices are moved."""
 
-    async def move(self, symbol: str, bid: Decimal) -> None:
-        """Set and hold the bid; the ask is a spread above it."""
+    async def move(self, symbol: str, bid: Decimal, ask: Decimal | None = None) -> None:
+        """Set and hold the bid; the ask is a spread above it, unless it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,21 @@ class Twin:
         """Move the market of the twin's instrument."""
         await self.market.move(self.instrument.venue_symbol, bid)
 
+    async def widen(self, limit: DrilledLimit, ticks: Decimal) -> None:
+        """Arm the limit in a market whose bid and ask are so many ticks apart."""
+        if not self.gaps:
+            await self.arm(limit, terms={"spread_ticks": ticks, "leverage": LEVERAGE})
+            return
+        await self.arm(limit)
+        bid = await self.bid()
+        apart = ticks * self.instrument.tick_size
+        await self.market.move(self.instrument.venue_symbol, bid, bid + apart)
+        deadline = clock.monotonic() + ANSWER_S
+        while (quote := await self._quote())[1] - quote[0] != apart:
+            if clock.monotonic() > deadline:
+                raise DrillFailed(f"the simulator shows no spread of {ticks} ticks")
+            await asyncio.sleep(LOOK_EVERY_S)
+
     async def entry(
         self,
         qty: Decimal,
@@ -184,6 +202,23 @@ class Twin:
         # A read that had begun before may have seen the old price: the second one after now has not.
         first = await self.read_since(now)
         return first if first.is_locked else await self.read_since(first.as_of or now)
+
+
+async def leave(desk: Desk, account: str) -> None:
+    """Close and cancel whatever a synthetic account has. Raises DrillFailed when it is not flat in time."""
+    deadline, asked = clock.monotonic() + LEAVE_S, False
+    while True:
+        seen = await desk.store.twin_seen(**desk.lease, account=account, event=None)
+        if seen.is_flat:
+            return
+        if not asked:
+            await desk.store.twin_intent(
+                **desk.lease, account=account, intent={"action": "flatten"}, fired_at=None
+            )
+            asked = True
+        if clock.monotonic() > deadline:
+            raise DrillFailed(f"what it had open was not closed within {LEAVE_S:.0f} seconds")
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def rows_of(limit: DrilledLimit | None) -> list[dict[str, Any]]:

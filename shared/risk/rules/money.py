@@ -21,6 +21,8 @@ from shared.risk.rules.base import OFF, Judged, Verdict, compared, moment, tight
 from shared.risk.rules.case import Case
 
 _Stand = Callable[[RiskState, Any, Money], Standing | Unarmed]
+_UNBOUND = Decimal("Infinity")
+"""What a share leaves that only warns: what another scope caps is told before it."""
 _GROWS = frozenset({"daily_loss", "weekly_loss"})
 """A loss grows toward its limit; elsewhere an equity falls toward its floor."""
 
@@ -134,8 +136,7 @@ def _cap(rule: str, stand: _Stand, reason: Reason, setting: Any, case: Case) -> 
             numbers |= {"max_pct": shown(setting.max_pct), "action": setting.action}
         return numbers | _with_the_day(case)
 
-    # A share that only warns binds nothing: what another scope caps is told before it.
-    distance = Decimal("Infinity") if warns else standing.distance
+    distance = _UNBOUND if warns else standing.distance
     return Judged(tell, distance, reason if standing.reached and not warns else None)
 
 

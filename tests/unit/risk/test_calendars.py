@@ -9,12 +9,51 @@ from hypothesis import strategies as st
 
 from shared.models.limits import Window
 from shared.risk.calendars import HOURS, NEWS, Closed, NoData, Open, event_near, market_at, windows_at
+from shared.risk.calendars.ends import ending
 
 CHICAGO, NEW_YORK = "America/Chicago", "America/New_York"
 
 
 def when(text: str, zone: str = CHICAGO) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "said"),
+    [
+        ("us_high_impact", "2026-12-01T23:59", None),
+        (
+            "us_high_impact",
+            "2026-12-02T00:01",
+            "News blackouts cannot be judged after 2026-12-31, in 29 days: ",
+        ),
+        (
+            "us_high_impact",
+            "2026-12-31T23:59",
+            "News blackouts cannot be judged after 2026-12-31, in 0 days: ",
+        ),
+        (
+            "us_high_impact",
+            "2027-01-01T00:01",
+            "News blackouts cannot be judged: the data of the calendar us_high",
+        ),
+        (
+            "cme_equity",
+            "2027-12-10T09:00",
+            "Trading hours and holidays cannot be judged after 2027-12-31, in 21",
+        ),
+        ("forex", "2099-01-01T00:00", None),
+        (
+            "lunar",
+            "2026-11-25T00:00",
+            "There is no calendar lunar: nothing is opened where a limit names it.",
+        ),
+    ],
+)
+def test_the_end_of_the_data_is_told_thirty_days_before(name: str, day: str, said: str | None) -> None:
+    """By the calendar's own day; what goes on for ever says nothing."""
+    found = ending(name, when(day, NEW_YORK))
+    assert found is None if said is None else (found or "").startswith(said)
 
 
 OPEN = [
