@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -47,10 +46,20 @@ async def drilled(
     trader: Trader, rule: str | None = None, timeout_s: float = 60
 ) -> dict[str, dict[str, Any]]:
     """A drill of the first account, carried out: each result by its rule and scope."""
-    run = await trader.connection.fetchval(
+    return await ended(trader, await asked_for(trader, rule), timeout_s)
+
+
+async def asked_for(trader: Trader, rule: str | None = None) -> int:
+    """A drill of the first account, as it is asked for."""
+    run: int = await trader.connection.fetchval(
         "insert into public.drill_runs (user_id, account_id, rule) values ($1, $2, $3) returning id",
         trader.user, trader.account, rule,
     )  # fmt: skip
+    return run
+
+
+async def ended(trader: Trader, run: int, timeout_s: float = 60) -> dict[str, dict[str, Any]]:
+    """What each limit did in a drill, once it is over."""
 
     async def done() -> bool:
         status = await trader.connection.fetchval("select status from public.drill_runs where id = $1", run)
@@ -95,13 +104,13 @@ async def test_a_drill_that_was_broken_off_is_closed_and_begun_anew(
         return await still_open(connection) > 3
 
     with worker(database, "all") as running:
-        asking = asyncio.create_task(drilled(trader))
+        run = await asked_for(trader)
         await until(twin_holds, 30)
         running.kill()
     held = await connection.fetchval("select account_id from public.orders limit 1")
     await connection.execute("update public.drill_runs set lease_until = now() - interval '1 second'")
     with worker(database, "all"):
-        shown = await asking
+        shown = await ended(trader, run)
     assert {rule: row["passed"] for rule, row in shown.items()} == {"max_open_trades": True}
     assert await connection.fetchval("select attempts from public.drill_runs") == 2
     assert await connection.fetchval("select count(distinct account_id) from public.orders") == 2

@@ -31,6 +31,7 @@ RULES = {
     "hours": {"calendar": "forex"},
     "max_qty": {"per_account": 2},
 }
+SPREAD = {"spread": {"max_ticks": 12}}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_limits_fire_at_the_broker(installation: InstalledStack, broker: str) ->
     flattened and locked.
     """
     number = connected(installation, broker)
-    rules = {} if broker in PACKS else RULES
+    rules = SPREAD if broker in PACKS else RULES | SPREAD
     if broker in PACKS:
         told = installation.empire("risk", number, *PACKS[broker])
         assert told.returncode == 0, told.stderr + told.stdout
@@ -82,8 +83,9 @@ def test_limits_fire_at_the_broker(installation: InstalledStack, broker: str) ->
     results = {each["rule"]: each for each in json.loads(drilled.stdout)["results"]}
     failed = {rule: each["told"] for rule, each in results.items() if not each["passed"]}
     assert (failed, drilled.returncode) == ({}, 0)
-    assert set(results) == {*LIMITS, *OF_PACKS.get(broker, RULES)}
-    # A netting account makes one position of all: what counts them is shown in a book of our own.
-    elsewhere = {"max_concurrent_positions"} if broker == "topstepx" else set()
+    assert set(results) == {*LIMITS, *SPREAD, *OF_PACKS.get(broker, RULES)}
+    # A netting account makes one position of all, and this broker states no bid and ask: what counts positions and what
+    # looks at the spread are shown in a book of our own.
+    elsewhere = {"max_concurrent_positions", "spread"} if broker == "topstepx" else set()
     own = {rule for rule, each in results.items() if each["numbers"]["place"] != "the broker's simulator"}
     assert own == elsewhere

@@ -2811,8 +2811,12 @@ declare
   v_token constant bigint := engine.new_token();
   r public.drill_runs;
 begin
-  update public.drill_runs d set status = 'failed', error = 'It was begun three times and never ended.', finished_at = clock_timestamp()
-  where d.status = 'running' and d.lease_until < clock_timestamp() and d.attempts >= c_tries;
+  for r in
+    update public.drill_runs d set status = 'failed', error = 'It was begun three times and never ended.', finished_at = clock_timestamp()
+    where d.status = 'running' and d.lease_until < clock_timestamp() and d.attempts >= c_tries returning d.*
+  loop
+    perform engine.rest_twins(r.id);
+  end loop;
   select d.* into r from public.drill_runs d
   where d.status = 'waiting' or (d.status = 'running' and d.lease_until < clock_timestamp())
   order by d.id limit 1 for update skip locked;
@@ -2823,9 +2827,20 @@ begin
   set status = 'running', token = v_token, attempts = attempts + 1,
     lease_until = clock_timestamp() + make_interval(secs => p_lease_ms / 1000.0)
   where d.id = r.id;
-  perform engine.rest_twins(r.id);
   return (
     select jsonb_build_object(
+      -- What an attempt before this one could not close any more: this one does, before it begins.
+      'left', (
+        select coalesce(jsonb_agg(b.id order by b.id), '[]')
+        from engine.drill_twins t join public.broker_accounts b on b.user_id = t.user_id
+        where t.run_id = r.id and (
+          exists (select 1 from public.positions p where p.account_id = b.id and p.closed_at is null)
+          or exists (
+            select 1 from public.orders o where o.account_id = b.id
+            and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+          )
+        )
+      ),
       'id', r.id, 'token', v_token, 'broker', a.broker, 'environment', c.environment, 'server', c.server,
       'margin_mode', a.margin_mode, 'initial_balance', coalesce(a.initial_balance, a.equity, a.balance),
       'limits', (

@@ -46,5 +46,7 @@ PAIRS = {"no_opposite": counts.no_opposite}
 """Shown with two accounts of one trader."""
 EXACT_MARKET = frozenset({"quote_age"})
 """It needs a market that grows old while it answers, which no simulator's does: an own book."""
+QUOTED = frozenset({"spread"})
+"""They need a broker that states bid and ask; of one that does not they are shown in an own book."""
 HEDGED = frozenset({"max_concurrent_positions", "max_open_trades", "duplicates"})
 """They open several positions of one symbol, which only a hedging account keeps apart."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from shared import log
 from shared.brokers.port import ReadFailed
-from shared.brokers.registry import Registry
+from shared.brokers.registry import DECLARED, Registry
 from shared.models.enums import MarginMode
 from shared.store.drill_rows import DrilledLimit, DrillResult, DrillRun
 from shared.store.port import Store, StoreUnavailable
-from workers.drills.cases import CASES, EXACT_MARKET, HEDGED, PAIRS
+from workers.drills.cases import CASES, EXACT_MARKET, HEDGED, PAIRS, QUOTED
 from workers.drills.places import OwnBooks, Place
 from workers.drills.shown import Shown
 from workers.drills.twin import Desk, DrillFailed, leave
@@ -87,7 +87,8 @@ class Drills:
 def _needs_own_book(limit: DrilledLimit, run: DrillRun) -> bool:
     """Where the broker's market cannot be set so finely, or its netting account makes one position of all."""
     netted = limit.rule in HEDGED and run.margin_mode is MarginMode.NETTING
-    return netted or limit.rule in EXACT_MARKET
+    unquoted = limit.rule in QUOTED and not all(each.quotes for each in DECLARED[run.broker])
+    return netted or unquoted or limit.rule in EXACT_MARKET
 
 
 async def _show(desk: Desk, limit: DrilledLimit, place: Place) -> Shown:

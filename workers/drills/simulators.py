@@ -75,12 +75,12 @@ class Simulators:
 
     async def twins(self, desk: Desk, hedging: bool, count: int) -> list[Twin]:
         # Hedging or netting is the broker's own there.
-        await _early_in_a_minute()
         login = await self._connected(desk)
         if len(login.accounts) < count:
             raise DrillFailed(
                 f"the simulator gives a login {len(login.accounts)} accounts, {count} are needed"
             )
+        await _early_in_a_minute()
         accounts = [replace(row.account(), currency="USD") for row in login.accounts[:count]]
         return [await self._twin(desk, each) for each in accounts]
 
