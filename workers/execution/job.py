@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from shared import clock
+from shared import clock, log
 from shared.models.enums import DeliveryOutcome, Stage
 from shared.models.reasons import Reason
 from shared.store.rows import Claimed, Finish, Numbers, Trace
@@ -15,6 +15,7 @@ from workers import metrics
 from workers.execution.together import Together
 from workers.leases import Lease
 
+_log = log.get("execution")
 _SECONDS = {stage: metrics.STAGE.labels(stage.value) for stage in Stage}
 
 
@@ -69,10 +70,10 @@ class Job:
         return self.claimed.delivery.id
 
     def told(self) -> Trace:
-        """The trace so far, every detail written out."""
+        """The trace so far, every detail written out. Never raises: an outcome is recorded, whatever is told of it."""
         for line in self.trace:
             if callable(line["detail"]):
-                line["detail"] = line["detail"]()
+                line["detail"] = _asked(line["detail"])
         return self.trace
 
     def step(
@@ -109,6 +110,14 @@ class Job:
     def clocked(self, name: str) -> None:
         """Remember when something happened."""
         self.timings[name] = clock.ms_since(self.claimed_at)
+
+
+def _asked(detail: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return detail()
+    except Exception as error:  # noqa: BLE001 - a bug in words must not keep an outcome from being recorded
+        _log.error("a line of the trace could not be written", exc_info=error)
+        return {"error": f"This could not be written: {type(error).__name__}."}
 
 
 def ended(outcome: DeliveryOutcome, reason: Reason | None = None, numbers: Numbers | None = None) -> Ended:
