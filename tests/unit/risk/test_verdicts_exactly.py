@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, getcontext
 
 import pytest
 
 from shared.models.reasons import Reason
 from shared.risk.decision import Denied
+from shared.risk.grid import EXACT
 from shared.risk.rules.base import OFF, Judged, at_least, at_most, compared, tightest
 from tests.unit.risk.builders import D
 
@@ -40,6 +41,21 @@ def test_of_two_the_one_that_denies_and_then_the_one_that_leaves_least(
     expected = numbers if one.refused is None else Denied(one.refused, numbers)
     assert tightest([("user", user), ("account", account)]) == expected
     assert tightest([("account", account), ("user", user)]) == expected
+
+
+def test_numbers_of_what_passes_are_written_once_and_only_when_somebody_looks() -> None:
+    """As exactly as the rule calculated, wherever they are looked at."""
+    written: list[int] = []
+
+    def tell() -> dict[str, str]:
+        written.append(getcontext().prec)
+        return {"value": "1"}
+
+    verdict = tightest([("user", Judged(tell, D(1)))])
+    assert written == []
+    assert repr(verdict) == "{'value': '1', 'scope': 'user'}"
+    assert verdict == {"value": "1", "scope": "user"}
+    assert written == [EXACT.prec]
 
 
 def test_nothing_set_is_off() -> None:
