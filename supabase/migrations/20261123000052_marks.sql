@@ -206,7 +206,12 @@ begin
     select (x ->> 'account')::uuid as account_id, (x ->> 'at')::timestamptz as at, y as said
     from jsonb_array_elements(p_marks) x cross join lateral jsonb_array_elements(x -> 'positions') y
   ) s
-  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and p.closed_at is null
+  -- Each by its own look-up: a plan made when the table was small would hold every mark against every open position.
+  cross join lateral (
+    select q.id from public.positions q
+    where q.account_id = s.account_id and q.venue_position_id = s.said ->> 'venue_position_id' limit 1
+  ) k
+  where p.id = k.id and p.closed_at is null
     -- A fill that was recorded after the read makes it old.
     and p.as_of < s.at;
 end
