@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from shared import clock, codec
+from shared.brokers import departure
 from shared.brokers.errors import LoggedOut, NotSent, Refused, Silent, Throttled
 from shared.brokers.transport import Answer, Http, Unanswered
 
@@ -29,17 +30,25 @@ class Ask:
 
 
 async def exchange(
-    http: Http, ask: Ask, headers: Mapping[str, str], timeout_s: float, prefix: str = ""
+    http: Http,
+    ask: Ask,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    prefix: str = "",
+    by: float | None = None,
 ) -> Answer:
-    """Send it once and read the whole answer. Raises NotSent or Silent."""
+    """Send it once and read the whole answer. Raises NotSent or Silent.
+
+    `by` (monotonic) is for what does something: it leaves with the other orders of its alert, and not after that.
+    """
+    content = None if ask.body is None else codec.encode(ask.body)
+    sent = headers if ask.body is None else {**headers, **_JSON}
+    if by is not None:
+        await departure.leave(by)
     try:
         async with asyncio.timeout(timeout_s):
             return await http.request(
-                ask.method,
-                prefix + ask.path,
-                params=ask.params,
-                content=None if ask.body is None else codec.encode(ask.body),
-                headers={**headers, **(_JSON if ask.body is not None else {})},
+                ask.method, prefix + ask.path, params=ask.params, content=content, headers=sent
             )
     except TimeoutError as error:
         raise Silent(f"no answer within {timeout_s:g} s") from error

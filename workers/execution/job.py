@@ -52,7 +52,7 @@ Ending = Ended | Later | Lost
 class Job:
     """The trace grows by a line a stage; `timings` are ms since the claim's answer.
 
-    `together`: the others of its alert, until it has met them or will not.
+    `together`: the others of its alert, until it has met them or will not; then `departing`: those it has met.
     """
 
     claimed: Claimed
@@ -62,6 +62,7 @@ class Job:
     timings: dict[str, float] = field(default_factory=dict)
     account: dict[str, Any] | None = None
     together: Together | None = None
+    departing: Together | None = None
     _stage_began: float = field(default_factory=clock.monotonic)
 
     @property
@@ -96,16 +97,23 @@ class Job:
         )
 
     async def meet(self) -> None:
-        """Wait a moment for the other accounts of this alert."""
+        """Wait a moment for the other accounts of this alert, before its orders are written."""
         together, self.together = self.together, None
         if together is not None:
-            await together.arrive()
+            self.departing = await together.arrive()
+
+    async def depart(self) -> None:
+        """Wait a moment for those it was written with, before its request is."""
+        departing, self.departing = self.departing, None
+        if departing is not None:
+            await departing.arrive()
 
     def go_alone(self) -> None:
         """The others need not wait for this one."""
-        together, self.together = self.together, None
-        if together is not None:
-            together.leave()
+        for each in (self.together, self.departing):
+            if each is not None:
+                each.leave()
+        self.together = self.departing = None
 
     def clocked(self, name: str) -> None:
         """Remember when something happened."""

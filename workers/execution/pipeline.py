@@ -13,7 +13,7 @@
 A stage returns a value for the next one, or an Ending, and leaves a line in the trace. A refused order is a
 value; an exception is a bug and ends as a dead letter. Deliveries of a batch run side by side and meet
 only in the group commits of write and record, so that a slow broker holds up nobody else; those of one alert wait a
-moment for one another before they are written (together.py).
+moment for one another before they are written, and once more before they leave (together.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any
 
 from shared import clock
+from shared.brokers import departure
 from shared.brokers.pacing import urgent
 from shared.brokers.port import Broker, ReadFailed
 from shared.models.context import RiskContext
@@ -62,6 +63,8 @@ def run_batch(batch: Sequence[tuple[Claimed, Lease]], desk: Desk) -> list[asynci
 async def _deliver(job: Job, desk: Desk) -> None:
     # Every request of this task to a broker goes before those of others that wait for their turn.
     urgent.set(job.claimed.delivery.lane is Lane.URGENT)
+    if job.together is not None:
+        departure.waits.set(job.depart)
     try:
         try:
             ending = await _road(job, desk)

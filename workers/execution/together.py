@@ -1,8 +1,10 @@
 """The accounts of one alert go on together: their orders are written, and leave, as near to each other as can be.
 
-Some of them wait for a read (a quote of their broker), others do not; each alone would be written when it is ready,
-and the commits of the first would part the orders of one alert by their time. So whoever is ready waits for the others
-of its alert, but not for long: a broker that does not answer holds up nobody.
+Some of them wait for a read (a quote of their broker, what a close has to know), others do not; each alone would go
+when it is ready, and what the first of them cause (a commit, answers) would part the orders of one alert. So they meet
+twice: before they are written, and, those that were written together, when nothing is left but to write the request
+(shared/brokers/departure.py). Whoever is ready waits while others keep coming, and never long: a broker that does not
+answer holds up nobody.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+from shared import clock
 from shared.models.enums import Lane
 from shared.store.rows import Claimed
 
-WITHIN_S = 0.025
-"""The one that was ready first waits no longer for the others."""
+QUIET_S, AT_MOST_S = 0.025, 0.1
+"""Nobody else has come for so long, or the first has waited for so long: those who are there go."""
 
 
 class Together:
@@ -23,20 +26,24 @@ class Together:
 
     def __init__(self, count: int) -> None:
         self._missing = count
-        self._gone = False
+        self._came: Together | None = None
         self._waiting: list[asyncio.Future[None]] = []
+        self._at_most = self._quiet_at = 0.0
 
-    async def arrive(self) -> None:
-        """Wait for the others, but not longer than WITHIN_S after the first of them arrived."""
-        self.leave()
-        if self._gone:
-            return
-        loop = asyncio.get_running_loop()
+    async def arrive(self) -> Together | None:
+        """Wait for the others. Those who went on together, to meet again; None for who came too late for that."""
+        if self._came is not None:
+            return None
+        now, loop = clock.monotonic(), asyncio.get_running_loop()
+        self._quiet_at = now + QUIET_S
         if not self._waiting:
-            loop.call_later(WITHIN_S, self._go)
-        waiting = loop.create_future()
+            self._at_most = now + AT_MOST_S
+            loop.call_later(QUIET_S, self._look)
+        waiting: asyncio.Future[None] = loop.create_future()
         self._waiting.append(waiting)
+        self.leave()
         await waiting
+        return self._came
 
     def leave(self) -> None:
         """One will not come: nobody need wait for it."""
@@ -44,10 +51,22 @@ class Together:
         if self._missing <= 0:
             self._go()
 
+    def _look(self) -> None:
+        """Go when it is time for it; else look again when it may be."""
+        left_s = min(self._quiet_at, self._at_most) - clock.monotonic()
+        if left_s <= 0:
+            self._go()
+        else:
+            asyncio.get_running_loop().call_later(left_s, self._look)
+
     def _go(self) -> None:
-        self._gone = True
+        if self._came is not None:
+            return
+        self._came = Together(len(self._waiting))
         for each in self._waiting:
-            if not each.done():
+            if each.done():
+                self._came.leave()
+            else:
                 each.set_result(None)
 
 

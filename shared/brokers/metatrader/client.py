@@ -95,11 +95,8 @@ class Connection:
                     raise LoggedOut(401, str(error)) from error
 
     async def _once(self, http: Http, ask: Ask, timeout_s: float, by: float | None) -> Answer:
-        if by is not None and clock.monotonic() > by:
-            # Whoever asked may have been given up on: what is sent now could come as a second one.
-            raise NotSent("it took too long to get ready to send it")
         headers = {"auth-token": self._login.secret, "accept": "application/json"}
-        return await exchange(http, ask, headers, timeout_s)
+        return await exchange(http, ask, headers, timeout_s, by=by)
 
 
 class Client:

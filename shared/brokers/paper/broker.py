@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared import clock
+from shared.brokers import departure
+from shared.brokers.errors import NotSent
 from shared.brokers.paper.book import Book, PaperAnswer, PaperCommand, PaperOrder, PaperState
 from shared.brokers.paper.errors import BookError, outcome_of
 from shared.brokers.paper.instruments import cached_instrument
@@ -80,7 +82,9 @@ class PaperBroker:
         )
 
     async def execute(self, command: Sent) -> Outcome:
-        if clock.monotonic() > command.send_by:
+        try:
+            await departure.leave(command.send_by)
+        except NotSent:
             return Rejected(Reason.BROKER_UNREACHABLE, "its lease ran out before it could be sent")
         try:
             answer = await self._book.execute(PaperCommand.of(command.client_order_id, command.leg))

@@ -76,11 +76,8 @@ class Connection:
                 raise
 
     async def _once(self, ask: Ask, headers: Mapping[str, str], token: str, by: float | None) -> Any:
-        if by is not None and clock.monotonic() > by:
-            # Whoever asked may have been given up on: what is sent now could come as a second one.
-            raise NotSent("it took too long to get ready to send it")
         sent = {"Authorization": f"Bearer {token}", **self._key_header, **headers}
-        return payload(await exchange(self._http, ask, sent, self.timing.request_timeout, PREFIX))
+        return payload(await exchange(self._http, ask, sent, self.timing.request_timeout, PREFIX, by))
 
     async def close(self) -> None:
         """End what runs in the background. The HTTP client belongs to whoever opened it."""

@@ -1,64 +1,101 @@
-"""The accounts of one alert wait a moment for one another before they are written."""
+"""The accounts of one alert: they wait for one another before they are written, and once more before they leave."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
-from shared import clock
 from shared.models import enums
 from shared.models.enums import Action, Lane
 from shared.store.rows import AccountRow, Claimed, Delivery, Event
-from workers.execution.together import WITHIN_S, Together, groups
+from workers.execution.together import AT_MOST_S, QUIET_S, Together, groups
+
+SLACK_S = 0.5
+"""For a machine that has other things to do."""
 
 
-async def test_the_last_one_lets_all_go() -> None:
-    """Nobody goes on before the last has arrived; then all do in one turn of the loop."""
-    together, gone = Together(3), list[int]()
+async def arrived(meeting: Together, after_s: float = 0.0) -> tuple[float, Together | None]:
+    """One that comes after a while: how long it then waited, and whom it went on with."""
+    came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(after_s, came.set_result, None)
+    await came
+    began = time.monotonic()
+    others = await meeting.arrive()
+    return time.monotonic() - began, others
 
-    async def one(number: int) -> None:
-        await together.arrive()
-        gone.append(number)
 
-    tasks = [asyncio.create_task(one(number)) for number in (1, 2)]
+async def test_when_the_last_has_come_all_go_at_once() -> None:
+    """Nobody waits for a time to pass, and all of them meet again."""
+    meeting = Together(3)
+    order: list[str] = []
+
+    async def one(name: str) -> Together | None:
+        others = await meeting.arrive()
+        order.append(name)
+        return others
+
+    again = await asyncio.gather(one("a"), one("b"), one("c"))
+    assert sorted(order) == ["a", "b", "c"]
+    assert again[0] is not None
+    assert len(set(again)) == 1
+    second = await asyncio.gather(*(arrived(again[0]) for _ in range(3)))
+    assert [others is not None for _, others in second] == [True] * 3
+
+
+async def test_who_leaves_is_not_waited_for() -> None:
+    """The others of one that was denied go on when all of them are there; the next time it is not counted."""
+    meeting = Together(3)
+    waiting = [asyncio.create_task(meeting.arrive()) for _ in range(2)]
+    meeting.leave()
+    again = await asyncio.gather(*waiting)
+    assert again[0] is not None
+    assert again[0] is again[1]
+    async with asyncio.timeout(SLACK_S):
+        await asyncio.gather(again[0].arrive(), again[0].arrive())
+
+
+async def test_one_that_does_not_come_holds_nobody_up_for_long() -> None:
+    """The others go when nobody else has come for a while; the late one goes alone, and waits for nothing."""
+    meeting = Together(3)
+    waited = await asyncio.gather(arrived(meeting), arrived(meeting))
+    assert all(QUIET_S * 0.9 <= each < QUIET_S + SLACK_S for each, _ in waited)
+    late = await arrived(meeting)
+    assert late[1] is None
+    assert late[0] < QUIET_S
+
+
+async def test_while_others_keep_coming_they_are_waited_for() -> None:
+    """Each that comes makes those who are there wait a little longer: all of them go on together."""
+    meeting = Together(5)
+    half = QUIET_S / 2
+    came = await asyncio.gather(*(arrived(meeting, after_s=half * number) for number in range(4)))
+    assert len({others for _, others in came}) == 1
+    assert came[0][0] >= 3 * half * 0.9
+
+
+async def test_nobody_waits_longer_than_at_most() -> None:
+    """However many keep coming: the first goes after that time, and who comes later is late."""
+    meeting = Together(100)
+    apart = QUIET_S / 2
+    came = await asyncio.gather(*(arrived(meeting, apart * number) for number in range(20)))
+    assert came[0][0] < AT_MOST_S + SLACK_S
+    assert came[0][1] is not None
+    assert came[-1][1] is None
+
+
+async def test_one_that_is_stopped_while_it_waits_is_not_met_again() -> None:
+    """A task that is cancelled at a meeting is not waited for at the next."""
+    meeting = Together(3)
+    stopped, goes = asyncio.create_task(meeting.arrive()), asyncio.create_task(meeting.arrive())
     await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert gone == []
-    await one(3)
-    await asyncio.sleep(0)
-    assert sorted(gone) == [1, 2, 3]
-    await asyncio.gather(*tasks)
-
-
-async def test_one_that_leaves_is_not_waited_for() -> None:
-    """A delivery that was refused, or goes on without writing, frees the others at once."""
-    together = Together(2)
-    waiting = asyncio.create_task(together.arrive())
-    await asyncio.sleep(0)
-    together.leave()
-    await asyncio.sleep(0)
-    assert waiting.done()
-
-
-async def test_one_that_does_not_come_is_waited_for_only_for_a_moment() -> None:
-    """A broker that hangs holds the others of its alert for WITHIN_S; who comes later does not wait at all."""
-    together, began = Together(3), clock.monotonic()
-    await together.arrive()
-    assert clock.monotonic() - began >= WITHIN_S * 0.9
-    late = asyncio.create_task(together.arrive())
-    await asyncio.sleep(0)
-    assert late.done()
-
-
-async def test_one_that_gives_up_while_it_waits_disturbs_nobody() -> None:
-    """A canceled delivery does not keep the others."""
-    together = Together(3)
-    first, second = asyncio.create_task(together.arrive()), asyncio.create_task(together.arrive())
-    await asyncio.sleep(0)
-    first.cancel()
-    await together.arrive()
-    await second
-    assert first.cancelled() or first.cancelling()
+    stopped.cancel()
+    await asyncio.gather(stopped, return_exceptions=True)
+    meeting.leave()
+    again = await goes
+    assert again is not None
+    async with asyncio.timeout(SLACK_S):
+        await again.arrive()
 
 
 def test_only_the_accounts_of_one_alert_are_a_group() -> None:
