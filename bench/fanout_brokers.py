@@ -280,9 +280,9 @@ async def _volley(bench: Bench, post: Post, number: int) -> Volley:
 
 
 async def _intent(bench: Bench, number: int) -> None:
-    """One for all accounts."""
+    """One for all accounts. Out by a target of nothing: a close that a person asks for goes another way, the urgent."""
     entry = {"action": "open", "side": "buy", "qty_mode": "lots", "qty": "1", "ref_price": "1.095"}
-    what = {"action": "close", "scope": "symbol"} if number % 2 else entry
+    what = {"action": "target", "scope": "symbol", "qty_mode": "lots", "qty": "0"} if number % 2 else entry
     answer = await session.call(
         bench.client, "submit_intent", intent={"symbol": SYMBOL, "accounts": bench.accounts, **what}
     )

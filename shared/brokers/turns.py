@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from shared import clock
 
-GRACE_S = 0.5
-"""A request without an answer yet has arrived after this time."""
+GRACE_S = 0.7
+"""A request without an answer yet has arrived after this time: half a second under way, and a moment before that
+beside the other orders of its alert (departure.py)."""
 MARGIN = 1.01
 """Windows are taken a little longer than they are: clocks do not run equally fast."""
 
