@@ -91,6 +91,11 @@ class Window:
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
+    @property
+    def quiet_s(self) -> float:
+        """For so long no turn comes, because the broker has said that we are too fast; 0 = it has not."""
+        return max(0.0, self._not_before - clock.monotonic())
+
     def resize(self, limit: int, seconds: float) -> None:
         """The broker names another limit. What was sent before counts on."""
         self._limit, self._seconds = max(1, limit), seconds

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from shared import clock
-from shared.brokers.errors import BrokerError, NotSent, UnreadableError
+from shared.brokers.errors import BrokerError, NotSent, NoTurn, UnreadableError
 from shared.brokers.metatrader.catalogue import Catalogue
 from shared.brokers.metatrader.client import Client, Timing
 from shared.brokers.metatrader.lineage import Lineage, continuation
@@ -114,9 +114,14 @@ class Desk:
             await asyncio.sleep(AGAIN_S)
 
     async def before(self, by: float, reading: Awaitable[T]) -> T:
-        """What has to be read before a command can be sent. NotSent when it cannot be read by then (monotonic)."""
+        """What has to be read before a command can be sent. NotSent when it cannot be read by then (monotonic);
+        NoTurn where that is because MetaApi wants us to be quiet: it is busy, and neither away nor against it."""
         try:
             async with asyncio.timeout(max(0.0, by - clock.monotonic())):
                 return await reading
         except (TimeoutError, BrokerError, UnreadableError) as error:
+            if (quiet_s := self.client.quiet_s) > 0:
+                raise NoTurn(
+                    f"MetaApi takes nothing for {quiet_s:.1f} s, and what to send has to be read first"
+                ) from error
             raise NotSent(f"it could not be read what to send: {str(error) or 'it took too long'}") from error

@@ -106,6 +106,11 @@ class Client:
         self._connection, self._http, self._pace = connection, http, pace
         self._path = f"/users/current/accounts/{quote(account_id, safe='')}"
 
+    @property
+    def quiet_s(self) -> float:
+        """For so long MetaApi wants nothing from us; 0 = it has not said so."""
+        return max(self._pace.window(kind).quiet_s for kind in LIMITS)
+
     # Reads: raise BrokerError or UnreadableError.
 
     async def information(self) -> rows.Information:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -384,6 +385,35 @@ async def test_a_throttled_trade_keeps_everything_quiet(make: type[MetaTraderVen
     began = datetime.now(UTC)
     assert accepted(await broker.execute(sent(entry(instrument, LOTS)))).status is OrderStatus.FILLED
     assert timedelta(seconds=0.3) < datetime.now(UTC) - began < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("operation", ["modify", "protect"])
+async def test_a_change_while_we_are_told_to_be_quiet(make: type[MetaTraderVenue], operation: str) -> None:
+    """What has to be read first cannot be: nothing is sent, the broker is busy, and the text says for how long."""
+    venue = make()
+    venue.timing = replace(venue.timing, send_within=0.1)
+    broker = await venue.connect()
+    instrument = await traded(broker)
+    position = await open_position(broker, instrument, LOTS)
+    low = venue.bid - 100 * instrument.tick_size
+    waiting = accepted(await broker.execute(sent(entry(instrument, LOTS, type=OrderType.LIMIT, price=low))))
+    legs = {
+        "modify": leg_of(
+            instrument, kind=CommandKind.MODIFY, price=low - instrument.tick_size, side=Side.BUY,
+            type=OrderType.LIMIT, venue_order_id=waiting.venue_order_id,
+        ),
+        "protect": leg_of(
+            instrument, kind=CommandKind.PROTECT, side=Side.BUY, qty=LOTS, protection=Protection(low),
+            venue_position_id=position.venue_position_id,
+        ),
+    }  # fmt: skip
+    venue.fault("rate_limit_json", "place")
+    assert rejected(await broker.execute(sent(entry(instrument, LOTS)))).reason is Reason.BROKER_BUSY
+    before = len(venue.operator.log())
+    refused = rejected(await broker.execute(sent(legs[operation])))
+    assert refused.reason is Reason.BROKER_BUSY
+    assert re.search(r"for \d\.\d s", refused.text)
+    assert len(venue.operator.log()) == before
 
 
 # Orders that lost their label.
