@@ -1,0 +1,79 @@
+"""What is different on MetaTrader 4: a position that changes its ticket, and a close without a label."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.models.command import Protection
+from shared.models.enums import CommandKind, Effect, OrderStatus, Side
+from shared.models.outcome import Absent, CannotTell, Found, Unknown
+from tests.conformance.harness import (
+    accepted,
+    close_of,
+    leg_of,
+    open_position,
+    sent,
+)
+from tests.conformance.test_metatrader import MetaTraderVenue
+from tests.unit.metatrader.trades import LOTS, D, traded
+
+
+async def test_metatrader_4_trades(make: type[MetaTraderVenue]) -> None:
+    """An entry, a stop, a whole close: with MetaTrader 4's own codes."""
+    venue = make("mt4")
+    broker = await venue.connect()
+    instrument = await traded(broker)
+    position = await open_position(broker, instrument, 3 * LOTS)
+    whole = accepted(await broker.execute(sent(close_of(instrument, position))))
+    assert (whole.status, whole.filled_qty, venue.net()) == (OrderStatus.FILLED, 3 * LOTS, 0)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["one process", "a new one each time"])
+async def test_a_position_keeps_its_name_on_metatrader_4(make: type[MetaTraderVenue], again: bool) -> None:
+    """Parts are closed, each leaves a new ticket, and to us it is the same position: protected, closed, told."""
+    venue = make("mt4")
+    broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
+    instrument = await traded(broker)
+    position = await open_position(broker, instrument, 4 * LOTS)
+    for rest in (3, 2):
+        broker = await venue.connect() if again else broker
+        held = replace(position, qty=(rest + 1) * LOTS)
+        part = accepted(await broker.execute(sent(close_of(instrument, held, LOTS))))
+        assert (part.status, [each.qty for each in part.fills]) == (OrderStatus.FILLED, [LOTS])
+        [left] = part.positions
+        assert (left.venue_position_id, left.qty) == (position.venue_position_id, rest * LOTS)
+    broker = await venue.connect() if again else broker
+    guard = leg_of(instrument, kind=CommandKind.PROTECT, side=Side.BUY, qty=2 * LOTS,
+                   venue_position_id=position.venue_position_id, protection=Protection(D("1.08000")))  # fmt: skip
+    assert accepted(await broker.execute(sent(guard))).positions[0].stop_loss == D("1.08000")
+    whole = accepted(await broker.execute(sent(close_of(instrument, replace(position, qty=2 * LOTS)))))
+    assert (whole.filled_qty, [each.qty for each in whole.positions], venue.net()) == (2 * LOTS, [D(0)], 0)
+    told = await broker.fills(began)
+    assert [(each.effect, each.qty) for each in told] == [
+        (Effect.OPEN, 4 * LOTS), (Effect.CLOSE, LOTS), (Effect.CLOSE, LOTS), (Effect.CLOSE, 2 * LOTS),
+    ]  # fmt: skip
+    assert len({each.venue_fill_id for each in told}) == 4
+    assert {told[0].venue_position_id, told[-1].venue_position_id} == {position.venue_position_id}
+    assert again or {each.venue_position_id for each in told} == {position.venue_position_id}
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_doubtful_part_on_metatrader_4(make: type[MetaTraderVenue], done: bool) -> None:
+    """It takes no label with a close: what is left of the position tells, not a part that was closed before."""
+    venue = make("mt4")
+    broker = await venue.connect()
+    instrument = await traded(broker)
+    position = await open_position(broker, instrument, 3 * LOTS)
+    accepted(await broker.execute(sent(close_of(instrument, position, LOTS))))
+    venue.fault("drop_after_accept" if done else "drop_after_read", "close")
+    command = sent(close_of(instrument, replace(position, qty=2 * LOTS), LOTS))
+    assert isinstance(await broker.execute(command), Unknown)
+    later = replace(command, submitted_at=datetime.now(UTC) - timedelta(seconds=5))
+    answer = await broker.lookup(later)
+    assert isinstance(answer, Found if done else Absent), answer
+    fresh = await (await venue.connect()).lookup(later)
+    # A new process does not know which of two equal deals was the other command's.
+    assert isinstance(fresh, CannotTell if done else Absent), fresh
