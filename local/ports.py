@@ -95,7 +95,7 @@ def _reserve(base: int) -> Reservation:
     ports = Ports(base)
     held = _bind(base + _RESERVATION, as_server=False)
     try:
-        for port in (*ports.all, ports.paper_venue):
+        for port in (*ports.all, ports.paper_venue, *ports.venues.values()):
             _bind(port, as_server=True).close()
     except PortsTaken:
         held.close()
