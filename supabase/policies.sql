@@ -239,13 +239,6 @@ using (
   or (select private.is_admin())
 );
 
-create policy "Traders read their own gaps, admins read all"
-on public.gaps for select to authenticated
-using (
-  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
-  or (select private.is_admin())
-);
-
 create policy "Traders read their own drills as asked for, admins read all"
 on public.drill_runs for select to authenticated
 using (
@@ -276,6 +269,13 @@ using (
 
 create policy "Traders read what was sent to them, admins read all"
 on public.notifications for select to authenticated
+using (
+  ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
+  or (select private.is_admin())
+);
+
+create policy "Traders read their own gaps, admins read all"
+on public.gaps for select to authenticated
 using (
   ((select auth.uid()) = user_id and (select private.session_is_strong_enough()))
   or (select private.is_admin())

@@ -199,7 +199,10 @@ begin
   -- left to whoever compares the books: here nothing opens or closes.
   update public.positions p
   set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
-    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh', extremes_of = p.opened_at,
+    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh',
+    -- A broker averages over fills in its own way, and its profit counts from that. Of the same quantity only.
+    entry_price = case when p.side = (s.said ->> 'side')::public.side and p.qty = (s.said ->> 'qty')::numeric
+      then coalesce(nullif((s.said ->> 'entry_price')::numeric, 0), p.entry_price) else p.entry_price end, extremes_of = p.opened_at,
     worst_pnl = least((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.worst_pnl end),
     best_pnl = greatest((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.best_pnl end)
   from (
@@ -217,7 +220,7 @@ begin
 end
 $$;
 comment on function engine.mark_positions(jsonb) is
-'Value and protection of positions as a read told them, and the extremes of their value since they were opened.';
+'Value, protection and average price of positions as a read told them, and the extremes of their value since they were opened.';
 alter function engine.mark_positions(jsonb) owner to empire_engine;
 
 create function engine.every_s(a public.broker_accounts, x jsonb) returns numeric

@@ -236,11 +236,12 @@ begin
   insert into public.corrections (user_id, account_id, key, kind, symbol, told, numbers, event_id)
   values (a.user_id, a.id, x ->> 'key', x ->> 'kind', x ->> 'symbol', left(x ->> 'told', 1000), coalesce(x -> 'numbers', '{}'), v_event)
   on conflict on constraint a_correction_is_made_once do nothing;
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  values (
+  perform engine.note(
     a.user_id, (case when a.on_drift = 'adopt' then coalesce(x ->> 'level', 'warning') else 'error' end)::public.log_level,
-    'books_corrected', v_event, left(format('%s: %s', coalesce(a.label, a.account_id), x ->> 'told'), 1000),
-    jsonb_build_object('account_id', a.id, 'kind', x ->> 'kind', 'numbers', coalesce(x -> 'numbers', '{}'))
+    -- What is open has changed, by a fill or without one: of that the trader is told. Orders that came and went are not that.
+    case when x ->> 'kind' = 'fill' or x ->> 'kind' like 'position%' then 'position_changed' else 'books_corrected' end,
+    format('%s: %s', coalesce(a.label, a.account_id), x ->> 'told'),
+    jsonb_build_object('account_id', a.id, 'kind', x ->> 'kind', 'numbers', coalesce(x -> 'numbers', '{}')), v_event
   );
   update public.broker_accounts b
   set drift = round(c_weight + b.drift * power(0.5, coalesce(extract(epoch from c_now - b.drift_at), 0) / 86400)::numeric, 3), drift_at = c_now
@@ -254,7 +255,7 @@ begin
 end
 $$;
 comment on function engine.note_correction(public.broker_accounts, jsonb) is
-'A correction was made: its row, the trader''s log, the drift; an orphan is asked to be canceled.';
+'A correction was made: its row, the trader''s log and messages, the drift; an orphan is asked to be canceled.';
 alter function engine.note_correction(public.broker_accounts, jsonb) owner to empire_engine;
 
 create function engine.flatten_drift(a public.broker_accounts) returns bigint

@@ -19,7 +19,7 @@ insert into engine.log_classes (type, class) values
 ('connection_failed', 'credentials'),
 ('account_locked', 'breach'), ('opened_behind_lock', 'breach'), ('kill_switch_on', 'breach'), ('system_halted', 'breach'), ('system_released', 'security'),
 ('unknown', 'unknown'), ('exit_late', 'exit_failed'), ('offline', 'offline'), ('naked', 'naked'), ('guard_failed', 'exit_failed'), ('guard_blind', 'position'),
-('gap', 'gap'), ('endpoint_silent', 'gap'),
+('gap', 'gap'), ('position_changed', 'position'), ('endpoint_silent', 'gap'),
 ('connection_added', 'security'), ('connection_resealed', 'security'), ('connection_removed', 'security'),
 ('account_enabled', 'security'), ('account_disabled', 'security'), ('account_unlocked', 'security'),
 ('kill_switch_off', 'security'), ('lock_lifted', 'security'), ('day_start_confirmed', 'security'), ('limits_loosened', 'security'),

@@ -7606,7 +7606,10 @@ begin
   -- left to whoever compares the books: here nothing opens or closes.
   update public.positions p
   set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
-    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh', extremes_of = p.opened_at,
+    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh',
+    -- A broker averages over fills in its own way, and its profit counts from that. Of the same quantity only.
+    entry_price = case when p.side = (s.said ->> 'side')::public.side and p.qty = (s.said ->> 'qty')::numeric
+      then coalesce(nullif((s.said ->> 'entry_price')::numeric, 0), p.entry_price) else p.entry_price end, extremes_of = p.opened_at,
     worst_pnl = least((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.worst_pnl end),
     best_pnl = greatest((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.best_pnl end)
   from (
@@ -7630,7 +7633,7 @@ ALTER FUNCTION engine.mark_positions(p_marks jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION mark_positions(p_marks jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.mark_positions(p_marks jsonb) IS 'Value and protection of positions as a read told them, and the extremes of their value since they were opened.';
+COMMENT ON FUNCTION engine.mark_positions(p_marks jsonb) IS 'Value, protection and average price of positions as a read told them, and the extremes of their value since they were opened.';
 
 --
 -- Name: mark_submitting(bigint[], integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8174,11 +8177,12 @@ begin
   insert into public.corrections (user_id, account_id, key, kind, symbol, told, numbers, event_id)
   values (a.user_id, a.id, x ->> 'key', x ->> 'kind', x ->> 'symbol', left(x ->> 'told', 1000), coalesce(x -> 'numbers', '{}'), v_event)
   on conflict on constraint a_correction_is_made_once do nothing;
-  insert into public.logs (user_id, level, type, correlation_id, message, details)
-  values (
+  perform engine.note(
     a.user_id, (case when a.on_drift = 'adopt' then coalesce(x ->> 'level', 'warning') else 'error' end)::public.log_level,
-    'books_corrected', v_event, left(format('%s: %s', coalesce(a.label, a.account_id), x ->> 'told'), 1000),
-    jsonb_build_object('account_id', a.id, 'kind', x ->> 'kind', 'numbers', coalesce(x -> 'numbers', '{}'))
+    -- What is open has changed, by a fill or without one: of that the trader is told. Orders that came and went are not that.
+    case when x ->> 'kind' = 'fill' or x ->> 'kind' like 'position%' then 'position_changed' else 'books_corrected' end,
+    format('%s: %s', coalesce(a.label, a.account_id), x ->> 'told'),
+    jsonb_build_object('account_id', a.id, 'kind', x ->> 'kind', 'numbers', coalesce(x -> 'numbers', '{}')), v_event
   );
   update public.broker_accounts b
   set drift = round(c_weight + b.drift * power(0.5, coalesce(extract(epoch from c_now - b.drift_at), 0) / 86400)::numeric, 3), drift_at = c_now
@@ -8198,7 +8202,7 @@ ALTER FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) OWNER T
 -- Name: FUNCTION note_correction(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) IS 'A correction was made: its row, the trader''s log, the drift; an orphan is asked to be canceled.';
+COMMENT ON FUNCTION engine.note_correction(a public.broker_accounts, x jsonb) IS 'A correction was made: its row, the trader''s log and messages, the drift; an orphan is asked to be canceled.';
 
 --
 -- Name: note_expectations(); Type: FUNCTION; Schema: engine; Owner: empire_engine

@@ -263,7 +263,7 @@ async def test_what_follows_is_the_traders_choice(
     await handed_in(watch, {**fill("f3", "buy", 2), "foreign": True})
     assert await held(watch) == {"p1": 6}
     levels = await watch.road.value(
-        "select jsonb_agg(distinct level) from public.logs where type = 'books_corrected' and message like '%told'"
+        "select jsonb_agg(distinct level) from public.logs where type = 'position_changed' and message like '%told'"
     )
     lanes = await watch.road.value(
         "select coalesce(jsonb_agg(lane), '[]') from public.deliveries where action = 'flatten'"
@@ -272,3 +272,29 @@ async def test_what_follows_is_the_traders_choice(
     assert await watch.road.value(
         "select drift from public.broker_accounts where id = $1::text::uuid", watch.account
     ) >= D("2.9")
+
+
+async def test_who_wants_to_know_is_told_that_a_position_changed(watch: Watch) -> None:
+    """A fill of another hand, and a position that no fill explains, are news of the class `position`; an order that came
+    and went is not."""
+    order = {
+        "venue_order_id": "oX",
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "side": "buy",
+        "type": "limit",
+        "qty": 1,
+    }
+    order |= {"status": "working", "origin": "broker", "price": 1}
+    placed = {
+        "key": "order_unknown:oX",
+        "kind": "order_unknown",
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "told": "placed",
+    }
+    await handed_in(watch, fill("x1", "buy", 1), {**placed, "order": order})
+    told = await watch.road.column(
+        "select o.body ->> 'message' from engine.outbox o where o.body ->> 'class' = 'position' order by o.id"
+    )
+    assert [each.split(": ", 1)[1] for each in told] == ["told"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
@@ -167,6 +168,29 @@ async def test_value_and_protection_are_taken_as_said(road: Road) -> None:
     assert row is not None
     assert tuple(row) == (1, D("12.5"), D("1.05"))
     assert await road.broken() == {}
+
+
+async def test_the_average_price_is_the_brokers(road: Road) -> None:
+    """A broker that averages in its own way: its price is ours from the next read on, where the read shows the quantity
+    that we have; of another quantity, or without a price, ours stays."""
+    trader = await road.trader()
+    watch = await Watch.of(road, trader.account, "paper")
+    await road.trade(trader)
+    text = "select side, qty, entry_price from public.positions where account_id = $1::text::uuid"
+
+    async def after(**said: Any) -> D:
+        await watch.read(datetime.now(UTC), 10_000, positions=[held(**said)])
+        return D((await road.admin.fetchrow(text, trader.account))["entry_price"])
+
+    ours = await road.admin.fetchrow(text, trader.account)
+    position = await road.value(
+        "select venue_position_id from public.positions where account_id = $1::text::uuid", trader.account
+    )
+    same = {"position": position, "side": ours["side"], "qty": D(ours["qty"])}
+    assert await after(**same) == ours["entry_price"]
+    assert await after(**same, entry_price=D("1.23457")) == D("1.23457")
+    assert await after(**{**same, "qty": D(ours["qty"]) + 1}, entry_price=D("1.5")) == D("1.23457")
+    assert await after(**same, entry_price=0) == D("1.23457")
 
 
 async def test_limits_and_state_come_with_the_account(road: Road) -> None:
