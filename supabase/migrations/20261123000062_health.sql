@@ -111,7 +111,6 @@ comment on function engine.health_now() is
 'down = nobody carries out alerts; degraded = a broker cannot be read in part or at all, a kind of worker is missing, or alerts wait.';
 alter function engine.health_now() owner to empire_engine;
 revoke all on function engine.health_now() from public;
-grant execute on function engine.health_now() to empire_worker;
 
 create function private.system_health() returns jsonb
 language plpgsql security definer stable set search_path = '' as $$

@@ -111,7 +111,6 @@ RIGHTS = {
         "engine.find_gaps(integer)",
         "engine.finish_drill(bigint,bigint,text)",
         "engine.flatten_again(uuid,text,timestamp with time zone)",
-        "engine.health_now()",
         "engine.heartbeat(text,bigint[],integer)",
         "engine.housekeeping(integer)",
         "engine.invariant_rows()",

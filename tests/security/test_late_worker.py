@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from tests.integration.engine.road import ENTRY, EXIT, Json, Road, Trader, fill, filled
+from tests.integration.engine.watching import Watch
 from tests.support.clusters import Database
 
 LARGEST = 2**63 - 1
@@ -117,9 +118,9 @@ DRILLS: dict[str, str] = {
     "finish_drill": "select engine.finish_drill($1, $2, null)",
 }
 """A drill's lease: (run, token, account)."""
-READS = {"record_marks", "reconcile", "books", "hold_streams"}
+READS = {"record_marks", "reconcile", "books", "hold_streams", "keep_guards"}
 """The lease of an account's reader and of a login's listener: tests/integration/engine/test_risk_watch.py,
-test_books.py and test_streams.py."""
+test_books.py and test_streams.py; guards see below."""
 
 
 async def everything(road: Road) -> list[Any]:
@@ -158,6 +159,31 @@ async def test_a_wrong_token_runs_no_drill(road: Road, trader: Trader) -> None:
             answer = None
         assert not answer, (name, token)
         assert await everything(road) == before, (name, token)
+
+
+async def test_a_wrong_token_moves_no_stop(road: Road, trader: Trader) -> None:
+    """What a guard remembers and asks for is taken from the account's reader only."""
+    claimed = await (await Watch.of(road, trader.account)).due()
+    guard = await road.value(
+        "insert into engine.guards (command_id, user_id, account_id, side, symbol, root, time_exit_s)"
+        " select max(k.id), a.user_id, a.id, 'buy', 'EURUSD', 'x', 60 from public.broker_accounts a"
+        " join engine.commands k on k.account_id = a.id where a.id = $1 group by a.id returning id",
+        trader.account,
+    )
+    intent = {"broker": "tradelocker", "action": "close", "symbol": "EURUSD"}
+    said = {"id": guard, "version": 1, "failures": 0, "blind": False, "is_secured": False}
+    said |= {"act": {"kind": "close", "intent": intent, "told": "time is up."}}
+
+    async def keep(token: int) -> Any:
+        result = {"account": trader.account, "token": token, "guards": [said]}
+        return await road.worker.fetchval("select engine.keep_guards($1)", [result])
+
+    before = await everything(road)
+    for token in (claimed["token"] - 1, 0, -1, LARGEST):
+        assert await keep(token) == 0, token
+        assert await everything(road) == before, token
+    assert await keep(claimed["token"]) == 1
+    assert await keep(claimed["token"]) == 0, "asked again it asks for nothing a second time"
 
 
 async def test_a_wrong_token_changes_nothing(road: Road) -> None:

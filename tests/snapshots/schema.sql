@@ -24414,7 +24414,6 @@ REVOKE ALL ON FUNCTION engine.has_work_for(p_connection uuid, p_worker text, p_t
 --
 
 REVOKE ALL ON FUNCTION engine.health_now() FROM PUBLIC;
-GRANT ALL ON FUNCTION engine.health_now() TO empire_worker;
 
 --
 -- Name: FUNCTION heartbeat(p_worker text, p_tokens bigint[], p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
