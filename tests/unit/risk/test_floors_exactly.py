@@ -221,6 +221,8 @@ def test_what_has_ended_is_forgotten_by_itself() -> None:
     assert WEEK.ends_at is not None
     assert floors.current(STATE, WEEK.ends_at - moment) == replace(STATE, day=None)
     assert floors.current(STATE, WEEK.ends_at) == replace(STATE, day=None, week=None)
+    first = replace(STATE, week=replace(WEEK, ends_at=NOW))
+    assert floors.current(first, NOW) == replace(first, week=None), "the week alone has ended"
     endless = replace(STATE, day=None, week=replace(WEEK, ends_at=None))
     assert floors.current(endless, WEEK.ends_at) == endless
     nothing = replace(STATE, day=None, week=None)
