@@ -25,7 +25,7 @@ async def watch(road: Road) -> Watch:
 async def looked(road: Road) -> Json:
     """A look at all of it, as every worker takes one now and then: the health that follows."""
     await road.worker.execute("select engine.record_health('{}')")
-    told: Json = await road.worker.fetchval("select engine.health_now()")
+    told: Json = await road.admin.fetchval("select engine.health_now()")
     return told
 
 
