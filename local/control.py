@@ -78,6 +78,8 @@ def stop(paths: Paths) -> bool:
             _end_orphans(paths)
             return True
         time.sleep(_POLL_S)
+    # It lets go of the lock a moment before it ends: who removes its folder next must not meet it there.
+    orphans.wait_gone([state.pid], _STOP_TIMEOUT_S)
     return True
 
 

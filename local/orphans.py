@@ -24,10 +24,10 @@ def end_orphans(home: Path, data_directories: list[Path]) -> list[int]:
             found[pid] = signal.SIGINT
     for pid, number in found.items():
         _send(pid, number)
-    left = _wait_gone(list(found), _GRACE_S)
+    left = wait_gone(list(found), _GRACE_S)
     for pid in left:
         _send(pid, signal.SIGKILL)
-    _wait_gone(left, _GRACE_S)
+    wait_gone(left, _GRACE_S)
     return sorted(found)
 
 
@@ -46,6 +46,14 @@ def environment_of(pid: int) -> dict[str, str]:
     except OSError:
         return {}
     return {name: value for name, separator, value in (pair.partition("=") for pair in pairs) if separator}
+
+
+def wait_gone(pids: list[int], timeout_s: float) -> list[int]:
+    """Wait until these processes have ended; returns those that have not in time."""
+    deadline = time.monotonic() + timeout_s
+    while (left := [pid for pid in pids if is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def _children_of(home: Path) -> list[int]:
@@ -71,10 +79,3 @@ def _postmaster(directory: Path) -> int | None:
 def _send(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _wait_gone(pids: list[int], timeout_s: float) -> list[int]:
-    deadline = time.monotonic() + timeout_s
-    while (left := [pid for pid in pids if is_running(pid)]) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return left
