@@ -53,6 +53,7 @@ class Watcher:
         self._guards = Guards(store, brokers)
         self._reconciler = Reconciler(store, brokers)
         self._open: dict[str, asyncio.Task[None]] = {}
+        self._next: dict[str, Watched] = {}
         self._rates: dict[str, tuple[float, Decimal | None]] = {}
         self.latencies: dict[str, float] = {}
         """Milliseconds that a read takes, by broker: of the last ones, the newest counting most."""
@@ -69,21 +70,30 @@ class Watcher:
             worker=self._worker, limit=room, lease_ms=LEASE_MS, pauses=READ_PAUSES
         )
         for each in due:
-            # A lease outlives a read. Where the database was away longer the older one is still to be handed in.
-            if each.account.id not in self._open:
-                task = self._open[each.account.id] = asyncio.create_task(self._watch(each))
-                task.add_done_callback(partial(self._ended, each.account.id))
+            # Due again while the last read's rest is still told, or (the database was away) still to be handed in: it is
+            # read when that is done. Left alone, the account would be nobody's until its lease runs out.
+            if each.account.id in self._open:
+                self._next[each.account.id] = each
+            else:
+                self._begin(each)
         return len(due) == room
 
     async def drain(self) -> None:
         """Let what is under way end: nothing of it is lost, the leases run out."""
+        self._next.clear()
         if self._open:
             await asyncio.wait(self._open.values(), timeout=READ_S)
+
+    def _begin(self, watched: Watched) -> None:
+        task = self._open[watched.account.id] = asyncio.create_task(self._watch(watched))
+        task.add_done_callback(partial(self._ended, watched.account.id))
 
     def _ended(self, account: str, task: asyncio.Task[None]) -> None:
         del self._open[account]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("an account's watch failed", account_id=account, exc_info=error)
+        if (due := self._next.pop(account, None)) is not None:
+            self._begin(due)
 
     async def _watch(self, watched: Watched) -> None:
         background.set(True)
