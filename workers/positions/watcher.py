@@ -70,8 +70,8 @@ class Watcher:
             worker=self._worker, limit=room, lease_ms=LEASE_MS, pauses=READ_PAUSES
         )
         for each in due:
-            # Due again while the last read's rest is still told, or (the database was away) still to be handed in: it is
-            # read when that is done. Left alone, the account would be nobody's until its lease runs out.
+            # Due again while the last read's rest is still told, or (the database was away) still to be handed in: it
+            # is read when that is done. Left alone, the account would be nobody's until its lease runs out.
             if each.account.id in self._open:
                 self._next[each.account.id] = each
             else:
