@@ -196,10 +196,9 @@ def hold_price(way: Way, operator: Operator) -> None:
 
 
 def _cpu() -> tuple[float, float]:
-    """Seconds of processor: ours, and our child's, which is the simulator."""
-    (simulator,) = psutil.Process().children()
-    used = simulator.cpu_times()
-    return time.process_time(), used.user + used.system
+    """Seconds of processor: ours, and those of what we started: the simulator, and the process that forked it."""
+    used = [each.cpu_times() for each in psutil.Process().children(recursive=True)]
+    return time.process_time(), sum(each.user + each.system for each in used)
 
 
 if __name__ == "__main__":
