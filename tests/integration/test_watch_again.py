@@ -1,0 +1,67 @@
+"""An account that is due again while its last read is still being recorded, over the real database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from shared.brokers.registry import Registry
+from shared.store.postgres import PostgresStore
+from tests.support.clusters import Database
+from tests.support.trading import new_trader, until
+from workers.leases import Leases
+from workers.positions.enforce import Enforcer
+from workers.positions.watcher import LEASE_MS, Watcher
+
+DUE = "update engine.account_marks set due_at = now(), lease_until = null where account_id = $1"
+SOON_S = LEASE_MS / 1000 - 4
+"""Well before the second claim's lease ends by itself."""
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """The operator's connection to the test's own database."""
+    opened = await database.connect("supabase_admin")
+    yield opened
+    await opened.close()
+
+
+async def test_an_account_that_is_due_again_is_read_again(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """What a read has found waits to be recorded when the account is claimed anew: when that read ends, the account is read under the
+    new claim at once, and not left alone until its lease runs out."""
+    trader = await new_trader(database, connection)
+    account, blocker = trader.accounts[0], await database.connect("supabase_admin")
+    store = PostgresStore(database.url("empire_worker"))
+    watcher = Watcher(store, Registry(store, None, {}), Leases(LEASE_MS, 1000), "w1", Enforcer(store))
+    held = "select token from engine.account_marks where account_id = $1"
+
+    async def waits() -> bool:
+        return bool(
+            await connection.fetchval(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+                " and usename = 'empire_worker' and datname = current_database()"
+            )
+        )
+
+    async def is_recorded() -> bool:
+        return await connection.fetchval(held, account) is None
+
+    try:
+        await connection.execute(DUE, account)
+        async with blocker.transaction():
+            await blocker.execute("select from public.broker_accounts where id = $1 for update", account)
+            await watcher.read_due()
+            await until(waits)
+            first = await connection.fetchval(held, account)
+            await connection.execute(DUE, account)
+            await watcher.read_due()
+            assert await connection.fetchval(held, account) != first
+        await until(is_recorded, SOON_S)
+    finally:
+        await watcher.drain()
+        await store.close()
+        await blocker.close()
