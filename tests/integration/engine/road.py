@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from shared import codec
 from tests.support.clusters import Database
 
 Json = dict[str, Any]
@@ -43,10 +44,8 @@ async def connect(database: Database, role: str) -> asyncpg.Connection:
         await connection.set_type_codec(
             kind,
             schema="pg_catalog",
-            encoder=lambda value: json.dumps(
-                value, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)
-            ),
-            decoder=lambda text: json.loads(text, parse_float=Decimal),
+            encoder=lambda value: codec.encode(value).decode(),
+            decoder=codec.decode,
         )
     return connection
 
