@@ -98,10 +98,15 @@ def _takes_part(guard: Guard, position: Position) -> bool:
 
 
 async def _market(broker: Broker, symbol: str) -> Market | None:
-    instrument = await broker.instrument(symbol)
-    if not isinstance(instrument, Instrument):
+    """None = not to be had now. One symbol without a price keeps no other's stop from being moved."""
+    try:
+        instrument = await broker.instrument(symbol)
+        if not isinstance(instrument, Instrument):
+            return None
+        quote = await broker.quote(instrument, None)
+    except ReadFailed as error:
+        _log.info("no quote for guards", symbol=symbol, error=str(error))
         return None
-    quote = await broker.quote(instrument, None)
     return None if quote is None else Market(quote, instrument)
 
 

@@ -31,7 +31,7 @@ def _fit(
 ) -> Correction:
     pid, qty = position.venue_position_id, position.qty
     return Correction(
-        # Asked for again a minute later, should it still be so.
+        # Should it stay so, it is asked for again, with a row a minute.
         key=f"oversized:{pid}:{qty:f}:{theirs.at:%Y%m%d%H%M}",
         kind="oversized",
         symbol=position.symbol,
