@@ -63,10 +63,11 @@ def up(
     try:
         started = installation(paths)
         if started is not None:
-            _show(started.as_dict())
             from local.demo.people import keep_demo_login  # it loads the SDK
 
-            _show_login(asyncio.run(keep_demo_login(started)))
+            login = asyncio.run(keep_demo_login(started))
+            _show(started.as_dict())
+            _show_login(login)
         code = 0 if detach else supervisor.wait()
     except KeyboardInterrupt:
         supervisor.terminate()

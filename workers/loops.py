@@ -41,7 +41,7 @@ def seen_loop(store: Store | RelayStore, worker: str, kind: str) -> Loop:
             raise
         metrics.WORKER_UP.set(1)
 
-    return Loop("seen", 5.0, seen)
+    return Loop("seen", 5.0, seen, at_once=True)
 
 
 def rescue_loops(store: Store) -> list[Loop]:

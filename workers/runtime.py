@@ -43,11 +43,15 @@ Batch = Sequence[tuple[Claimed, Lease]]
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something done again and again; sooner when `turn` returns True: it had something to do."""
+    """Something done again and again; sooner when `turn` returns True: it had something to do.
+
+    at_once: the first time when the process begins, not after a pause.
+    """
 
     name: str
     every_s: float
     turn: Callable[[], Awaitable[object]]
+    at_once: bool = False
 
 
 class Runtime:
@@ -186,7 +190,7 @@ class Runtime:
             self._leases.kept(tokens, alive, asked_at)
 
     async def _keep_doing(self, loop: Loop) -> None:
-        pause_s = loop.every_s
+        pause_s = 0.0 if loop.at_once else loop.every_s
         while True:
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311
             pause_s = loop.every_s
