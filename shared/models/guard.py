@@ -31,9 +31,9 @@ class Guard:
     is the entry; `qty` what it has filled (None = not born with an entry), `entered_at` its first fill. `position_id`
     (the broker's) may be the id of several positions one after another: `opened_at` says which one is meant, once it
     was seen; `row_opened_at` is the one it names now (None = no such row), `row_open` whether that is open.
-    `trail` and `be` are in price units, percent or multiples of the risk (shared/risk/guard_terms.py).
-    `risk_distance` is what `rr` multiplies: entry to the first stop seen. `best` is the best price seen to get out at, `quoted_at` when, about.
-    `is_secured`: the break-even stop stands. `stop` was asked for last. `failures` in a row.
+    `trail` and `be` are in price units, percent or multiples of the risk (shared/risk/guard_terms.py). `risk_distance`
+    is what `rr` multiplies: entry to the first stop seen. `best` is the best price seen to get out at, `quoted_at`
+    when, about. `is_secured`: the break-even stop stands. `stop` was asked for last. `failures` in a row.
     """
 
     id: int

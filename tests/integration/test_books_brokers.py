@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal as D
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,9 +28,10 @@ from tests.conformance import test_metatrader, test_topstepx, test_tradelocker
 from tests.conformance.harness import accepted, close_of, entry, sent
 from tests.conformance.simulators import Operator, running_simulator
 from tests.integration.test_worker_connections import send
+from tests.support.clusters import Database
 from tests.support.connections import PASSWORD, USER, Customer, fleet_worker
 from tests.support.stacks import RunningStack
-from tests.support.trading import until, worker
+from tests.support.trading import PATIENCE_S, until
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,26 @@ async def begin(trader: Customer, case: Case) -> str:
     return await endpoint_url(trader.login, trader.client, endpoint)
 
 
+async def becomes(database: Database, question: str, answer: str, within_s: float = PATIENCE_S) -> None:
+    """Wait until the database answers so, its accounts read without a pause."""
+
+    async def there() -> bool:
+        # Where nothing is open by our books it would be read in half a minute.
+        database.sql("update engine.account_marks set due_at = least(due_at, now())")
+        return database.sql(question) == answer
+
+    try:
+        await until(there, within_s)
+    except TimeoutError:
+        shown = database.sql(
+            "select jsonb_agg(l order by l ->> 'at') from ("
+            " select jsonb_build_object('at', created_at, 'type', type, 'message', message) as l from public.logs"
+            " union all"
+            " select jsonb_build_object('at', at, 'kind', kind, 'told', told) from public.corrections) x"
+        )
+        raise TimeoutError(f"{question}: {database.sql(question)!r}, not {answer!r}; {shown}") from None
+
+
 @pytest.mark.parametrize("case", CASES, ids=[each.place.broker for each in CASES])
 async def test_a_limit_is_filled_and_its_stop_fires(
     stack: RunningStack, trader: Customer, files: KeyFiles, case: Case
@@ -106,25 +127,12 @@ async def test_a_limit_is_filled_and_its_stop_fires(
     our books with their fills, the result is the broker's, no order is left standing, and every sum holds."""
     sql = stack.database.sql
 
-    async def comes(question: str, answer: str) -> None:
-        async def there() -> bool:
-            # Where nothing is open by our books it would be read in half a minute.
-            sql("update engine.account_marks set due_at = least(due_at, now())")
-            return sql(question) == answer
-
-        try:
-            await until(there)
-        except TimeoutError:
-            shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
-            raise TimeoutError(f"{question}: {sql(question)!r}, not {answer!r}; {sql(shown)}") from None
-
+    comes = partial(becomes, stack.database)
     with running_simulator(case.place.broker, "--no-limits") as venue:
         move = mover(venue, case)
-        addresses = json.dumps({case.place.broker: {"simulated": venue.url}})
-        watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
         with (
             fleet_worker(stack.database, files, {case.place.broker: venue.url}),
-            worker(stack.database, "positions", **watching),
+            fleet_worker(stack.database, files, {case.place.broker: venue.url}, "positions"),
         ):
             url = await begin(trader, case)
             move(0)
@@ -189,49 +197,47 @@ async def test_what_is_done_by_hand(
     time our quantity is the broker's, and the orders of it are the broker's own."""
     sql = stack.database.sql
     ours = "select coalesce(sum(case when side = 'buy' then qty else -qty end), 0) from public.positions where closed_at is null"
-    with running_simulator(case.place.broker, "--no-limits") as venue:
-        addresses = json.dumps({case.place.broker: {"simulated": venue.url}})
-        watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
-        with (
-            fleet_worker(stack.database, files, {case.place.broker: venue.url}),
-            worker(stack.database, "positions", **watching),
-        ):
-            url = await begin(trader, case)
-            mover(venue, case)(0)
-            number = sql("select account_id from public.broker_accounts where trading_enabled")
-            async with the_hand(venue, case, number) as hand:
+    with (
+        running_simulator(case.place.broker, "--no-limits") as venue,
+        fleet_worker(stack.database, files, {case.place.broker: venue.url}),
+        fleet_worker(stack.database, files, {case.place.broker: venue.url}, "positions"),
+    ):
+        url = await begin(trader, case)
+        mover(venue, case)(0)
+        number = sql("select account_id from public.broker_accounts where trading_enabled")
+        async with the_hand(venue, case, number) as hand:
 
-                async def follows() -> None:
-                    snapshot = await hand.snapshot()
-                    held = sum(
-                        (each.qty if each.side is Side.BUY else -each.qty for each in snapshot.positions),
-                        D(0),
-                    )
+            async def follows() -> None:
+                snapshot = await hand.snapshot()
+                held = sum(
+                    (each.qty if each.side is Side.BUY else -each.qty for each in snapshot.positions),
+                    D(0),
+                )
 
-                    async def same() -> bool:
-                        sql("update engine.account_marks set due_at = least(due_at, now())")
-                        return D(sql(ours)) == held
+                async def same() -> bool:
+                    sql("update engine.account_marks set due_at = least(due_at, now())")
+                    return D(sql(ours)) == held
 
-                    try:
-                        await until(same)
-                    except TimeoutError:
-                        shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
-                        raise TimeoutError(f"{sql(ours)}, not {held}: {sql(shown)}") from None
-                    assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
+                try:
+                    await until(same)
+                except TimeoutError:
+                    shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
+                    raise TimeoutError(f"{sql(ours)}, not {held}: {sql(shown)}") from None
+                assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
 
-                road = await send(trader, url, action="open", side="buy", symbol=case.symbol, **case.qty)
-                assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
-                instrument = await hand.instrument(case.symbol)
-                assert isinstance(instrument, Instrument)
-                (held,) = (await hand.snapshot()).positions
-                accepted(await hand.execute(sent(close_of(instrument, held, held.qty / 2))))
-                await follows()
-                accepted(await hand.execute(sent(entry(instrument, held.qty))))
-                await follows()
-                for each in (await hand.snapshot()).positions:
-                    accepted(await hand.execute(sent(close_of(instrument, each))))
-                await follows()
-                assert D(sql(ours)) == 0
+            road = await send(trader, url, action="open", side="buy", symbol=case.symbol, **case.qty)
+            assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+            instrument = await hand.instrument(case.symbol)
+            assert isinstance(instrument, Instrument)
+            (held,) = (await hand.snapshot()).positions
+            accepted(await hand.execute(sent(close_of(instrument, held, held.qty / 2))))
+            await follows()
+            accepted(await hand.execute(sent(entry(instrument, held.qty))))
+            await follows()
+            for each in (await hand.snapshot()).positions:
+                accepted(await hand.execute(sent(close_of(instrument, each))))
+            await follows()
+            assert D(sql(ours)) == 0
     origins = sql("select string_agg(distinct origin::text, ' ') from public.orders")
     assert origins == "alert broker"
     assert sql("select count(*) from engine.adjustments") == "0"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal as D
+from functools import partial
 
 import pytest
 
 from local.keys.fleet import KeyFiles
 from shared import codec
 from tests.conformance.simulators import running_simulator
-from tests.integration.test_books_brokers import CASES, Case, begin, mover
+from tests.integration.test_books_brokers import CASES, Case, becomes, begin, mover
 from tests.integration.test_worker_connections import send
 from tests.support.connections import Customer, fleet_worker
 from tests.support.stacks import RunningStack
-from tests.support.trading import until, worker
 
 SOME = [each for each in CASES if each.place.broker != "metatrader"]
 """One whose stops belong to the position, and one where they are orders of their own."""
@@ -28,26 +27,12 @@ async def test_a_stop_trails_at_the_broker(
     there above the entry; the trade is closed with a profit and nothing is left standing."""
     sql = stack.database.sql
 
-    async def comes(question: str, answer: str) -> None:
-        async def there() -> bool:
-            sql("update engine.account_marks set due_at = least(due_at, now())")
-            return sql(question) == answer
-
-        try:
-            await until(there, 25)
-        except TimeoutError:
-            shown = sql(
-                "select jsonb_agg(jsonb_build_object('type', type, 'message', message)) from public.logs"
-            )
-            raise TimeoutError(f"{question}: {sql(question)!r}, not {answer!r}; {shown}") from None
-
+    comes = partial(becomes, stack.database, within_s=25)
     with running_simulator(case.place.broker, "--no-limits") as venue:
         move = mover(venue, case)
-        addresses = json.dumps({case.place.broker: {"simulated": venue.url}})
-        watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
         with (
             fleet_worker(stack.database, files, {case.place.broker: venue.url}),
-            worker(stack.database, "positions", **watching),
+            fleet_worker(stack.database, files, {case.place.broker: venue.url}, "positions"),
         ):
             url = await begin(trader, case)
             move(0)

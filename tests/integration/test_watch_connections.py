@@ -14,7 +14,6 @@ from tests.integration.test_worker_connections import INTENT, send
 from tests.support.connections import Customer, fleet_worker
 from tests.support.stacks import RunningStack
 from tests.support.trading import until as wait_until
-from tests.support.trading import worker
 
 WAIT_S = 60.0
 
@@ -40,11 +39,9 @@ async def test_a_limit_fires_at_a_broker_with_a_login(
     sql = stack.database.sql
     with running_simulator("tradelocker") as venue:
         urls = {"tradelocker": venue.url}
-        addresses = json.dumps({"tradelocker": {"simulated": venue.url}})
-        watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
         with (
             fleet_worker(stack.database, files, urls),
-            worker(stack.database, "positions", **watching),
+            fleet_worker(stack.database, files, urls, "positions"),
         ):
             connection = await trader.connect()
             assert (await trader.checked(connection))["status"] == "connected"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from shared import codec
 from tests.conformance.simulators import Operator, running_simulator
 from tests.support.connections import Customer, customer, fleet_worker, publish
 from tests.support.stacks import RunningStack
-from tests.support.trading import until, worker
+from tests.support.trading import until
 
 D = Decimal
 BID, ASK = D("25000.00"), D("25000.25")
@@ -207,9 +206,7 @@ async def test_a_target_that_fills_leaves_no_stop_too_large(trading: Trading, fi
         {"mode": "ticks", "value": 40, "portion": D("0.5")},
         {"mode": "ticks", "value": 400, "portion": D("0.5")},
     ]
-    addresses = json.dumps({"topstepx": {"simulated": trading.gateway.url}})
-    watching = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses}
-    with worker(trading.stack.database, "positions", **watching):
+    with fleet_worker(trading.stack.database, files, {"topstepx": trading.gateway.url}, "positions"):
         await trading.send(**BUY, qty=4, sl={"mode": "ticks", "value": 40}, tp=targets)
         assert [(kind, size) for kind, size, _ in trading.resting()] == [(1, 2), (1, 2), (4, 4)]
         trading.price(BID + 11, ASK + 11)

@@ -49,13 +49,18 @@ async def publish(database: Database, files: KeyFiles) -> None:
 
 
 def fleet_worker(
-    database: Database, files: KeyFiles, urls: dict[str, str], live: bool = False, **settings: object
+    database: Database,
+    files: KeyFiles,
+    urls: dict[str, str],
+    *kinds: str,
+    live: bool = False,
+    **settings: object,
 ) -> AbstractContextManager[Running]:
-    """A worker that holds the fleet's keys and reaches simulated (or `live`) brokers: `urls` by broker."""
+    """A worker (of these kinds) that holds the fleet's keys and reaches simulated (or `live`) brokers: `urls` by broker."""
     environment = "live" if live else "simulated"
     addresses = json.dumps({broker: {environment: url} for broker, url in urls.items()})
     given = {"fleet_keys_file": files.fleet, "env": "development", "venues": addresses, **settings}
-    return worker(database, **given)
+    return worker(database, *kinds, **given)
 
 
 @dataclass(frozen=True)
