@@ -45,7 +45,7 @@ Batch = Sequence[tuple[Claimed, Lease]]
 class Loop:
     """Something done again and again; sooner when `turn` returns True: it had something to do.
 
-    at_once: the first time when the process begins, not after a pause.
+    at_once: the first time as soon as the process serves, not after a pause.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Runtime:
             Lane(URGENT, settings.worker_urgent_room, URGENT_EVERY_S),
             Lane(NORMAL, settings.worker_in_flight, 0),
         )
-        self._ready = False
+        self._ready = asyncio.Event()
         self._down_since: float | None = None
 
     @property
@@ -95,7 +95,7 @@ class Runtime:
             serving.append(asyncio.create_task(self._wakeups(), name="wakeups"))
             await asyncio.gather(*(self._claim_until_stopped(lane) for lane in self._lanes))
         else:
-            _say_ready()
+            self._serves()
             await self._stopping.wait()
         metrics.WORKER_UP.set(0)
         # The pulse goes on while the rest ends: a drain without leases would send nothing.
@@ -190,7 +190,10 @@ class Runtime:
             self._leases.kept(tokens, alive, asked_at)
 
     async def _keep_doing(self, loop: Loop) -> None:
-        pause_s = 0.0 if loop.at_once else loop.every_s
+        pause_s = loop.every_s
+        if loop.at_once:
+            await self._ready.wait()
+            pause_s = 0.0
         while True:
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311
             pause_s = loop.every_s
@@ -212,12 +215,16 @@ class Runtime:
 
     def _up(self) -> None:
         metrics.WORKER_UP.set(1)
-        if not self._ready:
-            self._ready = True
-            _say_ready()
+        self._serves()
         if self._down_since is not None:
             _log.info("database back", away_s=round(clock.monotonic() - self._down_since, 1))
             self._down_since = None
+
+    def _serves(self) -> None:
+        """Say so, once: whoever started this process waits for it."""
+        if not self._ready.is_set():
+            self._ready.set()
+            print("ready", flush=True)
 
     # Stopping
 
@@ -249,8 +256,3 @@ class Runtime:
                 )
             except StoreUnavailable:
                 _log.warning("not given back, their leases will run out", deliveries=len(late))
-
-
-def _say_ready() -> None:
-    """For whoever started this process and waits."""
-    print("ready", flush=True)
