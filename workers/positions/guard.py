@@ -63,7 +63,7 @@ class Guards:
             market = None if position is None else markets.get(position.symbol)
             told = look(guard, position, market, clock.now())
             if told.guard != before[guard.id] or told.act or told.ended or told.blind:
-                found.append(_as_json(told, None if market is None else market.instrument))
+                found.append(_as_json(told, market))
         return found
 
     async def _markets(self, watched: Watched, symbols: set[str]) -> dict[str, Market]:
@@ -110,10 +110,10 @@ async def _market(broker: Broker, symbol: str) -> Market | None:
     return None if quote is None else Market(quote, instrument)
 
 
-def _as_json(told: Look, instrument: Instrument | None) -> dict[str, Any]:
+def _as_json(told: Look, market: Market | None) -> dict[str, Any]:
     """A guard as engine.keep_guards takes it."""
     guard, act = told.guard, told.act
-    intent = None if act is None else _intent(guard, act, instrument)
+    intent = None if act is None else _intent(guard, act, market)
     return {
         "id": guard.id,
         "version": guard.version,
@@ -137,13 +137,16 @@ def _as_json(told: Look, instrument: Instrument | None) -> dict[str, Any]:
     }
 
 
-def _intent(guard: Guard, act: Act, instrument: Instrument | None) -> dict[str, Any] | None:
+def _intent(guard: Guard, act: Act, market: Market | None) -> dict[str, Any] | None:
     """What is asked for, as everybody asks for it. None = how a part is written is not known: at the next read."""
     named = {"symbol": guard.symbol, "position_id": guard.position_id, "scope": "symbol", "comment": act.told}
     if act.kind == MOVE:
-        return {"action": "modify", "sl": {"mode": "price", "value": act.stop}} | named
+        # The price it was decided at goes along: where a broker tells no quotes, whoever executes it may have kept an
+        # older last price, by which the market would seem to be beyond the stop.
+        price = None if market is None else market.quote.entry_price(guard.side.opposite)
+        return {"action": "modify", "sl": {"mode": "price", "value": act.stop}, "ref_price": price} | named
     if act.kind == REDUCE:
-        if instrument is None:
+        if market is None:
             return None
-        return {"action": "reduce", "qty_mode": instrument.qty_unit, "qty": act.qty} | named
+        return {"action": "reduce", "qty_mode": market.instrument.qty_unit, "qty": act.qty} | named
     return {"action": "close"} | named
