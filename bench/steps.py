@@ -35,11 +35,7 @@ def main() -> None:
     with template_cluster(chosen.pg) as cluster:
         while time.monotonic() - began < chosen.minutes * 60:
             for case in chosen.cases:
-                database = clone(cluster)
-                counts += _played(
-                    asyncio.run, lived(database, case, chosen.seed + rounds, chosen.steps), case
-                )
-                database.drop()
+                counts += _played(cluster, case, chosen.seed + rounds, chosen.steps)
             rounds += 1
             print(f"seed {chosen.seed + rounds - 1} held", file=sys.stderr, flush=True)
     print(json.dumps({"rounds": rounds, "seconds": round(time.monotonic() - began, 1), **counts}))

@@ -61,8 +61,12 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What became of the corrections of an account: how many were made, and how many wait for another read."""
+    """What became of the corrections of an account: how many were made, and how many wait for another read.
+
+    `believed_in_s`: seconds from this read to the first that can settle a doubt, None = there is no doubt.
+    """
 
     account: str
     made: int
     waiting: int
+    believed_in_s: Decimal | None = None

@@ -188,13 +188,15 @@ begin
   return (
     select coalesce(jsonb_agg(o.venue_order_id), '[]') from public.orders o
     where k.kind in ('place', 'close') and o.account_id = k.account_id and o.id <> k.order_id and o.kind in ('place', 'close')
-      and o.delivery_id is not null and o.venue_order_id is not null
-      and o.created_at > k.submitted_at - interval '1 hour'
+      and o.venue_order_id is not null and o.created_at > k.submitted_at - interval '1 hour'
+      -- Of what somebody else has placed, what was in our books before this was sent.
+      and (o.delivery_id is not null or o.created_at < k.submitted_at)
   );
 end
 $$;
 comment on function engine.taken_orders(engine.commands) is
-'The broker''s ids of orders that other commands of the account have made, closes too: none of them is this command''s.';
+'The broker''s ids of orders that other commands of the account have made, closes too, and of those that our books knew before this '
+'command was sent: none of them is this command''s.';
 alter function engine.taken_orders(engine.commands) owner to empire_engine;
 
 create function engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) returns setof jsonb

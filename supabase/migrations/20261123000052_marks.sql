@@ -39,15 +39,49 @@ comment on function engine.reads_left(uuid, numeric) is
 'How many reads of a login''s accounts may begin now, where its limits sustain one every p_pause seconds: 4 at most.';
 alter function engine.reads_left(uuid, numeric) owner to empire_engine;
 
+create function engine.is_exposed(w engine.account_marks) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return w.is_flat is not true or (
+    select true from public.positions p where p.account_id = w.account_id and p.closed_at is null limit 1
+  ) is not null or (
+    select true from public.orders o
+    where o.account_id = w.account_id and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown') limit 1
+  ) is not null;
+end
+$$;
+comment on function engine.is_exposed(engine.account_marks) is
+'Whether something is open or on its way on an account, by its last read or by our books; an account that was never read may be.';
+alter function engine.is_exposed(engine.account_marks) owner to empire_engine;
+
+create function engine.can_wait(w engine.account_marks) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  -- For ten seconds, and no longer: an open account would take every read there is.
+  return w.due_at > clock_timestamp() - interval '10 seconds' and not engine.is_exposed(w) and (
+    select true from public.broker_accounts a
+    join public.broker_accounts b on b.connection_id = a.connection_id and b.id <> a.id
+    join engine.account_marks m on m.account_id = b.id
+    where a.id = w.account_id and engine.is_exposed(m) limit 1
+  ) is not null;
+end
+$$;
+comment on function engine.can_wait(engine.account_marks) is
+'Whether nothing is open on an account that is due, and something is on another one of its login: that goes first.';
+alter function engine.can_wait(engine.account_marks) owner to empire_engine;
+
 create function engine.reads_wanted(w engine.account_marks, p_pause numeric) returns numeric
 language plpgsql stable set search_path = '' as $$
 begin
   -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
-  return case when w.woken_at > coalesce(w.began_at, '-infinity')
-    and coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+  if w.woken_at > coalesce(w.began_at, '-infinity') then
+    return case when coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+  end if;
+  return case when engine.can_wait(w) then 3 else 2 end;
 end
 $$;
-comment on function engine.reads_wanted(engine.account_marks, numeric) is 'How many reads its login must have left for an account to be read.';
+comment on function engine.reads_wanted(engine.account_marks, numeric) is
+'How many reads its login must have left for an account to be read: what was told of goes first, then what is open, then the rest.';
 alter function engine.reads_wanted(engine.account_marks, numeric) owner to empire_engine;
 
 create function engine.spend_reads(p_due uuid [], p_pauses jsonb) returns uuid []

@@ -60,7 +60,8 @@ create table engine.reconciled (
 ) with (fillfactor = 70);
 comment on table engine.reconciled is 'Since when the books of an account agree with its broker, and what one read has found otherwise.';
 comment on column engine.reconciled.suspects is
-'Key of a difference -> the time of the read that found it first: what no fill explains is believed at the second.';
+'Key of a difference (its doubt, where it has one) -> the time of the read that found it first: what no fill explains is believed at '
+'the second.';
 grant select, insert, update, delete on engine.adjustments, engine.reconciled to empire_engine;
 
 create function engine.net_of(p_account uuid, p_position text) returns numeric

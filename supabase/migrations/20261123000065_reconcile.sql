@@ -293,6 +293,8 @@ declare
   v_waiting integer := 0;
   v_foreign boolean := false;
   v_first timestamptz;
+  v_doubt text;
+  v_believed timestamptz;
   x jsonb;
 begin
   for x in select y from jsonb_array_elements(r -> 'corrections') y loop
@@ -302,9 +304,13 @@ begin
       continue;
     end if;
     if (x ->> 'doubtful')::boolean then
-      v_first := (v_before ->> (x ->> 'key'))::timestamptz;
+      -- What is asked for again has another key every minute, and is the same doubt all the while.
+      v_doubt := coalesce(nullif(x ->> 'doubt', ''), x ->> 'key');
+      v_first := (v_before ->> v_doubt)::timestamptz;
       if v_first is null or v_first > v_read or v_first >= (r ->> 'read_from')::timestamptz then
-        v_suspects := v_suspects || jsonb_build_object(x ->> 'key', coalesce(v_first, (r ->> 'read_from')::timestamptz));
+        v_first := coalesce(v_first, (r ->> 'read_from')::timestamptz);
+        v_suspects := v_suspects || jsonb_build_object(v_doubt, v_first);
+        v_believed := least(v_believed, v_first + ((r ->> 'read_from')::timestamptz - v_read));
         v_waiting := v_waiting + 1;
         continue;
       end if;
@@ -321,7 +327,10 @@ begin
   if v_foreign and a.on_drift = 'flatten' then
     perform engine.flatten_drift(a);
   end if;
-  return jsonb_build_object('account', a.id, 'made', v_made, 'waiting', v_waiting);
+  return jsonb_build_object(
+    'account', a.id, 'made', v_made, 'waiting', v_waiting,
+    'believed_in_s', extract(epoch from v_believed - (r ->> 'read_from')::timestamptz)
+  );
 end
 $$;
 comment on function engine.reconcile_one(public.broker_accounts, jsonb) is
@@ -353,7 +362,7 @@ $$;
 comment on function engine.reconcile(jsonb) is
 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. '
 'What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, '
-'waiting}]; an old token changes nothing and is not in it.';
+'waiting, believed_in_s}] (seconds from the read to the first that can settle a doubt; null = there is none); an old token changes nothing and is not in it.';
 alter function engine.reconcile(jsonb) owner to empire_engine;
 revoke all on function engine.reconcile(jsonb) from public;
 grant execute on function engine.reconcile(jsonb) to empire_worker;

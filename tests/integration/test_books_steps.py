@@ -8,13 +8,11 @@ import pytest
 from tests.integration.steps.cases import CASES, lived
 from tests.support.clusters import Database
 
-HELD = [case for case in CASES if case != "topstepx"]
-"""Open: at TopstepX the steps have not been played through yet; bench/steps.py plays them."""
 STEPS, SEED = 2_500, 20_261_125
-"""At each account. Hours of it: bench/steps.py."""
+"""At each account, of which there are four. Hours of it: bench/steps.py."""
 
 
-@pytest.mark.parametrize("case", HELD)
+@pytest.mark.parametrize("case", list(CASES))
 async def test_our_books_follow_thousands_of_steps(database: Database, case: str) -> None:
     """Alerts of every action, orders placed, filled, closed and taken back by hand, stops and targets that fire, writes that
     fail in every way, lists that lag, other workers: at every quiet point positions, prices, protection, waiting orders and

@@ -2595,6 +2595,132 @@ ALTER FUNCTION engine.busy_accounts() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.busy_accounts() IS 'Accounts on which something is open or on its way: these are read every second.';
 
 --
+-- Name: account_marks; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.account_marks (
+    account_id uuid NOT NULL,
+    token bigint,
+    worker text,
+    lease_until timestamp with time zone,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    began_at timestamp with time zone,
+    woken_at timestamp with time zone,
+    answered_at timestamp with time zone,
+    read_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    every_s numeric DEFAULT 1 NOT NULL,
+    at timestamp with time zone,
+    balance numeric,
+    equity numeric,
+    margin_used numeric,
+    is_flat boolean,
+    base_at timestamp with time zone,
+    base_balance numeric,
+    base_fill bigint DEFAULT 0 NOT NULL,
+    base_positions text,
+    stored_at timestamp with time zone,
+    high_close numeric,
+    peak_equity numeric
+)
+WITH (fillfactor='50');
+
+ALTER TABLE engine.account_marks OWNER TO postgres;
+
+--
+-- Name: TABLE account_marks; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.account_marks IS 'What an account was worth when it was last read, and who reads it next. Like its days it outlives the account.';
+
+--
+-- Name: COLUMN account_marks.token; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.token IS 'The fence of the reader: what an older lease has read is not written.';
+
+--
+-- Name: COLUMN account_marks.began_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.began_at IS 'When the last read was begun.';
+
+--
+-- Name: COLUMN account_marks.woken_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.woken_at IS 'When the broker last told that something has happened: a read that was begun before does not answer that.';
+
+--
+-- Name: COLUMN account_marks.answered_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.answered_at IS 'When the last read that answers to that was begun.';
+
+--
+-- Name: COLUMN account_marks.every_s; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.every_s IS 'Seconds between two reads while something is open: what the broker''s limits leave to looking.';
+
+--
+-- Name: COLUMN account_marks.is_flat; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.is_flat IS 'Whether nothing was open at the mark; null = the mark did not say.';
+
+--
+-- Name: COLUMN account_marks.base_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.base_at IS 'The mark up to which the balance is explained by fills and flows; base_fill = the last fill in it.';
+
+--
+-- Name: COLUMN account_marks.base_positions; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.base_positions IS 'What was open at the base, to see whether a trade lies in between.';
+
+--
+-- Name: COLUMN account_marks.stored_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.stored_at IS 'When equity_history last got a row.';
+
+--
+-- Name: COLUMN account_marks.high_close; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.account_marks.high_close IS 'The highest balance at the close of a day, since the account is watched.';
+
+--
+-- Name: can_wait(engine.account_marks); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.can_wait(w engine.account_marks) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- For ten seconds, and no longer: an open account would take every read there is.
+  return w.due_at > clock_timestamp() - interval '10 seconds' and not engine.is_exposed(w) and (
+    select true from public.broker_accounts a
+    join public.broker_accounts b on b.connection_id = a.connection_id and b.id <> a.id
+    join engine.account_marks m on m.account_id = b.id
+    where a.id = w.account_id and engine.is_exposed(m) limit 1
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.can_wait(w engine.account_marks) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION can_wait(w engine.account_marks); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.can_wait(w engine.account_marks) IS 'Whether nothing is open on an account that is due, and something is on another one of its login: that goes first.';
+
+--
 -- Name: cancel_unsent(bigint[], boolean, public.reason); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -3035,105 +3161,6 @@ ALTER FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) OWNER TO
 --
 
 COMMENT ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) IS 'The name of a leg at the broker: at most 26 characters, which is the tightest broker, and the same whenever asked.';
-
---
--- Name: account_marks; Type: TABLE; Schema: engine; Owner: postgres
---
-
-CREATE TABLE engine.account_marks (
-    account_id uuid NOT NULL,
-    token bigint,
-    worker text,
-    lease_until timestamp with time zone,
-    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    began_at timestamp with time zone,
-    woken_at timestamp with time zone,
-    answered_at timestamp with time zone,
-    read_at timestamp with time zone,
-    failures integer DEFAULT 0 NOT NULL,
-    every_s numeric DEFAULT 1 NOT NULL,
-    at timestamp with time zone,
-    balance numeric,
-    equity numeric,
-    margin_used numeric,
-    is_flat boolean,
-    base_at timestamp with time zone,
-    base_balance numeric,
-    base_fill bigint DEFAULT 0 NOT NULL,
-    base_positions text,
-    stored_at timestamp with time zone,
-    high_close numeric,
-    peak_equity numeric
-)
-WITH (fillfactor='50');
-
-ALTER TABLE engine.account_marks OWNER TO postgres;
-
---
--- Name: TABLE account_marks; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON TABLE engine.account_marks IS 'What an account was worth when it was last read, and who reads it next. Like its days it outlives the account.';
-
---
--- Name: COLUMN account_marks.token; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.token IS 'The fence of the reader: what an older lease has read is not written.';
-
---
--- Name: COLUMN account_marks.began_at; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.began_at IS 'When the last read was begun.';
-
---
--- Name: COLUMN account_marks.woken_at; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.woken_at IS 'When the broker last told that something has happened: a read that was begun before does not answer that.';
-
---
--- Name: COLUMN account_marks.answered_at; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.answered_at IS 'When the last read that answers to that was begun.';
-
---
--- Name: COLUMN account_marks.every_s; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.every_s IS 'Seconds between two reads while something is open: what the broker''s limits leave to looking.';
-
---
--- Name: COLUMN account_marks.is_flat; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.is_flat IS 'Whether nothing was open at the mark; null = the mark did not say.';
-
---
--- Name: COLUMN account_marks.base_at; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.base_at IS 'The mark up to which the balance is explained by fills and flows; base_fill = the last fill in it.';
-
---
--- Name: COLUMN account_marks.base_positions; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.base_positions IS 'What was open at the base, to see whether a trade lies in between.';
-
---
--- Name: COLUMN account_marks.stored_at; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.stored_at IS 'When equity_history last got a row.';
-
---
--- Name: COLUMN account_marks.high_close; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.account_marks.high_close IS 'The highest balance at the close of a day, since the account is watched.';
 
 --
 -- Name: close_days(public.broker_accounts, engine.account_marks, date, engine.day_start); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6231,6 +6258,32 @@ ALTER FUNCTION engine.is_explained(p_account uuid, p_root text) OWNER TO empire_
 --
 
 COMMENT ON FUNCTION engine.is_explained(p_account uuid, p_root text) IS 'Whether a command of ours under way may be why the broker shows something else: then its answer is waited for.';
+
+--
+-- Name: is_exposed(engine.account_marks); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_exposed(w engine.account_marks) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return w.is_flat is not true or (
+    select true from public.positions p where p.account_id = w.account_id and p.closed_at is null limit 1
+  ) is not null or (
+    select true from public.orders o
+    where o.account_id = w.account_id and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown') limit 1
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.is_exposed(w engine.account_marks) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_exposed(w engine.account_marks); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_exposed(w engine.account_marks) IS 'Whether something is open or on its way on an account, by its last read or by our books; an account that was never read may be.';
 
 --
 -- Name: is_limited(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9334,8 +9387,10 @@ CREATE FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) RET
     AS $$
 begin
   -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
-  return case when w.woken_at > coalesce(w.began_at, '-infinity')
-    and coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+  if w.woken_at > coalesce(w.began_at, '-infinity') then
+    return case when coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+  end if;
+  return case when engine.can_wait(w) then 3 else 2 end;
 end
 $$;
 
@@ -9345,7 +9400,7 @@ ALTER FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) OWNE
 -- Name: FUNCTION reads_wanted(w engine.account_marks, p_pause numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) IS 'How many reads its login must have left for an account to be read.';
+COMMENT ON FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) IS 'How many reads its login must have left for an account to be read: what was told of goes first, then what is open, then the rest.';
 
 --
 -- Name: recheck_connection(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9409,7 +9464,7 @@ ALTER FUNCTION engine.reconcile(p_results jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION reconcile(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reconcile(p_results jsonb) IS 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, waiting}]; an old token changes nothing and is not in it.';
+COMMENT ON FUNCTION engine.reconcile(p_results jsonb) IS 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, waiting, believed_in_s}] (seconds from the read to the first that can settle a doubt; null = there is none); an old token changes nothing and is not in it.';
 
 --
 -- Name: reconcile_one(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9427,6 +9482,8 @@ declare
   v_waiting integer := 0;
   v_foreign boolean := false;
   v_first timestamptz;
+  v_doubt text;
+  v_believed timestamptz;
   x jsonb;
 begin
   for x in select y from jsonb_array_elements(r -> 'corrections') y loop
@@ -9436,9 +9493,13 @@ begin
       continue;
     end if;
     if (x ->> 'doubtful')::boolean then
-      v_first := (v_before ->> (x ->> 'key'))::timestamptz;
+      -- What is asked for again has another key every minute, and is the same doubt all the while.
+      v_doubt := coalesce(nullif(x ->> 'doubt', ''), x ->> 'key');
+      v_first := (v_before ->> v_doubt)::timestamptz;
       if v_first is null or v_first > v_read or v_first >= (r ->> 'read_from')::timestamptz then
-        v_suspects := v_suspects || jsonb_build_object(x ->> 'key', coalesce(v_first, (r ->> 'read_from')::timestamptz));
+        v_first := coalesce(v_first, (r ->> 'read_from')::timestamptz);
+        v_suspects := v_suspects || jsonb_build_object(v_doubt, v_first);
+        v_believed := least(v_believed, v_first + ((r ->> 'read_from')::timestamptz - v_read));
         v_waiting := v_waiting + 1;
         continue;
       end if;
@@ -9455,7 +9516,10 @@ begin
   if v_foreign and a.on_drift = 'flatten' then
     perform engine.flatten_drift(a);
   end if;
-  return jsonb_build_object('account', a.id, 'made', v_made, 'waiting', v_waiting);
+  return jsonb_build_object(
+    'account', a.id, 'made', v_made, 'waiting', v_waiting,
+    'believed_in_s', extract(epoch from v_believed - (r ->> 'read_from')::timestamptz)
+  );
 end
 $$;
 
@@ -11526,8 +11590,9 @@ begin
   return (
     select coalesce(jsonb_agg(o.venue_order_id), '[]') from public.orders o
     where k.kind in ('place', 'close') and o.account_id = k.account_id and o.id <> k.order_id and o.kind in ('place', 'close')
-      and o.delivery_id is not null and o.venue_order_id is not null
-      and o.created_at > k.submitted_at - interval '1 hour'
+      and o.venue_order_id is not null and o.created_at > k.submitted_at - interval '1 hour'
+      -- Of what somebody else has placed, what was in our books before this was sent.
+      and (o.delivery_id is not null or o.created_at < k.submitted_at)
   );
 end
 $$;
@@ -11538,7 +11603,7 @@ ALTER FUNCTION engine.taken_orders(k engine.commands) OWNER TO empire_engine;
 -- Name: FUNCTION taken_orders(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.taken_orders(k engine.commands) IS 'The broker''s ids of orders that other commands of the account have made, closes too: none of them is this command''s.';
+COMMENT ON FUNCTION engine.taken_orders(k engine.commands) IS 'The broker''s ids of orders that other commands of the account have made, closes too, and of those that our books knew before this command was sent: none of them is this command''s.';
 
 --
 -- Name: targets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -19672,7 +19737,7 @@ COMMENT ON TABLE engine.reconciled IS 'Since when the books of an account agree 
 -- Name: COLUMN reconciled.suspects; Type: COMMENT; Schema: engine; Owner: postgres
 --
 
-COMMENT ON COLUMN engine.reconciled.suspects IS 'Key of a difference -> the time of the read that found it first: what no fill explains is believed at the second.';
+COMMENT ON COLUMN engine.reconciled.suspects IS 'Key of a difference (its doubt, where it has one) -> the time of the read that found it first: what no fill explains is believed at the second.';
 
 --
 -- Name: reservations; Type: TABLE; Schema: engine; Owner: postgres
@@ -23925,6 +23990,18 @@ REVOKE ALL ON FUNCTION engine.bury(p_delivery bigint, p_error text, p_trace json
 REVOKE ALL ON FUNCTION engine.busy_accounts() FROM PUBLIC;
 
 --
+-- Name: TABLE account_marks; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.account_marks TO empire_engine;
+
+--
+-- Name: FUNCTION can_wait(w engine.account_marks); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.can_wait(w engine.account_marks) FROM PUBLIC;
+
+--
 -- Name: FUNCTION cancel_unsent(p_deliveries bigint[], p_entries_only boolean, p_reason public.reason); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24001,12 +24078,6 @@ GRANT ALL ON FUNCTION engine.claim_unsettled(p_worker text, p_executor text, p_l
 --
 
 REVOKE ALL ON FUNCTION engine.client_order_id(p_delivery bigint, p_leg integer) FROM PUBLIC;
-
---
--- Name: TABLE account_marks; Type: ACL; Schema: engine; Owner: postgres
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.account_marks TO empire_engine;
 
 --
 -- Name: FUNCTION close_days(a public.broker_accounts, k engine.account_marks, p_day date, s engine.day_start); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24554,6 +24625,12 @@ REVOKE ALL ON FUNCTION engine.is_exit(p_action public.action) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.is_explained(p_account uuid, p_root text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_exposed(w engine.account_marks); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_exposed(w engine.account_marks) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_limited(l jsonb); Type: ACL; Schema: engine; Owner: empire_engine

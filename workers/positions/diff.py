@@ -26,7 +26,8 @@ NOTHING = Decimal(0)
 class Correction:
     """One thing that our books have to learn; `told` is the sentence for the trader.
 
-    `doubtful`: nothing but this read says so. `foreign`: it adds to the account and is none of our doing. `fill`,
+    `doubtful`: nothing but this read says so. `doubt`: what it is the same doubt by where its key changes, '' = its key
+    does not. `foreign`: it adds to the account and is none of our doing. `fill`,
     `order` and `position` are what engine.reconcile writes, by kind.
     """
 
@@ -38,6 +39,7 @@ class Correction:
     level: str = "warning"
     numbers: Mapping[str, str] = field(default_factory=dict)
     doubtful: bool = False
+    doubt: str = ""
     foreign: bool = False
     fill: Mapping[str, Any] | None = None
     order: Mapping[str, Any] | None = None
@@ -203,6 +205,7 @@ class _Comparison:
             yield Correction(
                 # Asked for again a minute later, should it still be there.
                 key=f"orphan:{known.venue_order_id}:{self._theirs.at:%Y%m%d%H%M}",
+                doubt=f"orphan:{known.venue_order_id}",
                 kind="orphan",
                 symbol=known.symbol,
                 root=known.root,

@@ -33,6 +33,7 @@ def _fit(
     return Correction(
         # Should it stay so, it is asked for again, with a row a minute.
         key=f"oversized:{pid}:{qty:f}:{theirs.at:%Y%m%d%H%M}",
+        doubt=f"oversized:{pid}:{qty:f}",
         kind="oversized",
         symbol=position.symbol,
         root=position.root,

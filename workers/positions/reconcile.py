@@ -48,10 +48,14 @@ class _Look:
     is_open: bool = False
 
     def saw(self, told: Reconciled, now: float) -> None:
-        """What has just been corrected is looked at once more, soon; what stays as it is, less and less often."""
+        """What has just been corrected is looked at once more, soon; what stays as it is, less and less often.
+
+        What is doubted is looked at when it can be believed, at the latest.
+        """
         self.is_open = told.made + told.waiting > 0
         self.stays = 0 if told.made else min(self.stays + 1, len(PAUSES_S) - 1)
-        self.next = now + PAUSES_S[self.stays]
+        pause = PAUSES_S[self.stays]
+        self.next = now + (pause if told.believed_in_s is None else min(pause, float(told.believed_in_s)))
         if not self.is_open:
             self.checked = now
 

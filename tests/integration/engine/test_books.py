@@ -239,6 +239,21 @@ async def test_an_orphan_is_asked_to_be_canceled(watch: Watch) -> None:
     assert [tuple(row) for row in asked] == [("cancel", "urgent", "system", str(order), True)]
 
 
+async def test_a_doubt_lasts_longer_than_its_key(watch: Watch) -> None:
+    """What is asked for anew every minute has another key by then. Where lists lag for two minutes it is the same doubt all
+    the same, and believed when they cannot lag any more; until then each look is told how long that takes."""
+    minute_later = "update engine.reconciled set suspects = jsonb_build_object('d', (suspects ->> 'd')::timestamptz - interval '1 minute')"
+    told = []
+    for minute in range(3):
+        found = position(2, kind="position_unknown", key=f"d:{minute}", doubt="d")
+        told.append(await handed_in(watch, found, lag_s=120) or {})
+        await watch.road.admin.execute(minute_later)
+    assert [each["made"] for each in told] == [0, 0, 1]
+    first, second, third = (each["believed_in_s"] for each in told)
+    assert (first, third) == (120, None)
+    assert 50 < second < 60
+
+
 async def test_the_fence(watch: Watch) -> None:
     """A reader whose lease somebody else has now gets no books and corrects nothing."""
     old = await watch.due()

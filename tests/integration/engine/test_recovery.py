@@ -121,6 +121,22 @@ async def test_an_order_belongs_to_one_command(road: Road) -> None:
     assert await road.broken() == {}
 
 
+async def test_what_was_known_before_it_was_sent_is_taken(road: Road) -> None:
+    """Somebody's own order that our books had before the command was sent is not the command's, however alike the two are.
+    One that came into them later may be it, without its label."""
+    trader = await road.trader()
+    placed = (
+        "insert into public.orders (user_id, broker, account_id, client_order_id, venue_order_id, origin, kind, symbol, root,"
+        " side, type, qty, status) select user_id, broker, id, $2, $2, 'broker', 'place', 'EURUSD', 'EURUSD', 'buy', 'market', 1,"
+        " 'filled' from public.broker_accounts where id = $1::text::uuid"
+    )
+    await road.admin.execute(placed, trader.account, "before")
+    await died(road, trader)
+    await road.admin.execute(placed, trader.account, "after")
+    await road.rescue()
+    assert (await asked(road))["command"]["taken"] == ["before"]
+
+
 async def test_what_a_close_has_made_is_taken_too(road: Road) -> None:
     """The order of a close, which has no label at some brokers, looks like an entry that lost its own, and like the
     next close: whoever asks about one of these is told whose it is."""

@@ -159,3 +159,37 @@ async def test_what_is_told_goes_before_what_is_due(road: Road) -> None:
         "update engine.account_marks set answered_at = answered_at - interval '3 minutes'"
     )
     assert await reads(watch, second) == [True, False]
+
+
+async def test_what_is_open_goes_before_what_is_idle(road: Road) -> None:
+    """Two accounts of a login whose limits leave one read after the other: the one with a position has them, though the
+    idle one is due for longer. An idle account waits for ten seconds, no longer; told of, it does not wait at all; and
+    where nothing is open it waits for nobody."""
+    trader = await road.trader(accounts=2, broker="topstepx")
+    opened, idle = trader.accounts
+    await road.admin.execute(
+        "update public.broker_accounts set connection_id = $1::text::uuid where id = $2::text::uuid",
+        opened,
+        idle,
+    )
+
+    async def read(left: int, *, due_s: int, holds: bool = True) -> list[str]:
+        """Who is read when so many reads are left, the idle one due for so long and the other just now."""
+        await road.admin.execute("update engine.read_credits set reads = $1, at = clock_timestamp()", left)
+        await road.admin.execute(
+            "update engine.account_marks set lease_until = null, is_flat = account_id <> $1::text::uuid or not $3, due_at = now()"
+            " - case account_id when $1::text::uuid then interval '0' else make_interval(secs => $2::integer) end",
+            *(opened, due_s, holds),
+        )
+        rows = await road.worker.fetch(
+            "select engine.watched_accounts('w', 100, 12000, $1)", {"topstepx": 60}
+        )
+        return ["open" if row[0]["account"]["id"] == opened else "idle" for row in rows]
+
+    assert sorted(await read(4, due_s=5)) == ["idle", "open"]
+    assert await read(2, due_s=5) == ["open"]
+    assert await read(2, due_s=11) == ["idle"]
+    assert await read(2, due_s=5, holds=False) == ["idle"]
+    await road.worker.execute("select engine.wake_accounts($1::text[]::uuid[])", [idle])
+    assert await read(2, due_s=5) == ["idle"]
+    assert await read(2, due_s=5) == ["open"]

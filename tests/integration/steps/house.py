@@ -37,19 +37,20 @@ from workers.positions.watcher import Watcher
 D = Decimal
 LEASE_MS = 60_000
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-HOUR = "interval '1 hour'"
+WHILE = "interval '1 minute'"
 _LATER = f"""
-update public.orders set updated_at = updated_at - {HOUR};
-update public.fills set created_at = created_at - {HOUR};
-update engine.commands set submitted_at = submitted_at - {HOUR}, answered_at = answered_at - {HOUR},
-  send_deadline = send_deadline - {HOUR}, check_at = check_at - {HOUR};
-update engine.queue set run_at = run_at - {HOUR} where run_at > '-infinity';
+update public.orders set updated_at = updated_at - {WHILE}, created_at = created_at - {WHILE};
+update public.fills set created_at = created_at - {WHILE};
+update engine.commands set submitted_at = submitted_at - {WHILE}, answered_at = answered_at - {WHILE},
+  send_deadline = send_deadline - {WHILE}, check_at = check_at - {WHILE};
+update engine.queue set run_at = run_at - {WHILE} where run_at > '-infinity';
 update engine.reconciled set suspects = coalesce((
-  select jsonb_object_agg(s.key, (s.value #>> '{{}}')::timestamptz - {HOUR}) from jsonb_each(suspects) s
+  select jsonb_object_agg(s.key, (s.value #>> '{{}}')::timestamptz - {WHILE}) from jsonb_each(suspects) s
 ), '{{}}');
-update engine.account_marks set due_at = now() - {HOUR}, lease_until = null, failures = 0;
+update engine.account_marks set due_at = now() - {WHILE}, lease_until = null, failures = 0;
 """
-"""An hour later, for everything that waits: doubts, lists that lag, differences that were seen once."""
+"""A minute later, for everything that waits: doubts, lists that lag, differences that were seen once. Our orders grow older
+with their commands, the broker's do not: much later its whole history would be what a command in doubt may have made."""
 
 
 class Place(ContractVenue, Protocol):
@@ -105,7 +106,7 @@ class House:
         (await self.http.delete("/_sim/faults")).raise_for_status()
 
     async def later(self) -> None:
-        """An hour passes, without anything that happens in it."""
+        """A minute passes, without anything that happens in it."""
         await self.admin.execute(_LATER)
 
     async def carry_out(self) -> None:

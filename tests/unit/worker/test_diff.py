@@ -201,6 +201,9 @@ def test_an_exit_without_a_position() -> None:
     assert [each.kind for each in corrections(Books(NOW, orders=(stop,)), read, ())] == ["orphan"]
     assert corrections(Books(NOW, orders=(replace(stop, origin="broker"),)), read, ()) == ()
     assert [each.kind for each in corrections(Books(NOW, orders=(stop,)), beside, ())] == ["order_unknown"]
+    later = corrections(Books(NOW, orders=(stop,)), replace(read, at=NOW + timedelta(minutes=1)), ())
+    seen = [*corrections(Books(NOW, orders=(stop,)), read, ()), *later]
+    assert (len({each.key for each in seen}), len({each.doubt for each in seen})) == (2, 1)
 
 
 def test_a_stop_that_fired_is_called_one() -> None:
