@@ -73,6 +73,16 @@ class Account:
         self.fills += fills_of(answer)
         return answer, True
 
+    def see(self, symbol: str, price: Decimal) -> None:
+        """A new price. Books in which nothing waits for one are not opened: of thousands only the price changes."""
+        if matching.waits(self.state, symbol):
+            self.state, answer = matching.meet_price(self.state, symbol, price, clock.now())
+            self.fills += fills_of(answer)
+        elif price <= 0:
+            raise ValueError("a price is above 0")
+        else:
+            self.state = replace(self.state, prices={**self.state.prices, symbol: price})
+
     def fill_partly(self, command: PaperCommand, share: Decimal) -> tuple[PaperAnswer, bool]:
         """A share of it is filled, and the rest is canceled: the market has no more."""
         part = None if command.qty is None else command.qty * share
@@ -192,8 +202,7 @@ class Venue:
         body = codec.decode(await request.read())
         price = Decimal(str(body["price"]))
         for account in self.accounts.values():
-            account.state, answer = matching.meet_price(account.state, body["symbol"], price, clock.now())
-            account.fills += fills_of(answer)
+            account.see(body["symbol"], price)
         return web.Response()
 
     @web.middleware

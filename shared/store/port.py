@@ -169,9 +169,10 @@ class Store(Protocol):
     async def finish_drill(self, *, run: int, token: int, error: str | None) -> bool: ...
 
     async def watched_accounts(
-        self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal]
+        self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal], look: bool = True
     ) -> list[Watched]:
-        """pauses: seconds from one read of a login's accounts to the next, by broker."""
+        """pauses: seconds from one read of a login's accounts to the next, by broker. look: idle ones, too, on which
+        something was opened since (a look at everything that is open)."""
 
     async def hold_streams(
         self,

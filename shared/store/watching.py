@@ -28,11 +28,12 @@ class WatchCalls:
             self._breaches.put_nowait(Line("breach", dsn, statement_cache_size))
 
     async def watched_accounts(
-        self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal]
+        self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal], look: bool = True
     ) -> list[Watched]:
         rows = await self._watching.call(
-            "select engine.watched_accounts(p_worker => $1, p_limit => $2, p_lease_ms => $3, p_pauses => $4)",
-            *(worker, limit, lease_ms, codec.encode(pauses)),
+            "select engine.watched_accounts(p_worker => $1, p_limit => $2, p_lease_ms => $3, p_pauses => $4, "
+            "p_look => $5)",
+            *(worker, limit, lease_ms, codec.encode(pauses), look),
             repeat=True,
         )
         return [codec.decode_as(Watched, row) for row in rows]

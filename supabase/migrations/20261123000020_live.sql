@@ -218,7 +218,8 @@ begin
       'stop_loss', n.stop_loss::text, 'take_profit', n.take_profit::text, 'tag', n.tag, 'opened_at', n.opened_at,
       'closed_at', n.closed_at, 'as_of', n.as_of, 'freshness', n.freshness
     )
-  from changed n where v_news is null or n.id = any (v_news) order by n.id;
+  -- Hashed: a thousand compared with a thousand, one by one, take longer than to tell them.
+  from changed n where v_news is null or n.id in (select unnest(v_news)) order by n.id;
   return null;
 exception when others then
   perform private.count_realtime_failure();

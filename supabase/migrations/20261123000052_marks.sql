@@ -119,43 +119,84 @@ comment on function engine.spend_reads(uuid [], jsonb) is
 'Those of the accounts that may be read now by their login''s limits, in the same order; counted. p_pauses: seconds by broker.';
 alter function engine.spend_reads(uuid [], jsonb) owner to empire_engine;
 
-create function engine.accounts_due(p_limit integer, p_pauses jsonb) returns uuid []
+create function engine.may_be_read(w engine.account_marks, p_pauses jsonb) returns boolean
 language plpgsql stable set search_path = '' as $$
-declare
-  c_now constant timestamptz := clock_timestamp();
 begin
-  return array(
-    select x.account_id from (
-      select w.account_id, w.due_at from engine.account_marks w where w.due_at <= c_now
-      union
-      -- Our own order may have opened something a moment ago: whoever was idle then is due now.
-      select w.account_id, coalesce(w.read_at, w.due_at)
-      from unnest(engine.busy_accounts()) as b (id) join engine.account_marks w on w.account_id = b.id
-      where w.failures = 0 and (w.read_at is null or w.read_at <= c_now - w.every_s * interval '1 second')
-    ) x
-    join public.broker_accounts a on a.id = x.account_id
-    join public.broker_connections c on c.id = a.connection_id
+  return (
+    select case when k.pause is null then true else engine.reads_left(c.id, k.pause) >= engine.reads_wanted(w, k.pause) end
+    from public.broker_accounts a join public.broker_connections c on c.id = a.connection_id
     cross join lateral (select (p_pauses ->> a.broker::text)::numeric as pause) k
-    where c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet' and case when k.pause is null then true else (
-      select engine.reads_left(c.id, k.pause) >= engine.reads_wanted(w, k.pause) from engine.account_marks w where w.account_id = a.id
-    ) end
-    group by x.account_id order by min(x.due_at) limit p_limit
+    where a.id = w.account_id and c.status = 'connected' and coalesce(a.executor, c.executor) = 'fleet'
   );
 end
 $$;
-comment on function engine.accounts_due(integer, jsonb) is
-'Accounts to be read now, those that wait longest first: every second where something is open (rarer where its broker''s limits '
-'want that), else every 30 seconds and at the reset, and not more of a login than its limits sustain (p_pauses: seconds from one read to the next, by broker). Not '
-'those of a login that is disconnected or of a trader''s own device.';
-alter function engine.accounts_due(integer, jsonb) owner to empire_engine;
+comment on function engine.may_be_read(engine.account_marks, jsonb) is
+'Whether the fleet reads an account and its login''s limits leave a read now. Not one of a login that is disconnected or of a '
+'trader''s own device (null or false). p_pauses: seconds from one read to the next, by broker.';
+alter function engine.may_be_read(engine.account_marks, jsonb) owner to empire_engine;
 
-create function engine.watched_accounts(p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb) returns setof jsonb
+create function engine.accounts_due(p_limit integer, p_pauses jsonb, p_look boolean) returns uuid []
+language plpgsql stable set search_path = '' as $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+  v_due engine.account_marks [];
+begin
+  -- In the order of the index, and no further than needed: however many are late, the oldest are found at once.
+  v_due := array(
+    select w from engine.account_marks w
+    where w.due_at <= c_now and (w.lease_until is null or w.lease_until < c_now) and engine.may_be_read(w, p_pauses)
+    order by w.due_at limit p_limit
+  );
+  if p_look then
+    v_due := v_due || array(
+      select k.w from unnest(engine.busy_accounts()) as b (id) cross join lateral (
+        -- Each by its own look-up, whatever the plan was made for.
+        select w from engine.account_marks w
+        where w.account_id = b.id and w.is_flat is not false and w.due_at > c_now
+          and (w.lease_until is null or w.lease_until < c_now) and w.failures = 0
+          and (w.read_at is null or w.read_at <= c_now - w.every_s * interval '1 second') limit 1
+      ) k
+      where engine.may_be_read(k.w, p_pauses) limit p_limit
+    );
+  end if;
+  return array(
+    select x.account_id from unnest(v_due) x
+    order by case when x.due_at > c_now then coalesce(x.read_at, x.due_at) else x.due_at end limit p_limit
+  );
+end
+$$;
+comment on function engine.accounts_due(integer, jsonb, boolean) is
+'Accounts to be read now that nobody reads, those that wait longest first: every second where something is open (rarer where '
+'its broker''s limits want that), else every 30 seconds and at the reset, and not more of a login than its limits sustain. '
+'p_look: also those that were idle and on which something was opened or ordered since: one look at everything that is open.';
+alter function engine.accounts_due(integer, jsonb, boolean) owner to empire_engine;
+
+create function engine.held_json(p_account uuid) returns json
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(json_agg(json_build_object(
+      'id', p.id, 'account_id', p.account_id, 'venue_position_id', p.venue_position_id, 'symbol', p.symbol, 'root', p.root,
+      'side', p.side, 'qty', p.qty, 'entry_price', p.entry_price, 'stop_loss', p.stop_loss, 'take_profit', p.take_profit,
+      'unrealized_pnl', p.unrealized_pnl, 'opened_at', p.opened_at, 'freshness', p.freshness, 'endpoint_id', p.endpoint_id,
+      'tag', p.tag
+    ) order by p.id), '[]')
+    from public.positions p where p.account_id = p_account and p.closed_at is null
+  );
+end
+$$;
+comment on function engine.held_json(uuid) is 'The open positions of an account, as the watch reads them.';
+alter function engine.held_json(uuid) owner to empire_engine;
+
+create function engine.watched_accounts(
+  p_worker text, p_limit integer, p_lease_ms integer, p_pauses jsonb, p_look boolean default true
+) returns setof json
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_token constant bigint := engine.new_token();
-  -- Some of them somebody is reading.
-  v_due constant uuid [] := engine.accounts_due(p_limit * 4, p_pauses);
+  -- Another worker may be taking some of them now.
+  v_due constant uuid [] := engine.accounts_due(p_limit * 4, p_pauses, p_look);
   v_free uuid [];
   v_taken uuid [];
   v_woken uuid [];
@@ -181,15 +222,12 @@ begin
   )
   select array_agg(t.account_id), coalesce(array_agg(t.account_id) filter (where t.woken), '{}') into v_taken, v_woken from taken t;
   return query
-    select jsonb_build_object(
+    -- json, not jsonb: it is read once, as text.
+    select json_build_object(
       'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c), 'woken', a.id = any (v_woken),
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'risk', case when s.has_limits then engine.risk_json(a, null) end,
-      'positions', (
-        select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]') from public.positions p
-        where p.account_id = a.id and p.closed_at is null
-      ),
-      'orders', engine.working_orders(a.id), 'every_s', w.every_s,
+      'positions', engine.held_json(a.id), 'orders', engine.working_orders(a.id), 'every_s', w.every_s,
       'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
         then engine.guards_json(a.id) else '[]' end
     )
@@ -203,73 +241,13 @@ begin
     order by array_position(v_due, a.id);
 end
 $$;
-comment on function engine.watched_accounts(text, integer, integer, jsonb) is
+comment on function engine.watched_accounts(text, integer, integer, jsonb, boolean) is
 'Accounts that are due to be read, each leased to one worker with a fencing token, and what it needs to judge them. p_pauses: '
-'seconds from one read of a login''s accounts to the next that its limits sustain, by broker; none = it is no concern.';
-alter function engine.watched_accounts(text, integer, integer, jsonb) owner to empire_engine;
-revoke all on function engine.watched_accounts(text, integer, integer, jsonb) from public;
-grant execute on function engine.watched_accounts(text, integer, integer, jsonb) to empire_worker;
-
-create function engine.mark_of(x jsonb) returns engine.mark
-language plpgsql immutable set search_path = '' as $$
-begin
-  return row(
-    (x ->> 'at')::timestamptz, (x ->> 'balance')::numeric, (x ->> 'equity')::numeric, (x ->> 'margin_used')::numeric,
-    jsonb_array_length(x -> 'positions') = 0, (
-      select coalesce(string_agg(concat_ws(':', p ->> 'venue_position_id', p ->> 'side', trim_scale((p ->> 'qty')::numeric)), ','
-        order by p ->> 'venue_position_id'), '')
-      from jsonb_array_elements(x -> 'positions') p
-    )
-  )::engine.mark;
-end
-$$;
-comment on function engine.mark_of(jsonb) is 'A read of an account that brought its money, and what was open.';
-alter function engine.mark_of(jsonb) owner to empire_engine;
-
-create function engine.mark_positions(p_marks jsonb) returns void
-language plpgsql set search_path = '' as $$
-begin
-  -- What the broker says of value and protection is taken as said. Positions it does not name, or that we do not know, are
-  -- left to whoever compares the books: here nothing opens or closes.
-  update public.positions p
-  set unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, stop_loss = (s.said ->> 'stop_loss')::numeric,
-    take_profit = (s.said ->> 'take_profit')::numeric, as_of = s.at, freshness = 'fresh',
-    -- A broker averages over fills in its own way, and its profit counts from that. Of the same quantity only.
-    entry_price = case when p.side = (s.said ->> 'side')::public.side and p.qty = (s.said ->> 'qty')::numeric
-      then coalesce(nullif((s.said ->> 'entry_price')::numeric, 0), p.entry_price) else p.entry_price end, extremes_of = p.opened_at,
-    worst_pnl = least((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.worst_pnl end),
-    best_pnl = greatest((s.said ->> 'unrealized_pnl')::numeric, case when p.extremes_of = p.opened_at then p.best_pnl end)
-  from (
-    select (x ->> 'account')::uuid as account_id, (x ->> 'at')::timestamptz as at, y as said
-    from jsonb_array_elements(p_marks) x cross join lateral jsonb_array_elements(x -> 'positions') y
-  ) s
-  -- Each by its own look-up: a plan made when the table was small would hold every mark against every open position.
-  cross join lateral (
-    select q.id from public.positions q
-    where q.account_id = s.account_id and q.venue_position_id = s.said ->> 'venue_position_id' limit 1
-  ) k
-  where p.id = k.id and p.closed_at is null
-    -- A fill that was recorded after the read makes it old.
-    and p.as_of < s.at;
-end
-$$;
-comment on function engine.mark_positions(jsonb) is
-'Value, protection and average price of positions as a read told them, and the extremes of their value since they were opened.';
-alter function engine.mark_positions(jsonb) owner to empire_engine;
-
-create function engine.every_s(a public.broker_accounts, x jsonb) returns numeric
-language plpgsql stable set search_path = '' as $$
-begin
-  return coalesce((x ->> 'every_s')::numeric, 1) * case when (x ->> 'shares_limits')::boolean then (
-    select greatest(1, count(*)) from public.broker_accounts b join engine.account_marks w on w.account_id = b.id
-    where b.connection_id = a.connection_id and w.is_flat is false
-  ) else 1 end;
-end
-$$;
-comment on function engine.every_s(public.broker_accounts, jsonb) is
-'Seconds between two reads of an account while something is open: as its adapter says, times the accounts of the login on which '
-'something is open where they share the broker''s limits.';
-alter function engine.every_s(public.broker_accounts, jsonb) owner to empire_engine;
+'seconds from one read of a login''s accounts to the next that its limits sustain, by broker; none = it is no concern. p_look: '
+'see engine.accounts_due.';
+alter function engine.watched_accounts(text, integer, integer, jsonb, boolean) owner to empire_engine;
+revoke all on function engine.watched_accounts(text, integer, integer, jsonb, boolean) from public;
+grant execute on function engine.watched_accounts(text, integer, integer, jsonb, boolean) to empire_worker;
 
 create function engine.next_read(a public.broker_accounts, p_failures integer, p_flat boolean, p_every_s numeric) returns timestamptz
 language plpgsql stable set search_path = '' as $$
@@ -308,72 +286,6 @@ $$;
 comment on function engine.fade(public.broker_accounts, public.freshness) is
 'An account could not be read: what we know of it is stale, later unknown; never gone.';
 alter function engine.fade(public.broker_accounts, public.freshness) owner to empire_engine;
-
-create function engine.take_mark(a public.broker_accounts, x jsonb) returns void
-language plpgsql set search_path = '' as $$
-declare
-  c_every_s constant numeric := engine.every_s(a, x);
-  m engine.mark;
-begin
-  if x ->> 'balance' is null or x ->> 'equity' is null or x ->> 'freshness' <> 'fresh' then
-    perform engine.fade(a, coalesce((x ->> 'freshness')::public.freshness, 'stale'));
-    update engine.account_marks
-    set failures = failures + 1, token = null, lease_until = null, due_at = engine.next_read(a, failures + 1, null, every_s)
-    where account_id = a.id;
-    return;
-  end if;
-  m := engine.mark_of(x);
-  update public.broker_accounts
-  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp()
-  where id = a.id and (as_of is null or as_of <= m.at);
-  perform engine.advance(a, m);
-  update engine.account_marks
-  set failures = 0, read_at = m.at, token = null, lease_until = null, every_s = c_every_s, due_at = case
-    when woken_at > began_at then clock_timestamp()
-    -- Lists may lag behind what was told.
-    when woken_at > clock_timestamp() - interval '12 seconds'
-    then least(engine.next_read(a, 0, m.is_flat, c_every_s), clock_timestamp() + interval '1 second')
-    else engine.next_read(a, 0, m.is_flat, c_every_s)
-  end
-  where account_id = a.id;
-end
-$$;
-comment on function engine.take_mark(public.broker_accounts, jsonb) is
-'One read, or that it failed: money, freshness, the day, and when to read next. The caller holds the account.';
-alter function engine.take_mark(public.broker_accounts, jsonb) owner to empire_engine;
-
-create function engine.record_marks(p_marks jsonb) returns void
-language plpgsql security definer
-set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-declare
-  v_held jsonb;
-  r record;
-begin
-  perform set_config('synchronous_commit', 'off', true);
-  perform from public.broker_accounts b
-  where b.id = any (array(select (x ->> 'account')::uuid from jsonb_array_elements(p_marks) x))
-  order by b.id for no key update;
-  select jsonb_agg(x) into v_held from jsonb_array_elements(p_marks) x
-  join engine.account_marks w on w.account_id = (x ->> 'account')::uuid and w.token = (x ->> 'token')::bigint;
-  if v_held is null then
-    return;
-  end if;
-  perform engine.mark_positions(v_held);
-  for r in
-    select a as account, x.said from jsonb_array_elements(v_held) as x (said)
-    join public.broker_accounts a on a.id = (x.said ->> 'account')::uuid order by a.id
-  loop
-    perform engine.take_mark(r.account, r.said);
-  end loop;
-end
-$$;
-comment on function engine.record_marks(jsonb) is
-'What accounts were worth when they were read: money, value and protection of positions, the day''s extremes, a new day '
-'at the reset. Only under the tokens that watched_accounts gave. Decides nothing.';
-alter function engine.record_marks(jsonb) owner to empire_engine;
-revoke all on function engine.record_marks(jsonb) from public;
-grant execute on function engine.record_marks(jsonb) to empire_worker;
 
 create function engine.note_money(p_accounts uuid []) returns void
 language plpgsql set search_path = '' as $$

@@ -141,7 +141,7 @@ RIGHTS = {
         "engine.settle(jsonb)",
         "engine.stats()",
         "engine.take_session_turn(uuid,text,integer)",
-        "engine.watched_accounts(text,integer,integer,jsonb)",
+        "engine.watched_accounts(text,integer,integer,jsonb,boolean)",
         "engine.hold_streams(text,text[],jsonb,integer,integer)",
         "engine.wake_accounts(uuid[])",
         "engine.twin_accounts(bigint,bigint,uuid)",

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from shared.models.enums import Freshness
-from shared.models.trading import AccountSnapshot
-from shared.store import as_json
+from shared.models.trading import AccountSnapshot, Position
 from shared.store.watch_rows import Watched
 
 LATE = timedelta(seconds=4)
@@ -32,8 +31,20 @@ def read(
         "margin_used": snapshot.margin_used,
         "every_s": every_s,
         "shares_limits": shares_limits,
-        "positions": [as_json.open_position(each) for each in snapshot.positions],
-        "orders": [as_json.order(each) for each in snapshot.orders],
+        "positions": [_held(each) for each in snapshot.positions],
+    }
+
+
+def _held(position: Position) -> dict[str, Any]:
+    """What engine.record_marks takes of a position."""
+    return {
+        "venue_position_id": position.venue_position_id,
+        "side": position.side,
+        "qty": position.qty,
+        "entry_price": position.entry_price,
+        "stop_loss": position.stop_loss,
+        "take_profit": position.take_profit,
+        "unrealized_pnl": position.unrealized_pnl,
     }
 
 

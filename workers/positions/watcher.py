@@ -39,6 +39,8 @@ LEASE_MS = 12_000
 READ_S = 4.0
 """So long a read may take: with a second between two reads the figures are stale then. Well within the lease."""
 RATE_S = 60.0
+LOOK_S = 0.15
+"""So often everything that is open is looked at for accounts that were idle; what is due is asked for more often."""
 
 
 class Watcher:
@@ -54,6 +56,7 @@ class Watcher:
         self._reconciler = Reconciler(store, brokers)
         self._open: dict[str, asyncio.Task[None]] = {}
         self._next: dict[str, Watched] = {}
+        self._looked = float("-inf")
         self._rates: dict[str, tuple[float, Decimal | None]] = {}
         self.latencies: dict[str, float] = {}
         """Milliseconds that a read takes, by broker: of the last ones, the newest counting most."""
@@ -66,9 +69,13 @@ class Watcher:
         room = min(BATCH, ROOM - len(self._open))
         if room <= 0:
             return False
+        now = clock.monotonic()
+        look = now - self._looked >= LOOK_S
         due = await self._store.watched_accounts(
-            worker=self._worker, limit=room, lease_ms=LEASE_MS, pauses=READ_PAUSES
+            worker=self._worker, limit=room, lease_ms=LEASE_MS, pauses=READ_PAUSES, look=look
         )
+        if look:
+            self._looked = now
         for each in due:
             # Due again while the last read's rest is still told, or (the database was away) still to be handed in: it
             # is read when that is done. Left alone, the account would be nobody's until its lease runs out.

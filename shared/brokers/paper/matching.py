@@ -54,6 +54,14 @@ def meet_price(
     )
 
 
+def waits(state: PaperState, symbol: str) -> bool:
+    """Whether a price of the symbol could fill anything: an order, a stop or a target."""
+    return any(each.symbol == symbol for each in state.orders) or any(
+        each.symbol == symbol and (each.stop_loss is not None or each.take_profit is not None)
+        for each in state.positions
+    )
+
+
 def _meet_price(ledger: Ledger, symbol: str, price: Decimal) -> None:
     if price <= 0:
         raise ValueError("a price is above 0")

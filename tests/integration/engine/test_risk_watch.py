@@ -100,7 +100,27 @@ async def test_open_accounts_every_second_idle_ones_every_thirty(road: Road) -> 
     await road.trade(trader)
     await watch.read(datetime.now(UTC), 10_000, positions=[held()])
     assert await watch.claim() is None
+    due = datetime.fromisoformat((await watch.marks())["due_at"])
+    assert 0 < (due - datetime.now(UTC)).total_seconds() <= 1
+    await road.admin.execute("update engine.account_marks set due_at = now()")
+    claimed = await watch.claim()
+    assert claimed is not None
+    assert [each["venue_position_id"] for each in claimed["positions"]] == ["p1"]
+
+
+async def test_what_was_opened_on_an_idle_account_is_looked_at(road: Road) -> None:
+    """Our own order has filled since the last read, which is half a minute from the next: a second after it the account
+    is read. Who asks for no look at everything that is open is not told of it."""
+    trader = await road.trader()
+    watch = await Watch.of(road, trader.account, "paper")
+    await watch.read(datetime.now(UTC), 10_000)
+    await road.trade(trader)
+    assert await watch.claim() is None
     await road.admin.execute("update engine.account_marks set read_at = read_at - interval '1 second'")
+    assert (
+        await road.worker.fetch("select engine.watched_accounts('w', 100, 12000, '{}', p_look => false)")
+        == []
+    )
     claimed = await watch.claim()
     assert claimed is not None
     assert [each["venue_position_id"] for each in claimed["positions"]] == ["p1"]
