@@ -56,7 +56,8 @@ class Position:
     """An open position. `qty` > 0, direction in `side`. On a hedging account there may be several a symbol.
 
     `endpoint_id` and `tag` are those of the alert that opened it (None when opened elsewhere). `venue_symbol` is
-    the broker's own name of the symbol (None = the same).
+    the broker's own name of the symbol (None = the same). `price` is what it could be closed at when it was read,
+    where the broker tells it with the position.
     """
 
     account_id: str
@@ -75,6 +76,7 @@ class Position:
     tag: str | None = None
     id: int | None = None
     venue_symbol: str | None = None
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,8 @@ from tests.integration.test_worker_connections import send
 from tests.support.connections import Customer, fleet_worker
 from tests.support.stacks import RunningStack
 
-SOME = [each for each in CASES if each.place.broker != "metatrader"]
-"""One whose stops belong to the position, and one where they are orders of their own."""
 
-
-@pytest.mark.parametrize("case", SOME, ids=[each.place.broker for each in SOME])
+@pytest.mark.parametrize("case", CASES, ids=[each.place.broker for each in CASES])
 async def test_a_stop_trails_at_the_broker(
     stack: RunningStack, trader: Customer, files: KeyFiles, case: Case
 ) -> None:

@@ -8,14 +8,16 @@ between has asked for nothing, whoever asks again finds that it was. The stop in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from shared import clock, log
+from shared.brokers.pacing import background
 from shared.brokers.port import Broker, ReadFailed
 from shared.brokers.registry import Registry
 from shared.models.guard import MOVE, REDUCE, Guard
-from shared.models.market import Instrument
+from shared.models.market import Instrument, Quote
 from shared.models.trading import Position
 from shared.risk.guarding import Act, Look, Market, look, newest, wants_price
 from shared.store.port import Store, StoreUnavailable
@@ -27,6 +29,8 @@ _log = log.get("positions")
 BATCH = 128
 QUOTE_S = 2.5
 """So long the broker may take to tell its prices: the account's next read waits for it."""
+_Told = tuple[Instrument | None, Quote | None]
+_NOTHING: _Told = (None, None)
 
 
 class Guards:
@@ -34,6 +38,7 @@ class Guards:
 
     def __init__(self, store: Store, brokers: Registry) -> None:
         self._store, self._brokers = store, brokers
+        self._asked: dict[tuple[str, str, bool], asyncio.Task[_Told]] = {}
         self._keeping: Gather[dict[str, Any], None] = Gather(self._keep, lambda _: 0, BATCH)
 
     async def keep(self, watched: Watched, seen: Seen) -> None:
@@ -56,40 +61,68 @@ class Guards:
         before = {each.id: each for each in watched.guards}
         held = {} if seen.snapshot is None else {e.venue_position_id: e for e in seen.snapshot.positions}
         guards = newest(watched.guards)
-        markets = await self._markets(watched, _priced(guards, held))
+        markets = (
+            {}
+            if seen.snapshot is None
+            else await self._markets(watched, _priced(guards, held), seen.snapshot.at)
+        )
         found = []
         for guard in guards:
             position = held.get(guard.position_id or "")
-            market = None if position is None else markets.get(position.symbol)
+            market = None if position is None else markets.get(position.venue_position_id)
             told = look(guard, position, market, clock.now())
             if told.guard != before[guard.id] or told.act or told.ended or told.blind:
                 found.append(_as_json(told, market))
         return found
 
-    async def _markets(self, watched: Watched, symbols: set[str]) -> dict[str, Market]:
-        """Instrument and quote of each symbol; what cannot be had is missing."""
-        if not symbols:
+    async def _markets(
+        self, watched: Watched, positions: Sequence[Position], at: datetime
+    ) -> dict[str, Market]:
+        """What each position could be closed at, by its id; what cannot be had is missing."""
+        if not positions:
             return {}
         try:
             async with asyncio.timeout(QUOTE_S):
                 broker = await self._brokers.broker(watched.account.account())
-                found = await asyncio.gather(*(_market(broker, each) for each in sorted(symbols)))
         except (ReadFailed, TimeoutError) as error:
             _log.info("no quotes for guards", account_id=watched.account.id, error=str(error) or "no answer")
             return {}
-        return {symbol: each for symbol, each in zip(sorted(symbols), found, strict=True) if each is not None}
+        told = await self._told(broker, watched.account.id, {(e.symbol, e.price is None) for e in positions})
+        found = {}
+        for each in positions:
+            instrument, quote = told.get((each.symbol, each.price is None), _NOTHING)
+            if each.price is not None:
+                quote = Quote(each.symbol, each.price, each.price, at, "position")
+            if instrument is not None and quote is not None:
+                found[each.venue_position_id] = Market(quote, instrument)
+        return found
+
+    async def _told(
+        self, broker: Broker, account_id: str, wanted: set[tuple[str, bool]]
+    ) -> dict[tuple[str, bool], _Told]:
+        """Instrument, and quote where one is wanted, of each symbol. What takes longer goes on and is found by the next
+        read: asked anew each time, an answer that waits its turn under the broker's limits would never come."""
+        for symbol, priced in wanted:
+            if (account_id, symbol, priced) not in self._asked:
+                asking = asyncio.create_task(_ask(broker, symbol, priced))
+                self._asked[account_id, symbol, priced] = asking
+        keys = {(account_id, *each) for each in wanted}
+        await asyncio.wait([self._asked[each] for each in keys], timeout=QUOTE_S)
+        answered = {each: self._asked.pop(each) for each in keys if self._asked[each].done()}
+        if len(answered) < len(keys):
+            _log.info("no quotes for guards yet", account_id=account_id)
+        return {(symbol, priced): each.result() for (_, symbol, priced), each in answered.items()}
 
     async def _keep(self, results: list[dict[str, Any]]) -> list[None]:
         await self._store.keep_guards(results=results)
         return [None] * len(results)
 
 
-def _priced(guards: Iterable[Guard], held: dict[str, Position]) -> set[str]:
-    """Symbols to be asked for, no others: every question counts against the broker's limits."""
+def _priced(guards: Iterable[Guard], held: dict[str, Position]) -> list[Position]:
+    """Positions whose price is asked for, no others: every question counts against the broker's limits."""
     found = [(each, held[each.position_id]) for each in guards if each.position_id in held]
-    return {
-        position.symbol for guard, position in found if wants_price(guard) or _takes_part(guard, position)
-    }
+    wanted = [position for guard, position in found if wants_price(guard) or _takes_part(guard, position)]
+    return list({each.venue_position_id: each for each in wanted}.values())
 
 
 def _takes_part(guard: Guard, position: Position) -> bool:
@@ -97,17 +130,19 @@ def _takes_part(guard: Guard, position: Position) -> bool:
     return guard.time_exit_s is not None and guard.qty is not None and position.qty > guard.qty
 
 
-async def _market(broker: Broker, symbol: str) -> Market | None:
+async def _ask(broker: Broker, symbol: str, priced: bool) -> _Told:
     """None = not to be had now. One symbol without a price keeps no other's stop from being moved."""
     try:
+        # Asked for once in a long while, and without it no stop is moved: not behind what nobody waits for.
+        background.set(False)
         instrument = await broker.instrument(symbol)
+        background.set(True)
         if not isinstance(instrument, Instrument):
-            return None
-        quote = await broker.quote(instrument, None)
+            return _NOTHING
+        return instrument, await broker.quote(instrument, None) if priced else None
     except ReadFailed as error:
         _log.info("no quote for guards", symbol=symbol, error=str(error))
-        return None
-    return None if quote is None else Market(quote, instrument)
+        return _NOTHING
 
 
 def _as_json(told: Look, market: Market | None) -> dict[str, Any]:

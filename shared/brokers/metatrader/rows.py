@@ -86,6 +86,7 @@ class PositionRow(_Row, frozen=True, kw_only=True):
     symbol: str
     volume: Decimal
     open_price: Decimal
+    current_price: Decimal | None = None
     time: Utc | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None

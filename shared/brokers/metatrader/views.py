@@ -39,6 +39,7 @@ class Lens:
             unrealized_pnl=row.profit if row.unrealized_profit is None else row.unrealized_profit,
             opened_at=row.time,
             venue_symbol=row.symbol,
+            price=row.current_price,
         )
 
     def gone(self, position_id: str, name: str, side: Side, entry_price: Decimal) -> Position:
