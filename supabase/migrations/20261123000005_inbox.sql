@@ -25,10 +25,12 @@ create index webhook_events_endpoint on public.webhook_events (endpoint_id, id);
 create index webhook_events_received on public.webhook_events (received_at);
 create index webhook_events_api_key on public.webhook_events (api_key_id) where api_key_id is not null;
 
+-- Rows that name an account have its owner's id and no foreign key of their own to the profile: the account has that key, and
+-- each would be one more locked row for every alert.
 create table public.deliveries (
   id bigint generated always as identity primary key,
   event_id bigint not null references public.webhook_events (id),
-  user_id uuid not null references public.profiles (id),
+  user_id uuid not null,
   account_id uuid not null references public.broker_accounts (id),
   lane public.lane not null default 'normal',
   action public.action not null,
@@ -93,16 +95,17 @@ create table engine.queue (
   worker text,
   lease_until timestamptz,
   held_since timestamptz,
+  is_head boolean not null generated always as (state in ('ready', 'claimed')) stored,
   constraint claimed_has_a_lease check (state <> 'claimed' or (token is not null and lease_until is not null))
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 comment on table engine.queue is 'What is still to be done, FIFO per account and lane: exactly the head of each is ready or claimed. id = delivery. No foreign keys: it must stay narrow.';
 comment on column engine.queue.state is 'waiting (behind the head) | ready (the head) | claimed (a worker has it) | unsettled (an order of it is unknown: the settler has it, the lane goes on)';
 comment on column engine.queue.held_since is 'Since when it has held its lane: the first claim. A lane held for long lets exits pass.';
-create index queue_claim on engine.queue (executor, lane, id) where state = 'ready';
+comment on column engine.queue.is_head is 'ready or claimed. Indexes name it and not the state: a claim then changes nothing indexed and stays in its page.';
+create index queue_heads on engine.queue (executor, lane, id) where is_head;
 create index queue_account on engine.queue (account_id, lane, id);
-create index queue_lease on engine.queue (lease_until) where state = 'claimed';
 -- The promise of one at a time is an index before it is code.
-create unique index one_head_per_account_and_lane on engine.queue (account_id, lane) where state in ('ready', 'claimed');
+create unique index one_head_per_account_and_lane on engine.queue (account_id, lane) where is_head;
 create function engine.new_token() returns bigint
 language sql volatile set search_path = '' as $$
   -- The clock, not a sequence: claims commit asynchronously, and a crash can take an unlogged sequence value back, so that

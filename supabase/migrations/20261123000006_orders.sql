@@ -18,7 +18,7 @@ insert into public.order_transitions (from_status, to_status) values
 
 create table public.orders (
   id bigint generated always as identity primary key,
-  user_id uuid not null references public.profiles (id),
+  user_id uuid not null,
   broker public.broker not null,
   account_id uuid not null references public.broker_accounts (id),
   delivery_id bigint references public.deliveries (id) on delete set null,
@@ -84,7 +84,7 @@ for each row execute function private.order_status_follows_the_table();
 
 create table public.fills (
   id bigint generated always as identity primary key,
-  user_id uuid not null references public.profiles (id),
+  user_id uuid not null,
   account_id uuid not null references public.broker_accounts (id),
   order_id bigint references public.orders (id),
   venue_fill_id text not null,
@@ -112,7 +112,7 @@ create index fills_account on public.fills (account_id, id);
 
 create table public.positions (
   id bigint generated always as identity primary key,
-  user_id uuid not null references public.profiles (id),
+  user_id uuid not null,
   broker public.broker not null,
   account_id uuid not null references public.broker_accounts (id),
   venue_position_id text not null,
@@ -170,7 +170,6 @@ comment on table engine.commands is 'The write-ahead of every write to a broker:
 comment on column engine.commands.send_deadline is 'The holder must not send after this; a resend may happen only after send_deadline + request_timeout.';
 create index commands_open on engine.commands (account_id, root) where state in ('pending', 'submitting', 'unknown');
 create index commands_check on engine.commands (check_at) where state = 'unknown';
-create index commands_submitting on engine.commands (send_deadline) where state = 'submitting';
 
 create table engine.account_days (
   account_id uuid not null,

@@ -88,7 +88,7 @@ begin
     from unnest(p_accounts) as a (id) cross join unnest(enum_range(null::public.lane)) as l (lane)
     where not exists (
       select 1 from engine.queue h
-      where h.account_id = a.id and h.lane = l.lane and h.state in ('ready', 'claimed')
+      where h.account_id = a.id and h.lane = l.lane and h.is_head
     )
   ) n
   where q.id = n.id;
@@ -103,8 +103,10 @@ create function engine.close_events(p_events bigint []) returns void
 language plpgsql set search_path = '' as $$
 begin
   if cardinality(p_events) > 1 then
-    -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
-    perform from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+    -- Events are shared by accounts, so they are locked last, once a transaction and in one order. The last open delivery
+    -- of an event shares it with nobody: its account is held.
+    perform from public.webhook_events e
+    where e.id = any (p_events) and e.open_deliveries > 1 order by e.id for no key update;
   end if;
   update public.webhook_events e
   set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
@@ -279,7 +281,7 @@ begin
         ) as waiting,
         (
           select true from engine.queue q
-          where q.account_id = b.id and q.lane = t.lane and q.state in ('ready', 'claimed') limit 1
+          where q.account_id = b.id and q.lane = t.lane and q.is_head limit 1
         ) as has_head
       from unnest(p) x
       cross join lateral (select engine.lane_of(x.source, x.action, x.dry_run) as lane) t

@@ -261,7 +261,7 @@ begin
   if (
     select count(*) from (
       select from engine.queue q
-      where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      where q.executor = p_executor and q.lane = p_lane and q.is_head and q.state = 'ready' and q.run_at <= clock_timestamp()
       limit p_limit + 1
     ) w
   ) <= p_limit then
@@ -272,7 +272,7 @@ begin
         held_since = coalesce(q.held_since, clock_timestamp())
       where q.id = any (array(
         select r.id from engine.queue r
-        where r.executor = p_executor and r.lane = p_lane and r.state = 'ready' and r.run_at <= clock_timestamp()
+        where r.executor = p_executor and r.lane = p_lane and r.is_head and r.state = 'ready' and r.run_at <= clock_timestamp()
         order by r.id limit p_limit for update skip locked
       ))
       returning q.id
@@ -282,7 +282,7 @@ begin
   end if;
   with heads as materialized (
     select q.id, q.user_id from engine.queue q
-    where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+    where q.executor = p_executor and q.lane = p_lane and q.is_head and q.state = 'ready' and q.run_at <= clock_timestamp()
     order by q.id limit p_limit * 4
   ), greedy as materialized (
     select array_agg(g.user_id) as users from (
@@ -292,7 +292,7 @@ begin
     -- Only when the window is full of few users: whoever waits behind them. Heads are one per account, so few.
     select q.id, q.user_id from engine.queue q, greedy g
     where g.users is not null and (select count(*) from heads) = p_limit * 4
-      and q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      and q.executor = p_executor and q.lane = p_lane and q.is_head and q.state = 'ready' and q.run_at <= clock_timestamp()
       and q.id > (select max(h.id) from heads h) and q.user_id <> all (g.users)
     order by q.id limit p_limit
   ), ranked as (
@@ -352,7 +352,7 @@ begin
   -- A lease that ran out is not revived, even if nobody has taken it yet: its holder may have been stopped for a while.
   with extended as (
     update engine.queue set lease_until = v_now + make_interval(secs => p_lease_ms / 1000.0)
-    where state = 'claimed' and lease_until > v_now and worker = p_worker and token = any (p_tokens)
+    where is_head and state = 'claimed' and lease_until > v_now and worker = p_worker and token = any (p_tokens)
     returning token
   )
   select array_agg(distinct x.token) into v_alive from extended x;
@@ -390,22 +390,20 @@ alter function engine.delivery_ids(jsonb) owner to empire_engine;
 
 create function engine.held(p jsonb, p_alive boolean) returns bigint []
 language plpgsql set search_path = '' as $$
-declare
-  v_held bigint [];
 begin
-  with mine as (
+  -- Nothing is locked here: under the account's lock a claimed row is only written by the heartbeat, which lengthens its
+  -- lease. Whoever takes a claim away, gives it back or ends it has to have the account first.
+  return array(
     select q.id from jsonb_array_elements(p) x join engine.queue q
       on q.id = (x ->> 'delivery_id')::bigint and q.token = (x ->> 'token')::bigint
     where q.state = 'claimed' and (q.lease_until > clock_timestamp() or not p_alive)
-    order by q.id for update of q
-  )
-  select coalesce(array_agg(m.id), '{}') into v_held from mine m;
-  return v_held;
+    order by q.id
+  );
 end
 $$;
 comment on function engine.held(jsonb, boolean) is
-'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out), '
-'their queue rows locked.';
+'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out). The caller '
+'holds the accounts, so that it stays so.';
 alter function engine.held(jsonb, boolean) owner to empire_engine;
 
 create function engine.give_back(p_delivery bigint, p_ms integer) returns void

@@ -118,73 +118,103 @@ comment on function engine.next_position(public.positions, public.fills, public.
 alter function engine.next_position(public.positions, public.fills, public.orders, public.broker_accounts)
 owner to empire_engine;
 
-create function engine.change_positions(p_fills bigint []) returns void
+create function engine.shown_of(p_results jsonb []) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  -- Of two answers about one position the later one counts.
+  return (
+    select jsonb_object_agg(concat_ws(' ', k.account_id, x ->> 'venue_position_id'), x order by r.nth)
+    from unnest(p_results) with ordinality as r (body, nth)
+    join engine.commands k on k.id = (r.body ->> 'id')::bigint
+    cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
+  );
+end
+$$;
+comment on function engine.shown_of(jsonb []) is
+'Positions as answers told them, by account and broker''s id with a blank between.';
+alter function engine.shown_of(jsonb []) owner to empire_engine;
+
+create function engine.change_positions(p_fills bigint [], p_shown jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
   update public.positions t
-  set symbol = n.symbol, root = n.root, side = n.side, qty = n.qty, entry_price = n.entry_price, stop_loss = n.stop_loss,
-    take_profit = n.take_profit, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
-    closed_at = n.closed_at, as_of = clock_timestamp()
+  set symbol = n.symbol, root = coalesce(s.said ->> 'root', n.root), side = n.side, qty = n.qty,
+    entry_price = n.entry_price, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
+    closed_at = n.closed_at, as_of = clock_timestamp(),
+    stop_loss = case when s.said is null then n.stop_loss else (s.said ->> 'stop_loss')::numeric end,
+    take_profit = case when s.said is null then n.take_profit else (s.said ->> 'take_profit')::numeric end,
+    unrealized_pnl = case when s.said is null then t.unrealized_pnl else (s.said ->> 'unrealized_pnl')::numeric end,
+    freshness = case when s.said is null then t.freshness else 'fresh' end
   from public.fills f
   join public.broker_accounts a on a.id = f.account_id
   left join public.orders o on o.id = f.order_id
   join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
   cross join lateral engine.next_position(p, f, o, a) n
+  cross join lateral (select p_shown -> concat_ws(' ', f.account_id, f.position_id) as said offset 0) s
   where f.id = any (p_fills) and t.id = p.id;
 end
 $$;
-comment on function engine.change_positions(bigint []) is
-'Adds fills, one a position, to positions that have a row.';
-alter function engine.change_positions(bigint []) owner to empire_engine;
+comment on function engine.change_positions(bigint [], jsonb) is
+'Adds fills, one a position, to positions that have a row. p_shown: what the answers say of them.';
+alter function engine.change_positions(bigint [], jsonb) owner to empire_engine;
 
-create function engine.make_positions(p_fills bigint []) returns void
+create function engine.make_positions(p_fills bigint [], p_shown jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
   insert into public.positions as t (
-    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
-    endpoint_id, tag, opened_at, closed_at
+    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, unrealized_pnl, stop_loss,
+    take_profit, endpoint_id, tag, opened_at, closed_at
   )
-  select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
-    n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
+  select a.user_id, a.broker, a.id, f.position_id, n.symbol, coalesce(s.said ->> 'root', n.root), n.side, n.qty,
+    n.entry_price, (s.said ->> 'unrealized_pnl')::numeric, (s.said ->> 'stop_loss')::numeric,
+    (s.said ->> 'take_profit')::numeric, n.endpoint_id, n.tag, n.opened_at, n.closed_at
   from public.fills f
   join public.broker_accounts a on a.id = f.account_id
   left join public.orders o on o.id = f.order_id
   cross join lateral engine.next_position(null, f, o, a) n
+  cross join lateral (select p_shown -> concat_ws(' ', f.account_id, f.position_id) as said offset 0) s
   where f.id = any (p_fills);
 end
 $$;
-comment on function engine.make_positions(bigint []) is
-'The rows of positions that fills, one a position, have opened.';
-alter function engine.make_positions(bigint []) owner to empire_engine;
+comment on function engine.make_positions(bigint [], jsonb) is
+'The rows of positions that fills, one a position, have opened. p_shown: what the answers say of them.';
+alter function engine.make_positions(bigint [], jsonb) owner to empire_engine;
 
-create function engine.move_positions(p_fills bigint []) returns void
+create function engine.move_positions(p_fills bigint [], p_shown jsonb) returns text []
 language plpgsql set search_path = '' as $$
 declare
   t record;
+  v_moved text [] := '{}';
 begin
   -- In turns of one fill a position: the second must see what the first made of it. Known and new positions are written
-  -- apart, so that each write is told live once.
+  -- apart, so that each write is told live once; with what the answer says of stop, target and value, for the same reason.
   for t in
-    select array_agg(x.id) filter (where x.is_known) as known, array_agg(x.id) filter (where not x.is_known) as new from (
+    select array_agg(x.id) filter (where x.is_known) as known, array_agg(x.id) filter (where not x.is_known) as new,
+      array_agg(x.name) as names
+    from (
       select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth,
-        p.id is not null or row_number() over (partition by f.account_id, f.position_id order by f.id) > 1 as is_known
+        p.id is not null or row_number() over (partition by f.account_id, f.position_id order by f.id) > 1 as is_known,
+        concat_ws(' ', f.account_id, f.position_id) as name
       from public.fills f
       left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
       where f.id = any (p_fills) and f.position_id is not null
     ) x group by x.nth order by x.nth
   loop
     if t.known is not null then
-      perform engine.change_positions(t.known);
+      perform engine.change_positions(t.known, p_shown);
     end if;
     if t.new is not null then
-      perform engine.make_positions(t.new);
+      perform engine.make_positions(t.new, p_shown);
     end if;
+    v_moved := v_moved || t.names;
   end loop;
+  return v_moved;
 end
 $$;
-comment on function engine.move_positions(bigint []) is
-'Adds new fills to the positions they name, opening or closing rows.';
-alter function engine.move_positions(bigint []) owner to empire_engine;
+comment on function engine.move_positions(bigint [], jsonb) is
+'Adds new fills to the positions they name, opening or closing rows, with what the answers show of them (null = nothing). '
+'Returns the names of these positions, as engine.shown_of has them.';
+alter function engine.move_positions(bigint [], jsonb) owner to empire_engine;
 
 create function engine.update_orders(p_news engine.news []) returns void
 language plpgsql set search_path = '' as $$
@@ -234,7 +264,7 @@ $$;
 comment on function engine.change_orders(jsonb []) is 'An accepted modify has made the order what was asked for.';
 alter function engine.change_orders(jsonb []) owner to empire_engine;
 
-create function engine.protect_positions(p_results jsonb []) returns void
+create function engine.protect_positions(p_shown jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
   -- What the broker says of protection and value is taken as said; quantities come from fills alone.
@@ -242,14 +272,8 @@ begin
   set stop_loss = (s.said ->> 'stop_loss')::numeric, take_profit = (s.said ->> 'take_profit')::numeric,
     unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, root = coalesce(s.said ->> 'root', p.root),
     as_of = clock_timestamp(), freshness = 'fresh'
-  from (
-    select distinct on (k.account_id, x ->> 'venue_position_id') k.account_id, x as said
-    from unnest(p_results) with ordinality as r (body, nth)
-    join engine.commands k on k.id = (r.body ->> 'id')::bigint
-    cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
-    order by k.account_id, x ->> 'venue_position_id', r.nth desc
-  ) s
-  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and (
+  from jsonb_each(p_shown) as s (name, said)
+  where p.account_id = split_part(s.name, ' ', 1)::uuid and p.venue_position_id = s.said ->> 'venue_position_id' and (
     p.as_of < clock_timestamp() - interval '1 second'
     or (p.stop_loss, p.take_profit, p.unrealized_pnl, p.root, p.freshness) is distinct from (
       (s.said ->> 'stop_loss')::numeric, (s.said ->> 'take_profit')::numeric, (s.said ->> 'unrealized_pnl')::numeric,
@@ -258,9 +282,9 @@ begin
   );
 end
 $$;
-comment on function engine.protect_positions(jsonb []) is
-'Stop, target and value of positions as answers told them.';
-alter function engine.protect_positions(jsonb []) owner to empire_engine;
+comment on function engine.protect_positions(jsonb) is
+'Stop, target and value of positions as answers told them (engine.shown_of).';
+alter function engine.protect_positions(jsonb) owner to empire_engine;
 
 create function engine.apply_results(p_results jsonb []) returns void
 language plpgsql set search_path = '' as $$
@@ -268,6 +292,7 @@ declare
   v_pending bigint [];
   v_modifies boolean;
   v_shows boolean;
+  v_shown jsonb;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
@@ -284,16 +309,19 @@ begin
     answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
     check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
   from unnest(p_results) r where c.id = (r ->> 'id')::bigint;
+  if v_shows then
+    v_shown := engine.shown_of(p_results);
+  end if;
   v_news := engine.news_of(p_results);
   if v_news is not null then
-    perform engine.move_positions(engine.add_fills(v_news));
+    v_shown := v_shown - engine.move_positions(engine.add_fills(v_news), v_shown);
     perform engine.update_orders(v_news);
   end if;
   if v_modifies then
     perform engine.change_orders(p_results);
   end if;
-  if v_shows then
-    perform engine.protect_positions(p_results);
+  if v_shown <> '{}' then
+    perform engine.protect_positions(v_shown);
   end if;
 end
 $$;
@@ -325,8 +353,11 @@ begin
   set status = (case when d.id = any (p_unknown) then 'claimed' else 'done' end)::public.delivery_status,
     outcome = (case when d.id = any (p_unknown) then 'unknown' else e #>> '{finish,outcome}' end)::public.delivery_outcome,
     reason = (e #>> '{finish,reason}')::public.reason, numbers = nullif(e #> '{finish,numbers}', 'null'),
-    trace = d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]'),
-    timings = d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}'),
+    -- Put together, every value is written anew: what comes at once is taken as it is.
+    trace = case when d.trace = '[]' and jsonb_typeof(e -> 'trace') = 'array' then e -> 'trace'
+      else d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]') end,
+    timings = case when d.timings = '{}' and jsonb_typeof(e -> 'timings') = 'object' then e -> 'timings'
+      else d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}') end,
     finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
   from unnest(p_ends) e
   where d.id = (e ->> 'delivery_id')::bigint;

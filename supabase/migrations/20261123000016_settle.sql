@@ -72,7 +72,8 @@ declare
   v_events bigint [] := '{}';
 begin
   v_ids := array(
-    select q.id from engine.queue q where q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
+    select q.id from engine.queue q
+    where q.is_head and q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
   );
   v_hung := engine.hung_exits(p_limit);
   if v_ids = '{}' and v_hung = '{}' then
@@ -115,7 +116,7 @@ begin
       from engine.queue h
       join engine.queue q on q.account_id = h.account_id and q.lane = 'normal' and q.state = 'waiting' and q.is_exit
       join public.deliveries d on d.id = q.id
-      where h.lane = 'normal' and h.state in ('ready', 'claimed')
+      where h.lane = 'normal' and h.is_head
         and h.held_since < clock_timestamp() - interval '5 seconds'
         and d.created_at < clock_timestamp() - interval '5 seconds' and not d.dry_run
       order by q.id limit p_limit

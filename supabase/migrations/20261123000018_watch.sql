@@ -11,7 +11,7 @@ comment on view engine.invariant_done_has_an_outcome is 'A delivery is done with
 create view engine.invariant_no_account_sleeps as
 select q.account_id, q.lane from engine.queue q
 where q.state = 'waiting' and not exists (
-  select 1 from engine.queue h where h.account_id = q.account_id and h.lane = q.lane and h.state in ('ready', 'claimed')
+  select 1 from engine.queue h where h.account_id = q.account_id and h.lane = q.lane and h.is_head
 );
 comment on view engine.invariant_no_account_sleeps is
 'An account has a waiting row and none ready or claimed: nobody would ever wake it.';
@@ -73,7 +73,7 @@ grant execute on function engine.invariant_rows() to empire_worker;
 create function engine.stats() returns jsonb
 language sql security definer stable set search_path = '' as $$
   select jsonb_build_object(
-    'queue_ready', (select count(*) from engine.queue where state = 'ready'),
+    'queue_ready', (select count(*) from engine.queue where is_head and state = 'ready'),
     'queue_waiting', (select count(*) from engine.queue where state = 'waiting'),
     'queue_oldest_seconds', coalesce((
       select round(extract(epoch from clock_timestamp() - d.created_at), 3) from engine.queue q join public.deliveries d on d.id = q.id

@@ -18,7 +18,7 @@ language plpgsql stable set search_path = '' as $$
 begin
   return array(
     select q.account_id from engine.queue q
-    where q.executor = 'edge' and q.state = 'ready' and not engine.device_seen(q.user_id)
+    where q.executor = 'edge' and q.is_head and q.state = 'ready' and not engine.device_seen(q.user_id)
     union
     select a.id from public.broker_connections c
     join public.broker_accounts a on a.connection_id = c.id join engine.queue q on q.account_id = a.id

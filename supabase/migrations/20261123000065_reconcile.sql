@@ -84,7 +84,7 @@ begin
   end if;
   v_news := array[row(a.id, v_order, jsonb_build_object('fills', jsonb_build_array(f)))::engine.news];
   v_new := engine.add_fills(v_news);
-  perform engine.move_positions(v_new);
+  perform engine.move_positions(v_new, null);
   if v_order is not null then
     perform engine.update_orders(array(
       select row(a.id, o.id, jsonb_build_object(

@@ -1651,7 +1651,7 @@ begin
   end if;
   v_news := array[row(a.id, v_order, jsonb_build_object('fills', jsonb_build_array(f)))::engine.news];
   v_new := engine.add_fills(v_news);
-  perform engine.move_positions(v_new);
+  perform engine.move_positions(v_new, null);
   if v_order is not null then
     perform engine.update_orders(array(
       select row(a.id, o.id, jsonb_build_object(
@@ -2198,6 +2198,7 @@ declare
   v_pending bigint [];
   v_modifies boolean;
   v_shows boolean;
+  v_shown jsonb;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
@@ -2214,16 +2215,19 @@ begin
     answered_at = clock_timestamp(), answer = r - array['fills', 'positions', 'effects'],
     check_at = case when r ->> 'outcome' = 'unknown' then clock_timestamp() end
   from unnest(p_results) r where c.id = (r ->> 'id')::bigint;
+  if v_shows then
+    v_shown := engine.shown_of(p_results);
+  end if;
   v_news := engine.news_of(p_results);
   if v_news is not null then
-    perform engine.move_positions(engine.add_fills(v_news));
+    v_shown := v_shown - engine.move_positions(engine.add_fills(v_news), v_shown);
     perform engine.update_orders(v_news);
   end if;
   if v_modifies then
     perform engine.change_orders(p_results);
   end if;
-  if v_shows then
-    perform engine.protect_positions(p_results);
+  if v_shown <> '{}' then
+    perform engine.protect_positions(v_shown);
   end if;
 end
 $_$;
@@ -2881,34 +2885,39 @@ ALTER FUNCTION engine.change_orders(p_results jsonb[]) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.change_orders(p_results jsonb[]) IS 'An accepted modify has made the order what was asked for.';
 
 --
--- Name: change_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: change_positions(bigint[], jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.change_positions(p_fills bigint[]) RETURNS void
+CREATE FUNCTION engine.change_positions(p_fills bigint[], p_shown jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
   update public.positions t
-  set symbol = n.symbol, root = n.root, side = n.side, qty = n.qty, entry_price = n.entry_price, stop_loss = n.stop_loss,
-    take_profit = n.take_profit, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
-    closed_at = n.closed_at, as_of = clock_timestamp()
+  set symbol = n.symbol, root = coalesce(s.said ->> 'root', n.root), side = n.side, qty = n.qty,
+    entry_price = n.entry_price, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
+    closed_at = n.closed_at, as_of = clock_timestamp(),
+    stop_loss = case when s.said is null then n.stop_loss else (s.said ->> 'stop_loss')::numeric end,
+    take_profit = case when s.said is null then n.take_profit else (s.said ->> 'take_profit')::numeric end,
+    unrealized_pnl = case when s.said is null then t.unrealized_pnl else (s.said ->> 'unrealized_pnl')::numeric end,
+    freshness = case when s.said is null then t.freshness else 'fresh' end
   from public.fills f
   join public.broker_accounts a on a.id = f.account_id
   left join public.orders o on o.id = f.order_id
   join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
   cross join lateral engine.next_position(p, f, o, a) n
+  cross join lateral (select p_shown -> concat_ws(' ', f.account_id, f.position_id) as said offset 0) s
   where f.id = any (p_fills) and t.id = p.id;
 end
 $$;
 
-ALTER FUNCTION engine.change_positions(p_fills bigint[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.change_positions(p_fills bigint[], p_shown jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION change_positions(p_fills bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION change_positions(p_fills bigint[], p_shown jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.change_positions(p_fills bigint[]) IS 'Adds fills, one a position, to positions that have a row.';
+COMMENT ON FUNCTION engine.change_positions(p_fills bigint[], p_shown jsonb) IS 'Adds fills, one a position, to positions that have a row. p_shown: what the answers say of them.';
 
 --
 -- Name: claim(text, text, text, integer, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3272,8 +3281,10 @@ CREATE FUNCTION engine.close_events(p_events bigint[]) RETURNS void
     AS $$
 begin
   if cardinality(p_events) > 1 then
-    -- Events are shared by accounts, so they are locked last, once a transaction and in one order.
-    perform from public.webhook_events e where e.id = any (p_events) order by e.id for no key update;
+    -- Events are shared by accounts, so they are locked last, once a transaction and in one order. The last open delivery
+    -- of an event shares it with nobody: its account is held.
+    perform from public.webhook_events e
+    where e.id = any (p_events) and e.open_deliveries > 1 order by e.id for no key update;
   end if;
   update public.webhook_events e
   set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
@@ -4500,8 +4511,11 @@ begin
   set status = (case when d.id = any (p_unknown) then 'claimed' else 'done' end)::public.delivery_status,
     outcome = (case when d.id = any (p_unknown) then 'unknown' else e #>> '{finish,outcome}' end)::public.delivery_outcome,
     reason = (e #>> '{finish,reason}')::public.reason, numbers = nullif(e #> '{finish,numbers}', 'null'),
-    trace = d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]'),
-    timings = d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}'),
+    -- Put together, every value is written anew: what comes at once is taken as it is.
+    trace = case when d.trace = '[]' and jsonb_typeof(e -> 'trace') = 'array' then e -> 'trace'
+      else d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]') end,
+    timings = case when d.timings = '{}' and jsonb_typeof(e -> 'timings') = 'object' then e -> 'timings'
+      else d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}') end,
     finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
   from unnest(p_ends) e
   where d.id = (e ->> 'delivery_id')::bigint;
@@ -5679,7 +5693,7 @@ begin
   -- A lease that ran out is not revived, even if nobody has taken it yet: its holder may have been stopped for a while.
   with extended as (
     update engine.queue set lease_until = v_now + make_interval(secs => p_lease_ms / 1000.0)
-    where state = 'claimed' and lease_until > v_now and worker = p_worker and token = any (p_tokens)
+    where is_head and state = 'claimed' and lease_until > v_now and worker = p_worker and token = any (p_tokens)
     returning token
   )
   select array_agg(distinct x.token) into v_alive from extended x;
@@ -5703,17 +5717,15 @@ CREATE FUNCTION engine.held(p jsonb, p_alive boolean) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-  v_held bigint [];
 begin
-  with mine as (
+  -- Nothing is locked here: under the account's lock a claimed row is only written by the heartbeat, which lengthens its
+  -- lease. Whoever takes a claim away, gives it back or ends it has to have the account first.
+  return array(
     select q.id from jsonb_array_elements(p) x join engine.queue q
       on q.id = (x ->> 'delivery_id')::bigint and q.token = (x ->> 'token')::bigint
     where q.state = 'claimed' and (q.lease_until > clock_timestamp() or not p_alive)
-    order by q.id for update of q
-  )
-  select coalesce(array_agg(m.id), '{}') into v_held from mine m;
-  return v_held;
+    order by q.id
+  );
 end
 $$;
 
@@ -5723,7 +5735,7 @@ ALTER FUNCTION engine.held(p jsonb, p_alive boolean) OWNER TO empire_engine;
 -- Name: FUNCTION held(p jsonb, p_alive boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.held(p jsonb, p_alive boolean) IS 'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out), their queue rows locked.';
+COMMENT ON FUNCTION engine.held(p jsonb, p_alive boolean) IS 'The fence: which deliveries each element''s token still holds (p_alive: with a lease that has not run out). The caller holds the accounts, so that it stays so.';
 
 --
 -- Name: held_by_tag(public.deliveries); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5966,7 +5978,7 @@ begin
       from engine.queue h
       join engine.queue q on q.account_id = h.account_id and q.lane = 'normal' and q.state = 'waiting' and q.is_exit
       join public.deliveries d on d.id = q.id
-      where h.lane = 'normal' and h.state in ('ready', 'claimed')
+      where h.lane = 'normal' and h.is_head
         and h.held_since < clock_timestamp() - interval '5 seconds'
         and d.created_at < clock_timestamp() - interval '5 seconds' and not d.dry_run
       order by q.id limit p_limit
@@ -7561,35 +7573,37 @@ ALTER FUNCTION engine.lots_of(p public.positions, p_tag text) OWNER TO empire_en
 COMMENT ON FUNCTION engine.lots_of(p public.positions, p_tag text) IS 'How much of a net position the fills of a tag still hold. What other tags and nobody closed takes the oldest lots.';
 
 --
--- Name: make_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: make_positions(bigint[], jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.make_positions(p_fills bigint[]) RETURNS void
+CREATE FUNCTION engine.make_positions(p_fills bigint[], p_shown jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
   insert into public.positions as t (
-    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, stop_loss, take_profit,
-    endpoint_id, tag, opened_at, closed_at
+    user_id, broker, account_id, venue_position_id, symbol, root, side, qty, entry_price, unrealized_pnl, stop_loss,
+    take_profit, endpoint_id, tag, opened_at, closed_at
   )
-  select a.user_id, a.broker, a.id, f.position_id, n.symbol, n.root, n.side, n.qty, n.entry_price, n.stop_loss,
-    n.take_profit, n.endpoint_id, n.tag, n.opened_at, n.closed_at
+  select a.user_id, a.broker, a.id, f.position_id, n.symbol, coalesce(s.said ->> 'root', n.root), n.side, n.qty,
+    n.entry_price, (s.said ->> 'unrealized_pnl')::numeric, (s.said ->> 'stop_loss')::numeric,
+    (s.said ->> 'take_profit')::numeric, n.endpoint_id, n.tag, n.opened_at, n.closed_at
   from public.fills f
   join public.broker_accounts a on a.id = f.account_id
   left join public.orders o on o.id = f.order_id
   cross join lateral engine.next_position(null, f, o, a) n
+  cross join lateral (select p_shown -> concat_ws(' ', f.account_id, f.position_id) as said offset 0) s
   where f.id = any (p_fills);
 end
 $$;
 
-ALTER FUNCTION engine.make_positions(p_fills bigint[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.make_positions(p_fills bigint[], p_shown jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION make_positions(p_fills bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION make_positions(p_fills bigint[], p_shown jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.make_positions(p_fills bigint[]) IS 'The rows of positions that fills, one a position, have opened.';
+COMMENT ON FUNCTION engine.make_positions(p_fills bigint[], p_shown jsonb) IS 'The rows of positions that fills, one a position, have opened. p_shown: what the answers say of them.';
 
 --
 -- Name: make_room(engine.arrival); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7869,44 +7883,50 @@ ALTER FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a publi
 COMMENT ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) IS 'Whether a command that provably never arrived may be sent again, and if not, why. Entries that a later exit covers are never sent again.';
 
 --
--- Name: move_positions(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: move_positions(bigint[], jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.move_positions(p_fills bigint[]) RETURNS void
+CREATE FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   t record;
+  v_moved text [] := '{}';
 begin
   -- In turns of one fill a position: the second must see what the first made of it. Known and new positions are written
-  -- apart, so that each write is told live once.
+  -- apart, so that each write is told live once; with what the answer says of stop, target and value, for the same reason.
   for t in
-    select array_agg(x.id) filter (where x.is_known) as known, array_agg(x.id) filter (where not x.is_known) as new from (
+    select array_agg(x.id) filter (where x.is_known) as known, array_agg(x.id) filter (where not x.is_known) as new,
+      array_agg(x.name) as names
+    from (
       select f.id, row_number() over (partition by f.account_id, f.position_id order by f.id) as nth,
-        p.id is not null or row_number() over (partition by f.account_id, f.position_id order by f.id) > 1 as is_known
+        p.id is not null or row_number() over (partition by f.account_id, f.position_id order by f.id) > 1 as is_known,
+        concat_ws(' ', f.account_id, f.position_id) as name
       from public.fills f
       left join public.positions p on p.account_id = f.account_id and p.venue_position_id = f.position_id
       where f.id = any (p_fills) and f.position_id is not null
     ) x group by x.nth order by x.nth
   loop
     if t.known is not null then
-      perform engine.change_positions(t.known);
+      perform engine.change_positions(t.known, p_shown);
     end if;
     if t.new is not null then
-      perform engine.make_positions(t.new);
+      perform engine.make_positions(t.new, p_shown);
     end if;
+    v_moved := v_moved || t.names;
   end loop;
+  return v_moved;
 end
 $$;
 
-ALTER FUNCTION engine.move_positions(p_fills bigint[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION move_positions(p_fills bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION move_positions(p_fills bigint[], p_shown jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.move_positions(p_fills bigint[]) IS 'Adds new fills to the positions they name, opening or closing rows.';
+COMMENT ON FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) IS 'Adds new fills to the positions they name, opening or closing rows, with what the answers show of them (null = nothing). Returns the names of these positions, as engine.shown_of has them.';
 
 --
 -- Name: naked_positions(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9298,7 +9318,7 @@ begin
     from unnest(p_accounts) as a (id) cross join unnest(enum_range(null::public.lane)) as l (lane)
     where not exists (
       select 1 from engine.queue h
-      where h.account_id = a.id and h.lane = l.lane and h.state in ('ready', 'claimed')
+      where h.account_id = a.id and h.lane = l.lane and h.is_head
     )
   ) n
   where q.id = n.id;
@@ -9351,27 +9371,21 @@ ALTER FUNCTION engine.promote_exits(p_deliveries bigint[]) OWNER TO empire_engin
 COMMENT ON FUNCTION engine.promote_exits(p_deliveries bigint[]) IS 'Waiting exits go to the urgent lane, and nothing older that they cover may be sent any more. Returns events to be closed. The caller holds the accounts.';
 
 --
--- Name: protect_positions(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+-- Name: protect_positions(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.protect_positions(p_results jsonb[]) RETURNS void
+CREATE FUNCTION engine.protect_positions(p_shown jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
+    AS $$
 begin
   -- What the broker says of protection and value is taken as said; quantities come from fills alone.
   update public.positions p
   set stop_loss = (s.said ->> 'stop_loss')::numeric, take_profit = (s.said ->> 'take_profit')::numeric,
     unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, root = coalesce(s.said ->> 'root', p.root),
     as_of = clock_timestamp(), freshness = 'fresh'
-  from (
-    select distinct on (k.account_id, x ->> 'venue_position_id') k.account_id, x as said
-    from unnest(p_results) with ordinality as r (body, nth)
-    join engine.commands k on k.id = (r.body ->> 'id')::bigint
-    cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
-    order by k.account_id, x ->> 'venue_position_id', r.nth desc
-  ) s
-  where p.account_id = s.account_id and p.venue_position_id = s.said ->> 'venue_position_id' and (
+  from jsonb_each(p_shown) as s (name, said)
+  where p.account_id = split_part(s.name, ' ', 1)::uuid and p.venue_position_id = s.said ->> 'venue_position_id' and (
     p.as_of < clock_timestamp() - interval '1 second'
     or (p.stop_loss, p.take_profit, p.unrealized_pnl, p.root, p.freshness) is distinct from (
       (s.said ->> 'stop_loss')::numeric, (s.said ->> 'take_profit')::numeric, (s.said ->> 'unrealized_pnl')::numeric,
@@ -9379,15 +9393,15 @@ begin
     )
   );
 end
-$_$;
+$$;
 
-ALTER FUNCTION engine.protect_positions(p_results jsonb[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.protect_positions(p_shown jsonb) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION protect_positions(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION protect_positions(p_shown jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.protect_positions(p_results jsonb[]) IS 'Stop, target and value of positions as answers told them.';
+COMMENT ON FUNCTION engine.protect_positions(p_shown jsonb) IS 'Stop, target and value of positions as answers told them (engine.shown_of).';
 
 --
 -- Name: put_accounts(public.broker_connections, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10593,7 +10607,8 @@ declare
   v_events bigint [] := '{}';
 begin
   v_ids := array(
-    select q.id from engine.queue q where q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
+    select q.id from engine.queue q
+    where q.is_head and q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
   );
   v_hung := engine.hung_exits(p_limit);
   if v_ids = '{}' and v_hung = '{}' then
@@ -11157,6 +11172,33 @@ ALTER FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[])
 COMMENT ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) IS 'What a lookup told about one unknown command. The caller holds the accounts.';
 
 --
+-- Name: shown_of(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.shown_of(p_results jsonb[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  -- Of two answers about one position the later one counts.
+  return (
+    select jsonb_object_agg(concat_ws(' ', k.account_id, x ->> 'venue_position_id'), x order by r.nth)
+    from unnest(p_results) with ordinality as r (body, nth)
+    join engine.commands k on k.id = (r.body ->> 'id')::bigint
+    cross join lateral jsonb_path_query(r.body, '$.positions[*] ? (@.type() == "object")') x
+  );
+end
+$_$;
+
+ALTER FUNCTION engine.shown_of(p_results jsonb[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION shown_of(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.shown_of(p_results jsonb[]) IS 'Positions as answers told them, by account and broker''s id with a blank between.';
+
+--
 -- Name: since_seen(engine.situation, jsonb, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -11417,7 +11459,7 @@ begin
         ) as waiting,
         (
           select true from engine.queue q
-          where q.account_id = b.id and q.lane = t.lane and q.state in ('ready', 'claimed') limit 1
+          where q.account_id = b.id and q.lane = t.lane and q.is_head limit 1
         ) as has_head
       from unnest(p) x
       cross join lateral (select engine.lane_of(x.source, x.action, x.dry_run) as lane) t
@@ -11467,7 +11509,7 @@ CREATE FUNCTION engine.stats() RETURNS jsonb
     SET search_path TO ''
     AS $$
   select jsonb_build_object(
-    'queue_ready', (select count(*) from engine.queue where state = 'ready'),
+    'queue_ready', (select count(*) from engine.queue where is_head and state = 'ready'),
     'queue_waiting', (select count(*) from engine.queue where state = 'waiting'),
     'queue_oldest_seconds', coalesce((
       select round(extract(epoch from clock_timestamp() - d.created_at), 3) from engine.queue q join public.deliveries d on d.id = q.id
@@ -11667,7 +11709,7 @@ begin
   if (
     select count(*) from (
       select from engine.queue q
-      where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      where q.executor = p_executor and q.lane = p_lane and q.is_head and q.state = 'ready' and q.run_at <= clock_timestamp()
       limit p_limit + 1
     ) w
   ) <= p_limit then
@@ -11678,7 +11720,7 @@ begin
         held_since = coalesce(q.held_since, clock_timestamp())
       where q.id = any (array(
         select r.id from engine.queue r
-        where r.executor = p_executor and r.lane = p_lane and r.state = 'ready' and r.run_at <= clock_timestamp()
+        where r.executor = p_executor and r.lane = p_lane and r.is_head and r.state = 'ready' and r.run_at <= clock_timestamp()
         order by r.id limit p_limit for update skip locked
       ))
       returning q.id
@@ -11688,7 +11730,7 @@ begin
   end if;
   with heads as materialized (
     select q.id, q.user_id from engine.queue q
-    where q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+    where q.executor = p_executor and q.lane = p_lane and q.is_head and q.state = 'ready' and q.run_at <= clock_timestamp()
     order by q.id limit p_limit * 4
   ), greedy as materialized (
     select array_agg(g.user_id) as users from (
@@ -11698,7 +11740,7 @@ begin
     -- Only when the window is full of few users: whoever waits behind them. Heads are one per account, so few.
     select q.id, q.user_id from engine.queue q, greedy g
     where g.users is not null and (select count(*) from heads) = p_limit * 4
-      and q.executor = p_executor and q.lane = p_lane and q.state = 'ready' and q.run_at <= clock_timestamp()
+      and q.executor = p_executor and q.lane = p_lane and q.is_head and q.state = 'ready' and q.run_at <= clock_timestamp()
       and q.id > (select max(h.id) from heads h) and q.user_id <> all (g.users)
     order by q.id limit p_limit
   ), ranked as (
@@ -12558,7 +12600,7 @@ CREATE FUNCTION engine.unreachable_accounts(p_limit integer) RETURNS uuid[]
 begin
   return array(
     select q.account_id from engine.queue q
-    where q.executor = 'edge' and q.state = 'ready' and not engine.device_seen(q.user_id)
+    where q.executor = 'edge' and q.is_head and q.state = 'ready' and not engine.device_seen(q.user_id)
     union
     select a.id from public.broker_connections c
     join public.broker_accounts a on a.connection_id = c.id join engine.queue q on q.account_id = a.id
@@ -19531,6 +19573,7 @@ CREATE TABLE engine.queue (
     worker text,
     lease_until timestamp with time zone,
     held_since timestamp with time zone,
+    is_head boolean GENERATED ALWAYS AS ((state = ANY (ARRAY['ready'::text, 'claimed'::text]))) STORED NOT NULL,
     CONSTRAINT claimed_has_a_lease CHECK (((state <> 'claimed'::text) OR ((token IS NOT NULL) AND (lease_until IS NOT NULL)))),
     CONSTRAINT queue_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'ready'::text, 'claimed'::text, 'unsettled'::text])))
 )
@@ -19555,6 +19598,12 @@ COMMENT ON COLUMN engine.queue.state IS 'waiting (behind the head) | ready (the 
 --
 
 COMMENT ON COLUMN engine.queue.held_since IS 'Since when it has held its lane: the first claim. A lane held for long lets exits pass.';
+
+--
+-- Name: COLUMN queue.is_head; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.queue.is_head IS 'ready or claimed. Indexes name it and not the state: a claim then changes nothing indexed and stays in its page.';
 
 --
 -- Name: invariant_done_leaves_nothing_unsent; Type: VIEW; Schema: engine; Owner: postgres
@@ -19611,7 +19660,7 @@ CREATE VIEW engine.invariant_no_account_sleeps AS
    FROM engine.queue q
   WHERE ((state = 'waiting'::text) AND (NOT (EXISTS ( SELECT 1
            FROM engine.queue h
-          WHERE ((h.account_id = q.account_id) AND (h.lane = q.lane) AND (h.state = ANY (ARRAY['ready'::text, 'claimed'::text])))))));
+          WHERE ((h.account_id = q.account_id) AND (h.lane = q.lane) AND h.is_head)))));
 
 ALTER VIEW engine.invariant_no_account_sleeps OWNER TO postgres;
 
@@ -22095,12 +22144,6 @@ CREATE INDEX commands_check ON engine.commands USING btree (check_at) WHERE (sta
 CREATE INDEX commands_open ON engine.commands USING btree (account_id, root) WHERE (state = ANY (ARRAY['pending'::public.command_state, 'submitting'::public.command_state, 'unknown'::public.command_state]));
 
 --
--- Name: commands_submitting; Type: INDEX; Schema: engine; Owner: postgres
---
-
-CREATE INDEX commands_submitting ON engine.commands USING btree (send_deadline) WHERE (state = 'submitting'::public.command_state);
-
---
 -- Name: commands_unknown_since; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -22152,7 +22195,7 @@ CREATE INDEX halts_user ON engine.halts USING btree (user_id);
 -- Name: one_head_per_account_and_lane; Type: INDEX; Schema: engine; Owner: postgres
 --
 
-CREATE UNIQUE INDEX one_head_per_account_and_lane ON engine.queue USING btree (account_id, lane) WHERE (state = ANY (ARRAY['ready'::text, 'claimed'::text]));
+CREATE UNIQUE INDEX one_head_per_account_and_lane ON engine.queue USING btree (account_id, lane) WHERE is_head;
 
 --
 -- Name: queue_account; Type: INDEX; Schema: engine; Owner: postgres
@@ -22161,16 +22204,10 @@ CREATE UNIQUE INDEX one_head_per_account_and_lane ON engine.queue USING btree (a
 CREATE INDEX queue_account ON engine.queue USING btree (account_id, lane, id);
 
 --
--- Name: queue_claim; Type: INDEX; Schema: engine; Owner: postgres
+-- Name: queue_heads; Type: INDEX; Schema: engine; Owner: postgres
 --
 
-CREATE INDEX queue_claim ON engine.queue USING btree (executor, lane, id) WHERE (state = 'ready'::text);
-
---
--- Name: queue_lease; Type: INDEX; Schema: engine; Owner: postgres
---
-
-CREATE INDEX queue_lease ON engine.queue USING btree (lease_until) WHERE (state = 'claimed'::text);
+CREATE INDEX queue_heads ON engine.queue USING btree (executor, lane, id) WHERE is_head;
 
 --
 -- Name: admin_actions_target; Type: INDEX; Schema: public; Owner: postgres
@@ -22956,13 +22993,6 @@ ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.webhook_events(id);
 
 --
--- Name: deliveries deliveries_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
---
-
-ALTER TABLE ONLY public.deliveries
-    ADD CONSTRAINT deliveries_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
-
---
 -- Name: devices devices_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -23047,13 +23077,6 @@ ALTER TABLE ONLY public.fills
     ADD CONSTRAINT fills_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
 
 --
--- Name: fills fills_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
---
-
-ALTER TABLE ONLY public.fills
-    ADD CONSTRAINT fills_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
-
---
 -- Name: gaps gaps_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
@@ -23124,25 +23147,11 @@ ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_parent_order_id_fkey FOREIGN KEY (parent_order_id) REFERENCES public.orders(id);
 
 --
--- Name: orders orders_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
---
-
-ALTER TABLE ONLY public.orders
-    ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
-
---
 -- Name: positions positions_account_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
 --
 
 ALTER TABLE ONLY public.positions
     ADD CONSTRAINT positions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id);
-
---
--- Name: positions positions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
---
-
-ALTER TABLE ONLY public.positions
-    ADD CONSTRAINT positions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id);
 
 --
 -- Name: profiles profiles_brand_fk; Type: FK CONSTRAINT; Schema: public; Owner: postgres
@@ -24273,10 +24282,10 @@ REVOKE ALL ON FUNCTION engine.change_order(p_account uuid, o jsonb, p_read times
 REVOKE ALL ON FUNCTION engine.change_orders(p_results jsonb[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION change_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION change_positions(p_fills bigint[], p_shown jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.change_positions(p_fills bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.change_positions(p_fills bigint[], p_shown jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION claim(p_worker text, p_executor text, p_lane text, p_limit integer, p_lease_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25108,10 +25117,10 @@ GRANT SELECT ON TABLE public.positions TO authenticated;
 REVOKE ALL ON FUNCTION engine.lots_of(p public.positions, p_tag text) FROM PUBLIC;
 
 --
--- Name: FUNCTION make_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION make_positions(p_fills bigint[], p_shown jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.make_positions(p_fills bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.make_positions(p_fills bigint[], p_shown jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION make_room(a engine.arrival); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25163,10 +25172,10 @@ REVOKE ALL ON FUNCTION engine.may_be_read(w engine.account_marks, p_pauses jsonb
 REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries, a public.broker_accounts) FROM PUBLIC;
 
 --
--- Name: FUNCTION move_positions(p_fills bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION move_positions(p_fills bigint[], p_shown jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION naked_positions(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25438,10 +25447,10 @@ REVOKE ALL ON FUNCTION engine.promote(p_accounts uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.promote_exits(p_deliveries bigint[]) FROM PUBLIC;
 
 --
--- Name: FUNCTION protect_positions(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION protect_positions(p_shown jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.protect_positions(p_results jsonb[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.protect_positions(p_shown jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION put_accounts(c public.broker_connections, p_accounts jsonb); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25750,6 +25759,12 @@ REVOKE ALL ON FUNCTION engine.settle_flows(a public.broker_accounts, k engine.ac
 --
 
 REVOKE ALL ON FUNCTION engine.settle_one(p jsonb, OUT answer jsonb, OUT events bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION shown_of(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.shown_of(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION since_seen(s engine.situation, p_room jsonb, p_risk jsonb); Type: ACL; Schema: engine; Owner: empire_engine

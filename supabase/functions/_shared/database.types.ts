@@ -495,13 +495,6 @@ export type Database = {
             referencedRelation: "webhook_events";
             referencedColumns: ["id"];
           },
-          {
-            foreignKeyName: "deliveries_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "profiles";
-            referencedColumns: ["id"];
-          },
         ];
       };
       "devices": {
@@ -877,13 +870,6 @@ export type Database = {
             columns: ["order_id"];
             isOneToOne: false;
             referencedRelation: "orders";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "fills_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "profiles";
             referencedColumns: ["id"];
           },
         ];
@@ -1392,13 +1378,6 @@ export type Database = {
             referencedRelation: "orders";
             referencedColumns: ["id"];
           },
-          {
-            foreignKeyName: "orders_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "profiles";
-            referencedColumns: ["id"];
-          },
         ];
       };
       "plan_limits": {
@@ -1532,13 +1511,6 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "drill_status";
             referencedColumns: ["account_id"];
-          },
-          {
-            foreignKeyName: "positions_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "profiles";
-            referencedColumns: ["id"];
           },
         ];
       };
@@ -2335,13 +2307,6 @@ export type Database = {
             referencedRelation: "drill_status";
             referencedColumns: ["account_id"];
           },
-          {
-            foreignKeyName: "fills_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "profiles";
-            referencedColumns: ["id"];
-          },
         ];
       };
       "trades": {
@@ -2381,13 +2346,6 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "drill_status";
             referencedColumns: ["account_id"];
-          },
-          {
-            foreignKeyName: "fills_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "profiles";
-            referencedColumns: ["id"];
           },
         ];
       };

@@ -247,7 +247,7 @@ async def _told(road: Road, trader: Trader, effect: str, result: str = "0") -> N
         " realised, filled_at) select user_id, account_id, gen_random_uuid()::text, venue_position_id, $3::text::public.effect,"
         " symbol, (case $3::text when 'open' then 'buy' else 'sell' end)::public.side, 1, 1.2, $2, clock_timestamp()"
         " from public.positions where account_id = $1::text::uuid returning id)"
-        " select engine.move_positions(array(select id from f))",
+        " select engine.move_positions(array(select id from f), null)",
         *(trader.account, D(result), effect),
     )
 
