@@ -12,11 +12,20 @@ create table if not exists realtime.messages (
   inserted_at timestamp not null default (now() at time zone 'utc'),
   id uuid not null default gen_random_uuid(),
   binary_payload bytea,
-  primary key (id, inserted_at),
+  -- One index for both that read here, who missed something and who clears up: every message of every alert is in it.
+  -- (Upstream has (id, inserted_at) and a second one.)
+  primary key (inserted_at, topic, id),
   constraint messages_payload_exclusive check (payload is null or binary_payload is null)
 );
-create index if not exists messages_inserted_at_topic_index
-  on realtime.messages (inserted_at desc, topic) where extension = 'broadcast' and private is true;
+-- Stacks set up before had upstream's two.
+do $$
+begin
+  if to_regclass('realtime.messages_inserted_at_topic_index') is not null then
+    drop index realtime.messages_inserted_at_topic_index;
+    alter table realtime.messages drop constraint messages_pkey, add primary key (inserted_at, topic, id);
+  end if;
+end
+$$;
 comment on table realtime.messages is 'One row per message to a channel. RLS: select = may receive, insert = may send.';
 
 create or replace function realtime.topic() returns text language sql stable as $$
