@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from shared.store.rows import Command, Numbers, Opened, OpenedCommand, Plan
 from workers.execution.desk import Desk
 from workers.execution.job import Ended, Job, Later, Lost, ended
 
+_DEFAULTS = {field.name: field.default for field in fields(Leg)}
 RETRY_S = 0.2
 PATIENCE = 20
 """Times an exit that would close more than is open now is given back; then it is denied with its numbers."""
@@ -165,9 +166,17 @@ def _guard(leg: Leg) -> dict[str, Any]:
     return {} if not any(kept.values()) else {"guard": kept}
 
 
+def _request(leg: Leg) -> dict[str, Any]:
+    """The leg without what it says by default: half of it, which the database would take apart and keep twice."""
+    return {
+        name: value for name, default in _DEFAULTS.items() if (value := getattr(leg, name)) is not default
+    }
+
+
 def _as_json(leg: Leg) -> dict[str, Any]:
-    """The leg's columns beside the leg itself, which comes back verbatim when another worker goes on."""
-    return _guard(leg) | {
+    """The leg's columns, where it says something, beside the leg itself, which comes back as it was when another
+    worker goes on."""
+    columns = {
         "leg": leg.leg,
         "kind": leg.kind,
         "symbol": leg.symbol,
@@ -190,8 +199,10 @@ def _as_json(leg: Leg) -> dict[str, Any]:
         "ref_price": leg.ref_price,
         "worst_loss": leg.worst_loss,
         "tag": leg.tag,
-        "request": leg,
+        "request": _request(leg),
     }
+    said = {name: value for name, value in columns.items() if value is not None and value is not False}
+    return _guard(leg) | said
 
 
 def _step(opened: OpenedCommand, leg: Leg, proof: Fitted | WrittenAhead) -> Step:
