@@ -41,6 +41,7 @@ from shared.models.enums import MarginMode, OrderStatus
 from shared.models.outcome import Rejected
 from shared.models.reasons import Reason
 from shared.models.trading import Fill
+from workers import collector
 
 
 @dataclass(slots=True)
@@ -156,7 +157,7 @@ class Venue:
 
     async def _execute(self, request: web.Request) -> web.Response:
         written: Written = request["written"]
-        command = codec.decode_as(PaperCommand, await request.read())
+        command: PaperCommand = request["command"]
         fault = self.faults.take("execute", Kind.REFUSE, Kind.REFUSE_LATER, Kind.PARTIAL_FILL)
         account = self.account(request)
         if fault is None:
@@ -210,11 +211,11 @@ class Venue:
         """Outermost: the moment of receipt, before any fault strikes."""
         if request.method == "POST" and "account" in request.match_info:
             received_ns = time.time_ns()
-            command = codec.decode(await request.read())
+            command = codec.decode_as(PaperCommand, await request.read())
             written = Written(
-                received_ns, request.match_info["account"], command["client_order_id"], command["kind"]
+                received_ns, request.match_info["account"], command.client_order_id, command.kind.value
             )
-            request["written"] = written
+            request["written"], request["command"] = written, command
             self.log.append(written)
         answer: web.StreamResponse = await handler(request)
         return answer
@@ -299,7 +300,9 @@ async def _serve(server: Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    print(f"ready {await server.start()}", flush=True)
+    address = await server.start()
+    collector.calm()
+    print(f"ready {address}", flush=True)
     await stop.wait()
     await server.stop()
 
