@@ -32,7 +32,7 @@ export const LIMITS: QueueLimits = {
   // One statement for three alerts costs little more than one for one alert.
   young: 1,
   slowMs: 30,
-  batch: 32,
+  batch: 64,
   waiting: 4_096,
   waitingInLine: 2_048,
   // TradingView waits 3 s, and resends after a 503 only. The role's statement_timeout (2.5 s) comes first.
