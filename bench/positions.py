@@ -68,6 +68,12 @@ insert into public.positions (
 select f.user_id, 'paper', f.account_id, f.position_id, f.symbol, f.symbol, f.side, f.qty, f.price, f.filled_at
 from public.fills f join public.broker_accounts a on a.id = f.account_id and a.broker = 'paper' on conflict do nothing
 """
+_LIMITS = """
+insert into public.risk_settings (user_id, rules)
+select id, '{"daily_loss": {"limit": 5000, "unit": "account"}}' from public.profiles where email like 'holder-%'
+"""
+"""A loss that nobody reaches: every read is compared with it."""
+_READS = "select n_tup_upd from pg_stat_user_tables where relid = 'public.broker_accounts'::regclass"
 _READ = "select count(*) from engine.account_marks where read_at is not null and is_flat is false"
 _AGES = """
 select extract(epoch from clock_timestamp() - a.as_of)::float8 * 1000 as age, a.freshness::text as freshness
@@ -93,17 +99,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.positions")
     parser.add_argument("--accounts", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--limits", action="store_true", help="every user has a daily loss set")
     parser.add_argument("--pg", type=int, default=18, choices=(16, 18))
     chosen = parser.parse_args()
     with fresh_stack(chosen.pg) as found:
-        report = asyncio.run(_measured(found, chosen.accounts, chosen.seconds))
+        report = asyncio.run(_measured(found, chosen.accounts, chosen.seconds, chosen.limits))
     print(json.dumps(report))
 
 
-async def _measured(found: Installation, accounts: int, seconds: float) -> dict[str, Any]:
+async def _measured(
+    found: Installation, accounts: int, seconds: float, limits: bool = False
+) -> dict[str, Any]:
     database = await readings.connect(found)
     async with paper_venue(found) as venue:
         login, first_s = await _populated(found, database, accounts)
+        if limits:
+            await database.execute(_LIMITS)
         moving = asyncio.create_task(_move(venue))
         async with _listening(login) as heard:
             report = await _watched(found, database, venue, seconds)
@@ -114,6 +125,7 @@ async def _measured(found: Installation, accounts: int, seconds: float) -> dict[
     return {
         "accounts": accounts,
         "positions": accounts * len(SYMBOLS),
+        "limits": limits,
         "first_read_s": round(first_s, 1),
         **report,
         "machine": {"cpus": os.cpu_count(), "postgres": version.split()[0]},
@@ -210,7 +222,7 @@ async def _watched(
     """Ages, messages and costs of some seconds."""
     await asyncio.sleep(5)  # what was found has settled
     begun, since = time.perf_counter(), datetime.now(UTC)
-    before = readings.cpu_s(found, venue)
+    before, reads = readings.cpu_s(found, venue), await database.fetchval(_READS)
     ages: list[float] = []
     stale = 0
     while time.perf_counter() - begun < seconds:
@@ -219,11 +231,12 @@ async def _watched(
         stale += sum(row["freshness"] != "fresh" for row in rows)
         await asyncio.sleep(1)
     took = time.perf_counter() - begun
-    after = readings.cpu_s(found, venue)
+    after, reads = readings.cpu_s(found, venue), await database.fetchval(_READS) - reads
     told = await database.fetchrow(_TOLD, since)
     assert told is not None
     return {
         "age_ms": {**readings.percentiles(ages), "max": round(max(ages), 0)},
+        "reads_per_s": round(reads / took),
         "stale_share": round(stale / len(ages), 4),
         "told": {
             "per_s": round(told["messages"] / took, 0),
@@ -232,6 +245,7 @@ async def _watched(
             "too_often": await database.fetchval(_PACE, since),
         },
         "busy": {name: round((after[name] - before[name]) / took, 2) for name in before},
+        "cpu_ms_per_read": readings.cpu_ms_per_alert(before, after, reads),
         "worker_mb": readings.memory_mb(found, WORKER),
     }
 

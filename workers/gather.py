@@ -25,6 +25,11 @@ class Gather(Generic[Q, A]):
         self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Questions that no call has taken yet."""
+        return len(self._waiting)
+
     async def ask(self, question: Q) -> A:
         """The answer to this question. Raises what the call raised."""
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()

@@ -3,32 +3,40 @@ create function engine.fade_unread() returns integer
 language plpgsql set search_path = '' as $$
 declare
   c_now constant timestamptz := clock_timestamp();
-  a public.broker_accounts;
-  v_faded integer := 0;
+  c_unknown constant timestamptz := c_now - interval '60 seconds';
+  -- Where nobody reads at all, that is another trouble.
+  c_watched constant boolean := (select true from engine.account_marks w where w.lease_until > c_now limit 1) is not null;
+  v_late uuid [];
 begin
   -- Every worker asks; one at a time is enough.
   if not pg_try_advisory_xact_lock(hashtextextended('engine.fade_unread', 0)) then
     return 0;
   end if;
-  for a in
-    select b.* from public.broker_accounts b
-    -- A read is under way and hangs, or the last one has failed. Where nobody reads at all, that is another trouble.
-    join engine.account_marks w on w.account_id = b.id and (w.failures > 0 or w.lease_until > c_now)
+  v_late := array(
+    select b.id from public.broker_accounts b
+    -- A read is under way and hangs, the last one has failed, or those who read do not come to it.
+    join engine.account_marks w on w.account_id = b.id
+      and (w.failures > 0 or w.lease_until > c_now or (c_watched and w.due_at <= c_now))
+    join public.broker_connections c on c.id = b.connection_id
     where b.freshness <> 'unknown' and b.as_of < c_now - case b.freshness
       when 'fresh' then (w.every_s + 4) * interval '1 second' else interval '60 seconds' end
+      and (w.failures > 0 or w.lease_until > c_now or (c.status = 'connected' and coalesce(b.executor, c.executor) = 'fleet'))
       and (select true from public.positions p where p.account_id = b.id and p.closed_at is null limit 1)
-    -- Who holds an account is just telling what it is worth.
-    order by b.id for no key update of b skip locked
-  loop
-    perform engine.fade(a, case when a.as_of < c_now - interval '60 seconds' then 'unknown' else 'stale' end::public.freshness);
-    v_faded := v_faded + 1;
-  end loop;
-  return v_faded;
+    -- Who holds an account is just telling what it is worth. Not so many that those who trade there wait for us.
+    order by b.id for no key update of b skip locked limit 500
+  );
+  update public.broker_accounts b set freshness = f.freshness from (
+    select x.id, case when x.as_of < c_unknown then 'unknown' else 'stale' end::public.freshness as freshness
+    from public.broker_accounts x where x.id = any (v_late)
+  ) f where b.id = f.id and b.freshness < f.freshness;
+  update public.positions p set freshness = b.freshness from public.broker_accounts b
+  where b.id = any (v_late) and p.account_id = b.id and p.closed_at is null and p.freshness < b.freshness;
+  return cardinality(v_late);
 end
 $$;
 comment on function engine.fade_unread() is
-'Accounts with open positions that are being read in vain: stale when the last read is 4 seconds older than it should be, after '
-'60 seconds unknown, also while a read hangs. Returns how many.';
+'Accounts with open positions that are being read in vain, or to which those who read do not come: stale when the last read is 4 '
+'seconds older than it should be, after 60 seconds unknown, also while a read hangs. Returns how many.';
 alter function engine.fade_unread() owner to empire_engine;
 
 create function engine.broker_health() returns table (broker public.broker, status text, message text)

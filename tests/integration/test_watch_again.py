@@ -1,4 +1,4 @@
-"""An account that is due again while its last read is still being recorded, over the real database."""
+"""Reads that wait to be recorded: an account that is due again meanwhile, and many of them. Over the real database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.clusters import Database
 from tests.support.trading import new_trader, until
 from workers.leases import Leases
 from workers.positions.enforce import Enforcer
-from workers.positions.watcher import LEASE_MS, Watcher
+from workers.positions.watcher import BACKLOG, LEASE_MS, MARKS, Watcher
 
 DUE = "update engine.account_marks set due_at = now(), lease_until = null where account_id = $1"
 SOON_S = LEASE_MS / 1000 - 4
@@ -61,6 +61,47 @@ async def test_an_account_that_is_due_again_is_read_again(
             await watcher.read_due()
             assert await connection.fetchval(held, account) != first
         await until(is_recorded, SOON_S)
+    finally:
+        await watcher.drain()
+        await store.close()
+        await blocker.close()
+
+
+async def test_nobody_reads_more_than_is_recorded(database: Database, connection: asyncpg.Connection) -> None:
+    """What was read waits to be recorded: while much of it waits, nothing more is read, however much is due; what is told is
+    of just now. When it is recorded, the reads go on."""
+    trader = await new_trader(database, connection, accounts=BACKLOG + MARKS + 2)
+    # What they hold is known: nothing but the marks has to be written.
+    await connection.execute("update public.broker_accounts set balance = 100000")
+    blocker, store = await database.connect("supabase_admin"), PostgresStore(database.url("empire_worker"))
+    watcher = Watcher(store, Registry(store, None, {}), Leases(LEASE_MS, 1000), "w1", Enforcer(store))
+    begun = "select count(*) from engine.account_marks where token is not null"
+    tokens = "select account_id, token from engine.account_marks order by account_id"
+
+    async def due_again() -> None:
+        await connection.execute("update engine.account_marks set due_at = now(), lease_until = null")
+
+    async def waits() -> bool:
+        return watcher.backlog > BACKLOG
+
+    async def is_recorded() -> bool:
+        return await connection.fetchval(begun) == 0
+
+    try:
+        await due_again()
+        async with blocker.transaction():
+            await blocker.execute("select from public.broker_accounts for update")
+            assert await watcher.read_due() is True
+            await until(waits)
+            first = await connection.fetch(tokens)
+            await due_again()
+            assert await watcher.read_due() is True
+            assert await connection.fetch(tokens) == first
+        await until(is_recorded, SOON_S)
+        await due_again()
+        await watcher.read_due()
+        assert await connection.fetchval(begun) > 0
+        assert len(trader.accounts) == len(first)
     finally:
         await watcher.drain()
         await store.close()

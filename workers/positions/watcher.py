@@ -35,6 +35,11 @@ from workers.positions.standing import Standings
 _log = log.get("positions")
 BATCH, ROOM = 256, 2048
 """Accounts of one claim; accounts that may be read at once."""
+MARKS = 64
+"""Accounts of one call that records: their rows are held meanwhile, and their orders wait so long."""
+BACKLOG = 2 * MARKS
+"""Reads that wait to be recorded grow old: with more of them nobody begins another. What is due waits for longer
+then, all of it alike, and what is told was read just now."""
 LEASE_MS = 12_000
 READ_S = 4.0
 """So long a read may take: with a second between two reads the figures are stale then. Well within the lease."""
@@ -60,13 +65,20 @@ class Watcher:
         self._rates: dict[str, tuple[float, Decimal | None]] = {}
         self.latencies: dict[str, float] = {}
         """Milliseconds that a read takes, by broker: of the last ones, the newest counting most."""
-        self._marking: Gather[dict[str, Any], None] = Gather(self._record, lambda _: 0, BATCH)
+        self._marking: Gather[dict[str, Any], None] = Gather(self._record, lambda _: 0, MARKS)
+
+    @property
+    def backlog(self) -> int:
+        """Reads that wait to be recorded."""
+        return self._marking.waiting
 
     async def read_due(self) -> bool:
-        """Begin to read what is due. True: there may be more."""
+        """Begin to read what is due. True: there was something, more may follow soon."""
         for connection in self._brokers.refused():
             await self._store.recheck_connection(connection=connection)
         room = min(BATCH, ROOM - len(self._open))
+        if self.backlog > BACKLOG:
+            return True
         if room <= 0:
             return False
         now = clock.monotonic()
@@ -83,7 +95,7 @@ class Watcher:
                 self._next[each.account.id] = each
             else:
                 self._begin(each)
-        return len(due) == room
+        return bool(due)
 
     async def drain(self) -> None:
         """Let what is under way end: nothing of it is lost, the leases run out."""

@@ -110,6 +110,25 @@ async def test_an_open_account_that_nobody_reads(watch: Watch) -> None:
     assert await freshness(watch) == ("fresh", "fresh")
 
 
+@pytest.mark.parametrize(("seconds", "known"), [(4, "fresh"), (6, "stale"), (61, "unknown")])
+async def test_an_open_account_to_which_nobody_comes(watch: Watch, seconds: int, known: str) -> None:
+    """Others are read, this one is due and nobody gets round to it: what is known of it grows old all the same. A login
+    that is disconnected is nobody's to read, and says so itself."""
+    other = await watch.road.account(await watch.road.trader(), "paper")
+    await read_ago(watch, seconds)
+    await watch.road.admin.execute(
+        "update engine.account_marks set due_at = now() - interval '1 s', lease_until = case account_id when $1::text::uuid"
+        " then now() + interval '10 s' end",
+        other,
+    )
+    await watch.road.set("public.broker_connections", watch.account, status="disabled")
+    await looked(watch.road)
+    assert await freshness(watch) == ("fresh", "fresh")
+    await watch.road.set("public.broker_connections", watch.account, status="connected")
+    await looked(watch.road)
+    assert await freshness(watch) == (known, known)
+
+
 async def test_a_broker_that_may_be_looked_at_rarely(watch: Watch) -> None:
     """Where its limits allow a look every three seconds it is due then, and late seven seconds after the last one; what its
     accounts share they share."""
