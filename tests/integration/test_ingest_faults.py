@@ -57,6 +57,16 @@ def test_connections_cut_under_load_lose_and_double_nothing(stack: RunningStack)
     assert sender.post(alert()).status_code == 202
 
 
+def test_alerts_one_after_another_keep_one_session(stack: RunningStack) -> None:
+    """Only what overlaps takes another: each session holds memory in Postgres, and begins cold."""
+    sender = make_sender(stack)
+    cut_connections(stack)
+    wait_until(lambda: sender.post(alert()).status_code == 202)
+    assert {sender.post(alert()).status_code for _ in range(12)} == {202}
+    sessions = stack.database.sql("select count(*) from pg_stat_activity where usename = 'empire_edge'")
+    assert sessions == "1"
+
+
 def test_a_locked_account_delays_no_other_endpoint(stack: RunningStack) -> None:
     """Alerts that wait for their account's lock must come again; those of others pass, however many wait."""
     held, free = make_sender(stack), make_sender(stack)

@@ -32,13 +32,43 @@ export function databaseSettings(environment: (name: string) => string | undefin
   return { url, ca: environment("EMPIRE_EDGE_DATABASE_CA"), poolSize: size ? Number(size) : undefined };
 }
 
+/**
+ * The first session takes whatever comes while it is free, the others only what overlaps. The driver's own pool goes round
+ * all of its sessions: each would be kept, with 12 MB in Postgres, and none of them warm.
+ */
+class Sessions {
+  private readonly first: Sql;
+  private readonly others: Sql;
+  private busy = false;
+
+  constructor(settings: DatabaseSettings) {
+    const most = settings.poolSize ?? LIMITS.statements;
+    this.first = open(settings, 1);
+    this.others = open(settings, Math.max(1, most - 1));
+  }
+
+  async run<T>(query: (sql: Sql) => Promise<T>): Promise<T> {
+    if (this.busy) return await query(this.others);
+    this.busy = true;
+    try {
+      return await query(this.first);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async end(seconds: number): Promise<void> {
+    await Promise.all([this.first, this.others].map((sql) => sql.end({ timeout: seconds })));
+  }
+}
+
 export class Database {
-  private pool: Sql | null = null;
+  private sessions: Sessions | null = null;
   private failedAt = -Infinity;
   private readonly queue: AlertQueue<Answer | null>;
 
   constructor(private readonly settings: DatabaseSettings) {
-    this.queue = new AlertQueue((texts) => this.write(texts), () => this.discard(this.pool), {
+    this.queue = new AlertQueue((texts) => this.write(texts), () => this.discard(this.sessions), {
       statements: settings.poolSize ?? LIMITS.statements,
     });
   }
@@ -61,20 +91,22 @@ export class Database {
 
   /** One call and one commit, for one alert or for several. Only an alert that is alone waits for a lock. */
   private async write(texts: string[]): Promise<(Answer | null)[]> {
-    const pool = this.pool ?? await this.reconnected();
+    const sessions = this.sessions ?? await this.reconnected();
     const alone = texts.length === 1;
     try {
       const argument = `[${texts.join(",")}]`;
-      const [row] = await pool`select engine.ingest(${argument}::text::jsonb, ${alone}) as answers`;
+      const [row] = await sessions.run((sql) =>
+        sql`select engine.ingest(${argument}::text::jsonb, ${alone}) as answers`
+      );
       return row!["answers"] as (Answer | null)[];
     } catch (error) {
-      return this.refused(error, texts.length, pool);
+      return this.refused(error, texts.length, sessions);
     }
   }
 
-  private refused(error: unknown, alerts: number, pool: Sql): Answer[] {
+  private refused(error: unknown, alerts: number, sessions: Sessions): Answer[] {
     const state = sqlState(error);
-    if (state === undefined) this.discard(pool);
+    if (state === undefined) this.discard(sessions);
     // Nothing of the batch is stored, whichever alert was to blame.
     else if (alerts > 1 && ROLLED_BACK.test(state)) throw new RolledBack(state);
     // Class 22: the value cannot be stored. It is the sender's, whatever slipped past the validators.
@@ -86,32 +118,32 @@ export class Database {
 
   /** Closes every connection. */
   async close(): Promise<void> {
-    await this.pool?.end({ timeout: 1 });
-    this.pool = null;
+    await this.sessions?.end(1);
+    this.sessions = null;
   }
 
-  /** A pool, at once or after the pause that keeps a dead server from being asked by every request. */
-  private async reconnected(): Promise<Sql> {
+  /** Sessions, at once or after the pause that keeps a dead server from being asked by every request. */
+  private async reconnected(): Promise<Sessions> {
     const pause = this.failedAt + PAUSE_AFTER_FAILURE_MS - performance.now();
     if (pause > 0) await new Promise((resume) => setTimeout(resume, pause));
-    return this.pool ??= open(this.settings);
+    return this.sessions ??= new Sessions(this.settings);
   }
 
   /**
    * A connection of this driver that was cut under load may keep half a message and never send again
-   * (postgres 3.4.9, nextWrite): after a cut the whole pool is replaced.
+   * (postgres 3.4.9, nextWrite): after a cut all of them are replaced.
    */
-  private discard(pool: Sql | null): void {
-    if (pool === null || this.pool !== pool) return;
-    this.pool = null;
+  private discard(sessions: Sessions | null): void {
+    if (sessions === null || this.sessions !== sessions) return;
+    this.sessions = null;
     this.failedAt = performance.now();
-    pool.end({ timeout: 3 }).catch(() => {});
+    sessions.end(3).catch(() => {});
   }
 }
 
-function open({ url, ca, poolSize }: DatabaseSettings): Sql {
+function open({ url, ca }: DatabaseSettings, most: number): Sql {
   return postgres(url, {
-    max: poolSize ?? LIMITS.statements,
+    max: most,
     ...ONE_AT_A_TIME,
     connect_timeout: 2,
     idle_timeout: 60,
