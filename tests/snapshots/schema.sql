@@ -1280,9 +1280,10 @@ begin
   if p_look then
     v_due := v_due || array(
       select k.w from unnest(engine.busy_accounts()) as b (id) cross join lateral (
-        -- Each by its own look-up, whatever the plan was made for.
+        -- Each by its own look-up, whatever the plan was made for. Whose next read is further away than of an open account was
+        -- idle at the last one; is_flat does not say that: whoever executes an order may have read the account, too.
         select w from engine.account_marks w
-        where w.account_id = b.id and w.is_flat is not false and w.due_at > c_now
+        where w.account_id = b.id and w.due_at > c_now + w.every_s * interval '1 second'
           and (w.lease_until is null or w.lease_until < c_now) and w.failures = 0
           and (w.read_at is null or w.read_at <= c_now - w.every_s * interval '1 second') limit 1
       ) k

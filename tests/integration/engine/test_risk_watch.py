@@ -108,14 +108,18 @@ async def test_open_accounts_every_second_idle_ones_every_thirty(road: Road) -> 
     assert [each["venue_position_id"] for each in claimed["positions"]] == ["p1"]
 
 
-async def test_what_was_opened_on_an_idle_account_is_looked_at(road: Road) -> None:
+@pytest.mark.parametrize("executed", ["it read the account, too", "it did not"])
+async def test_what_was_opened_on_an_idle_account_is_looked_at(road: Road, executed: str) -> None:
     """Our own order has filled since the last read, which is half a minute from the next: a second after it the account
-    is read. Who asks for no look at everything that is open is not told of it."""
+    is read, also where whoever executed the order has seen it open. Who asks for no look at everything that is open is
+    not told of it."""
     trader = await road.trader()
     watch = await Watch.of(road, trader.account, "paper")
     await watch.read(datetime.now(UTC), 10_000)
     await road.trade(trader)
     assert await watch.claim() is None
+    if executed == "it read the account, too":
+        await road.admin.execute("update engine.account_marks set at = now(), is_flat = false")
     await road.admin.execute("update engine.account_marks set read_at = read_at - interval '1 second'")
     assert (
         await road.worker.fetch("select engine.watched_accounts('w', 100, 12000, '{}', p_look => false)")
