@@ -61,12 +61,8 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What became of the corrections of an account: how many were made, and how many wait for another read.
-
-    `believed_in_s`: seconds from this read to the first that can settle a doubt, None = there is no doubt.
-    """
+    """What became of the corrections of an account: how many were made, and how many wait for another read."""
 
     account: str
     made: int
     waiting: int
-    believed_in_s: Decimal | None = None

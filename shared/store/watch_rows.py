@@ -19,7 +19,7 @@ class Watched:
 
     `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
     open, as it was left; `every_s`: seconds between two reads. `woken`: its broker has told that something happened
-    since the last read.
+    since the last read, or what was doubted then can be believed now.
     """
 
     token: int

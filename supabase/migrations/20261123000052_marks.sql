@@ -70,18 +70,31 @@ comment on function engine.can_wait(engine.account_marks) is
 'Whether nothing is open on an account that is due, and something is on another one of its login: that goes first.';
 alter function engine.can_wait(engine.account_marks) owner to empire_engine;
 
+create function engine.is_woken(w engine.account_marks) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return coalesce(w.woken_at > coalesce(w.began_at, '-infinity'), false) or (
+    select true from engine.reconciled r
+    where r.account_id = w.account_id and r.believed_at <= clock_timestamp() and r.believed_at > coalesce(w.began_at, '-infinity')
+  ) is not null;
+end
+$$;
+comment on function engine.is_woken(engine.account_marks) is
+'Whether the next read of an account has a cause: its broker has told of something, or what was doubted can be believed by now.';
+alter function engine.is_woken(engine.account_marks) owner to empire_engine;
+
 create function engine.reads_wanted(w engine.account_marks, p_pause numeric) returns numeric
 language plpgsql stable set search_path = '' as $$
 begin
   -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
-  if w.woken_at > coalesce(w.began_at, '-infinity') then
+  if engine.is_woken(w) then
     return case when coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
   end if;
   return case when engine.can_wait(w) then 3 else 2 end;
 end
 $$;
 comment on function engine.reads_wanted(engine.account_marks, numeric) is
-'How many reads its login must have left for an account to be read: what was told of goes first, then what is open, then the rest.';
+'How many reads its login must have left for an account to be read: first what was told of or can be settled, then what is open.';
 alter function engine.reads_wanted(engine.account_marks, numeric) owner to empire_engine;
 
 create function engine.spend_reads(p_due uuid [], p_pauses jsonb) returns uuid []
@@ -212,7 +225,7 @@ begin
     order by array_position(v_due, w.account_id) limit p_limit for update skip locked
   ), p_pauses);
   with free as (
-    select w.account_id, w.woken_at > coalesce(w.began_at, '-infinity') as woken
+    select w.account_id, engine.is_woken(w) as woken
     from engine.account_marks w where w.account_id = any (v_free)
   ), taken as (
     update engine.account_marks w

@@ -127,12 +127,15 @@ begin
     when w.woken_at > w.began_at then clock_timestamp()
     -- Lists may lag behind what was told.
     when w.woken_at > clock_timestamp() - interval '12 seconds' then least(p_due_at, clock_timestamp() + interval '1 second')
-    else p_due_at
+    else least(p_due_at, (
+      select r.believed_at from engine.reconciled r where r.account_id = w.account_id and r.believed_at > clock_timestamp()
+    ))
   end;
 end
 $$;
 comment on function engine.due_after(engine.account_marks, timestamptz) is
-'When an account is read next after a read: at once when something has happened since it began, soon when that was lately.';
+'When an account is read next after a read: at once when something has happened since it began, soon when that was lately, and when '
+'what it has left in doubt can be settled.';
 alter function engine.due_after(engine.account_marks, timestamptz) owner to empire_engine;
 
 create function engine.note_plain(p_reads engine.plain_read []) returns void

@@ -56,12 +56,14 @@ comment on table engine.adjustments is
 create table engine.reconciled (
   account_id uuid primary key,
   agreed_at timestamptz,
-  suspects jsonb not null default '{}'
+  suspects jsonb not null default '{}',
+  believed_at timestamptz
 ) with (fillfactor = 70);
 comment on table engine.reconciled is 'Since when the books of an account agree with its broker, and what one read has found otherwise.';
 comment on column engine.reconciled.suspects is
 'Key of a difference (its doubt, where it has one) -> the time of the read that found it first: what no fill explains is believed at '
 'the second.';
+comment on column engine.reconciled.believed_at is 'From when on a read can settle a doubt: then the account is read. Null = there is none.';
 grant select, insert, update, delete on engine.adjustments, engine.reconciled to empire_engine;
 
 create function engine.net_of(p_account uuid, p_position text) returns numeric

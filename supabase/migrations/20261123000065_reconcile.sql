@@ -321,16 +321,16 @@ begin
       v_foreign := v_foreign or coalesce((x ->> 'foreign')::boolean, false);
     end if;
   end loop;
-  insert into engine.reconciled as k (account_id, agreed_at, suspects)
-  values (a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects)
-  on conflict (account_id) do update set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects;
+  insert into engine.reconciled as k (account_id, agreed_at, suspects, believed_at)
+  values (
+    a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects, v_believed
+  )
+  on conflict (account_id) do update
+  set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects, believed_at = excluded.believed_at;
   if v_foreign and a.on_drift = 'flatten' then
     perform engine.flatten_drift(a);
   end if;
-  return jsonb_build_object(
-    'account', a.id, 'made', v_made, 'waiting', v_waiting,
-    'believed_in_s', extract(epoch from v_believed - (r ->> 'read_from')::timestamptz)
-  );
+  return jsonb_build_object('account', a.id, 'made', v_made, 'waiting', v_waiting);
 end
 $$;
 comment on function engine.reconcile_one(public.broker_accounts, jsonb) is
@@ -362,7 +362,7 @@ $$;
 comment on function engine.reconcile(jsonb) is
 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. '
 'What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, '
-'waiting, believed_in_s}] (seconds from the read to the first that can settle a doubt; null = there is none); an old token changes nothing and is not in it.';
+'waiting}]; an old token changes nothing and is not in it.';
 alter function engine.reconcile(jsonb) owner to empire_engine;
 revoke all on function engine.reconcile(jsonb) from public;
 grant execute on function engine.reconcile(jsonb) to empire_worker;

@@ -4486,7 +4486,9 @@ begin
     when w.woken_at > w.began_at then clock_timestamp()
     -- Lists may lag behind what was told.
     when w.woken_at > clock_timestamp() - interval '12 seconds' then least(p_due_at, clock_timestamp() + interval '1 second')
-    else p_due_at
+    else least(p_due_at, (
+      select r.believed_at from engine.reconciled r where r.account_id = w.account_id and r.believed_at > clock_timestamp()
+    ))
   end;
 end
 $$;
@@ -4497,7 +4499,7 @@ ALTER FUNCTION engine.due_after(w engine.account_marks, p_due_at timestamp with 
 -- Name: FUNCTION due_after(w engine.account_marks, p_due_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.due_after(w engine.account_marks, p_due_at timestamp with time zone) IS 'When an account is read next after a read: at once when something has happened since it began, soon when that was lately.';
+COMMENT ON FUNCTION engine.due_after(w engine.account_marks, p_due_at timestamp with time zone) IS 'When an account is read next after a read: at once when something has happened since it began, soon when that was lately, and when what it has left in doubt can be settled.';
 
 --
 -- Name: end_deliveries(jsonb[], bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -6612,6 +6614,30 @@ ALTER FUNCTION engine.is_urgent(p_class public.notification_class) OWNER TO empi
 --
 
 COMMENT ON FUNCTION engine.is_urgent(p_class public.notification_class) IS 'Whether money may be at stake this minute: such messages are sent in quiet hours too, one by one, before all others.';
+
+--
+-- Name: is_woken(engine.account_marks); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_woken(w engine.account_marks) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(w.woken_at > coalesce(w.began_at, '-infinity'), false) or (
+    select true from engine.reconciled r
+    where r.account_id = w.account_id and r.believed_at <= clock_timestamp() and r.believed_at > coalesce(w.began_at, '-infinity')
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.is_woken(w engine.account_marks) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_woken(w engine.account_marks); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_woken(w engine.account_marks) IS 'Whether the next read of an account has a cause: its broker has told of something, or what was doubted can be believed by now.';
 
 --
 -- Name: judge(engine.commands, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9693,7 +9719,7 @@ CREATE FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) RET
     AS $$
 begin
   -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
-  if w.woken_at > coalesce(w.began_at, '-infinity') then
+  if engine.is_woken(w) then
     return case when coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
   end if;
   return case when engine.can_wait(w) then 3 else 2 end;
@@ -9706,7 +9732,7 @@ ALTER FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) OWNE
 -- Name: FUNCTION reads_wanted(w engine.account_marks, p_pause numeric); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) IS 'How many reads its login must have left for an account to be read: what was told of goes first, then what is open, then the rest.';
+COMMENT ON FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) IS 'How many reads its login must have left for an account to be read: first what was told of or can be settled, then what is open.';
 
 --
 -- Name: recheck_connection(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9770,7 +9796,7 @@ ALTER FUNCTION engine.reconcile(p_results jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION reconcile(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.reconcile(p_results jsonb) IS 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, waiting, believed_in_s}] (seconds from the read to the first that can settle a doubt; null = there is none); an old token changes nothing and is not in it.';
+COMMENT ON FUNCTION engine.reconcile(p_results jsonb) IS 'Corrects the books of accounts by what their broker showed: [{account, token, read_from, lag_s, complete, corrections}]. What a command under way may explain waits, and so does at the first read what no fill explains. Returns [{account, made, waiting}]; an old token changes nothing and is not in it.';
 
 --
 -- Name: reconcile_one(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9816,16 +9842,16 @@ begin
       v_foreign := v_foreign or coalesce((x ->> 'foreign')::boolean, false);
     end if;
   end loop;
-  insert into engine.reconciled as k (account_id, agreed_at, suspects)
-  values (a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects)
-  on conflict (account_id) do update set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects;
+  insert into engine.reconciled as k (account_id, agreed_at, suspects, believed_at)
+  values (
+    a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects, v_believed
+  )
+  on conflict (account_id) do update
+  set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects, believed_at = excluded.believed_at;
   if v_foreign and a.on_drift = 'flatten' then
     perform engine.flatten_drift(a);
   end if;
-  return jsonb_build_object(
-    'account', a.id, 'made', v_made, 'waiting', v_waiting,
-    'believed_in_s', extract(epoch from v_believed - (r ->> 'read_from')::timestamptz)
-  );
+  return jsonb_build_object('account', a.id, 'made', v_made, 'waiting', v_waiting);
 end
 $$;
 
@@ -12863,7 +12889,7 @@ begin
     order by array_position(v_due, w.account_id) limit p_limit for update skip locked
   ), p_pauses);
   with free as (
-    select w.account_id, w.woken_at > coalesce(w.began_at, '-infinity') as woken
+    select w.account_id, engine.is_woken(w) as woken
     from engine.account_marks w where w.account_id = any (v_free)
   ), taken as (
     update engine.account_marks w
@@ -20026,7 +20052,8 @@ COMMENT ON TABLE engine.read_credits IS 'How many reads of its accounts a login 
 CREATE TABLE engine.reconciled (
     account_id uuid NOT NULL,
     agreed_at timestamp with time zone,
-    suspects jsonb DEFAULT '{}'::jsonb NOT NULL
+    suspects jsonb DEFAULT '{}'::jsonb NOT NULL,
+    believed_at timestamp with time zone
 )
 WITH (fillfactor='70');
 
@@ -20043,6 +20070,12 @@ COMMENT ON TABLE engine.reconciled IS 'Since when the books of an account agree 
 --
 
 COMMENT ON COLUMN engine.reconciled.suspects IS 'Key of a difference (its doubt, where it has one) -> the time of the read that found it first: what no fill explains is believed at the second.';
+
+--
+-- Name: COLUMN reconciled.believed_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.reconciled.believed_at IS 'From when on a read can settle a doubt: then the account is read. Null = there is none.';
 
 --
 -- Name: reservations; Type: TABLE; Schema: engine; Owner: postgres
@@ -24950,6 +24983,12 @@ REVOKE ALL ON FUNCTION engine.is_unanchored(p_delivery bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.is_urgent(p_class public.notification_class) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_woken(w engine.account_marks); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_woken(w engine.account_marks) FROM PUBLIC;
 
 --
 -- Name: FUNCTION judge(k engine.commands, p jsonb); Type: ACL; Schema: engine; Owner: empire_engine

@@ -1,7 +1,7 @@
 """Our books follow the broker's: a read that shows something else asks for the fills since, and ours are corrected.
 
-    look       a difference, an unexplained balance, the broker's word that something happened, or a few minutes since
-               the last look
+    look       a difference, an unexplained balance, the broker's word that something happened, a doubt that can be
+               settled by now, or a few minutes since the last look
     ask        engine.books, under the token of the read; then the broker's fills since both agreed
     compare    workers/positions/diff.py, pure
     correct    engine.reconcile: one call for all accounts that were compared in the meantime
@@ -48,14 +48,10 @@ class _Look:
     is_open: bool = False
 
     def saw(self, told: Reconciled, now: float) -> None:
-        """What has just been corrected is looked at once more, soon; what stays as it is, less and less often.
-
-        What is doubted is looked at when it can be believed, at the latest.
-        """
+        """What has just been corrected is looked at once more, soon; what stays as it is, less and less often."""
         self.is_open = told.made + told.waiting > 0
         self.stays = 0 if told.made else min(self.stays + 1, len(PAUSES_S) - 1)
-        pause = PAUSES_S[self.stays]
-        self.next = now + (pause if told.believed_in_s is None else min(pause, float(told.believed_in_s)))
+        self.next = now + PAUSES_S[self.stays]
         if not self.is_open:
             self.checked = now
 

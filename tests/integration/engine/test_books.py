@@ -79,9 +79,11 @@ def position(
     }
 
 
-async def handed_in(watch: Watch, *found: Json, token: int | None = None, lag_s: int = 0) -> Json | None:
-    """engine.reconcile of a read that begins now; None = the token was an old one."""
-    claimed = await watch.due()
+async def handed_in(
+    watch: Watch, *found: Json, token: int | None = None, lag_s: int = 0, claimed: Json | None = None
+) -> Json | None:
+    """engine.reconcile of a read that begins now, or of this one; None = the token was an old one."""
+    claimed = claimed or await watch.due()
     given = {
         "account": watch.account,
         "token": claimed["token"] if token is None else token,
@@ -241,17 +243,31 @@ async def test_an_orphan_is_asked_to_be_canceled(watch: Watch) -> None:
 
 async def test_a_doubt_lasts_longer_than_its_key(watch: Watch) -> None:
     """What is asked for anew every minute has another key by then. Where lists lag for two minutes it is the same doubt all
-    the same, and believed when they cannot lag any more; until then each look is told how long that takes."""
-    minute_later = "update engine.reconciled set suspects = jsonb_build_object('d', (suspects ->> 'd')::timestamptz - interval '1 minute')"
-    told = []
+    the same, and believed when they cannot lag any more: then the account is read, and compared."""
+    earlier = (
+        "with m as (update engine.account_marks set began_at = began_at - interval '1 minute')"
+        " update engine.reconciled set believed_at = believed_at - interval '1 minute',"
+        " suspects = jsonb_build_object('d', (suspects ->> 'd')::timestamptz - interval '1 minute')"
+    )
+    made, woken = [], []
     for minute in range(3):
         found = position(2, kind="position_unknown", key=f"d:{minute}", doubt="d")
-        told.append(await handed_in(watch, found, lag_s=120) or {})
-        await watch.road.admin.execute(minute_later)
-    assert [each["made"] for each in told] == [0, 0, 1]
-    first, second, third = (each["believed_in_s"] for each in told)
-    assert (first, third) == (120, None)
-    assert 50 < second < 60
+        claimed = await watch.due()
+        woken.append(claimed["woken"])
+        made.append((await handed_in(watch, found, claimed=claimed, lag_s=120) or {})["made"])
+        await watch.hand_in(claimed, datetime.now(UTC), 1)
+        await watch.road.admin.execute(earlier)
+    assert (made, woken) == ([0, 0, 1], [False, False, True])
+    assert (await watch.due())["woken"] is False
+
+
+async def test_a_doubt_is_looked_at_when_it_can_be_believed(watch: Watch) -> None:
+    """Nothing is open by that read, so the account would be read in half a minute: it is in ten seconds."""
+    claimed = await watch.due()
+    await handed_in(watch, position(2, kind="position_unknown"), claimed=claimed, lag_s=10)
+    await watch.hand_in(claimed, datetime.now(UTC), 1)
+    due = datetime.fromisoformat((await watch.marks())["due_at"])
+    assert 5 < (due - datetime.now(UTC)).total_seconds() <= 10
 
 
 async def test_the_fence(watch: Watch) -> None:
