@@ -26,8 +26,10 @@ from shared.brokers.blocks import Reserve
 from shared.brokers.metatrader.client import LIMITS as METATRADER_LIMITS
 from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.port import ConnectLogin
+from shared.brokers.registry import SILENT_S
 from shared.brokers.session import OpenLogin, Sessions
 from shared.brokers.topstepx.client import LIMITS as TOPSTEPX_LIMITS
+from shared.brokers.topstepx.client import Timing
 from shared.brokers.topstepx.connect import TopstepX
 from shared.brokers.tradelocker.connect import TradeLocker
 from shared.brokers.transport import Answer, Http, open_http
@@ -100,7 +102,7 @@ def opener(broker: str) -> Callable[[str, float], Http]:
 
 
 def with_logins(
-    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None
+    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None, silent_s: float = SILENT_S
 ) -> Mapping[enums.Broker, ConnectLogin]:
     """The brokers as the registry connects them; `reserve` is not asked, no window is ever full."""
     tradelocker, topstepx, metatrader = map(limitless, (RATE_LIMITS, TOPSTEPX_LIMITS, METATRADER_LIMITS))
@@ -108,7 +110,9 @@ def with_logins(
         enums.Broker.TRADELOCKER: TradeLocker(
             opener("tradelocker"), open_login, sessions, limits=tradelocker
         ),
-        enums.Broker.TOPSTEPX: TopstepX(opener("topstepx"), open_login, sessions, limits=topstepx),
+        enums.Broker.TOPSTEPX: TopstepX(
+            opener("topstepx"), open_login, sessions, timing=Timing(stream_silent=silent_s), limits=topstepx
+        ),
         enums.Broker.METATRADER: MetaTrader(opener("metatrader"), open_login, limits=metatrader),
     }
 

@@ -83,6 +83,10 @@ class WorkerSettings(BaseSettings):
     poll_min_ms: Milliseconds = 40
     poll_max_ms: Milliseconds = 400
     drain_ms: Milliseconds = 15000
+    stream_silent_ms: Milliseconds = Field(
+        default=30_000,
+        description="so long a broker's own connection may say nothing, not even a ping (every 15 s)",
+    )
     fill_wait_ms: Milliseconds = Field(
         default=10000, description="how long a leg waits for the leg before it"
     )

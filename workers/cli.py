@@ -177,7 +177,9 @@ def _brokers(store: PostgresStore, worker: str, leases: Leases, settings: Worker
     keys = KeyFile(settings.fleet_keys_file)
     credentials = Credentials(store, worker, leases, venues, keys)
     sessions = SealedSessions(store, worker, keys)
-    logins = with_logins(credentials.open_login, sessions, _fleet_calls(store, worker))
+    logins = with_logins(
+        credentials.open_login, sessions, _fleet_calls(store, worker), settings.stream_silent_ms / 1000
+    )
     return Registry(store, settings.paper_venue_url, logins)
 
 

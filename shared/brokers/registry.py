@@ -23,6 +23,7 @@ from shared.brokers.paper.postgres_book import PaperRows, PostgresBook
 from shared.brokers.port import Broker, Capabilities, ConnectLogin, LoginRefused, ReadFailed
 from shared.brokers.session import OpenLogin, Sessions
 from shared.brokers.streams import Hearer, StreamLogin
+from shared.brokers.topstepx.client import Timing
 from shared.brokers.topstepx.connect import DECLARED as TOPSTEPX
 from shared.brokers.topstepx.connect import TopstepX
 from shared.brokers.tradelocker.connect import DECLARED as TRADELOCKER
@@ -32,6 +33,7 @@ from shared.brokers.venues import Addresses
 from shared.models import enums
 from shared.models.trading import Account, FoundAccount
 
+SILENT_S = 30.0
 REFUSED_S = 600.0
 """So long a login that was refused is not tried again by what wants to trade: brokers lock users after some."""
 KEPT = 10_000
@@ -66,12 +68,17 @@ READ_PAUSES: Mapping[str, Decimal] = {
 
 
 def with_logins(
-    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None
+    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None, silent_s: float = SILENT_S
 ) -> Mapping[enums.Broker, ConnectLogin]:
-    """The brokers that one logs in at, by name. With `reserve` workers share their limits."""
+    """The brokers that one logs in at, by name. With `reserve` workers share their limits.
+
+    silent_s: a connection over which a broker tells of its own accord is given up when it says nothing for so long.
+    """
     return {
         enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions, reserve=reserve),
-        enums.Broker.TOPSTEPX: TopstepX(open_http, open_login, sessions, reserve=reserve),
+        enums.Broker.TOPSTEPX: TopstepX(
+            open_http, open_login, sessions, timing=Timing(stream_silent=silent_s), reserve=reserve
+        ),
         enums.Broker.METATRADER: MetaTrader(open_http, open_login, reserve=reserve),
     }
 

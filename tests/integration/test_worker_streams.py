@@ -41,11 +41,11 @@ class Told:
     instrument: Instrument
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self, **more: object) -> Iterator[None]:
         """A worker that watches and listens."""
         addresses = json.dumps({CASE.place.broker: {"simulated": self.operator.url}})
         settings = {"fleet_keys_file": self.files.fleet, "env": "development", "venues": addresses}
-        with worker(self.database, "positions", **settings):
+        with worker(self.database, "positions", **settings, **more):
             yield
 
     async def state_is(self, word: str) -> None:
@@ -129,3 +129,31 @@ async def test_what_another_hand_trades_is_in_our_books_at_once(told: Told) -> N
     assert told.database.sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
     assert told.database.sql("select count(*) from engine.adjustments") == "0"
     assert told.database.sql("select string_agg(distinct origin::text, ' ') from public.orders") == "broker"
+
+
+async def test_a_hub_that_says_nothing_is_not_believed(told: Told) -> None:
+    """The connection stands and not even a ping comes: it is said to be silent, with why. A trade by hand, of which nobody
+    tells, is in our books by polling, and so is its close; the figures are fresh all the while. The hub is opened anew
+    again and again: once it speaks, what happens is told at once."""
+    told.operator.post("hubs", ping=0.2)
+    with told.watching(stream_silent_ms=1500):
+        await told.state_is("live")
+        told.has_been_quiet()
+        told.operator.post("hubs", silent=True)
+        await told.buys()
+        await told.state_is("silent")
+        await told.in_books(1, 10)
+        why, freshness = (
+            told.database.sql("select why from public.streams"),
+            told.database.sql("select freshness from public.broker_accounts where trading_enabled"),
+        )
+        await told.closes()
+        await told.in_books(0, 10)
+        told.operator.post("hubs", silent=False, cut=True)
+        await told.state_is("live")
+        told.has_been_quiet()
+        await told.buys()
+        opened_s = await told.in_books(1, 5)
+    assert "not even a ping" in why or "has not said" in why, why
+    assert (freshness, told.database.sql("select engine.invariant_rows()::text ~ '[1-9]'")) == ("fresh", "f")
+    assert opened_s < 2, opened_s

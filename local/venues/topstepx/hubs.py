@@ -15,7 +15,7 @@ from local.venues.admin import answer
 from local.venues.topstepx import wire
 from local.venues.topstepx.contracts import Catalogue
 from local.venues.topstepx.desk import Desk, VenueAccount
-from local.venues.topstepx.signalr import Socket, negotiated, serve
+from local.venues.topstepx.signalr import PING_S, Socket, negotiated, serve
 from local.venues.topstepx.tokens import Tokens
 from local.venues.topstepx.words import Status
 from shared import codec
@@ -44,13 +44,15 @@ class _Told:
 
 class Hubs:
     """Both hubs. `wrapped` False sends user events as the documents have them; `dropping` counts events to lose;
-    `silent` connections stay open and tell nothing more; events are `late_s` seconds late."""
+    `silent` connections stay open and tell nothing more; events are `late_s` seconds late; new connections are pinged
+    every `ping_s`, and acknowledge nothing where not `answering`."""
 
     def __init__(self, desk: Desk, contracts: Catalogue, tokens: Tokens) -> None:
         self._desk, self._contracts, self._tokens = desk, contracts, tokens
         self._sockets: set[Socket] = set()
         self._told: dict[int, _Told] = {}
         self._wrapped, self._dropping, self._silent, self._late_s = True, 0, False, 0.0
+        self._ping_s, self._answering = PING_S, True
         desk.listen(self._account_changed)
         desk.market.listen(self._price_changed)
 
@@ -71,8 +73,8 @@ class Hubs:
         if user is None:
             return web.Response(status=401)
         transport = request.transport
-        socket = Socket(user, transport.abort if transport is not None else lambda: None)
-        socket.silent = self._silent
+        socket = Socket(user, transport.abort if transport is not None else lambda: None, self._ping_s)
+        socket.silent, socket.answering = self._silent, self._answering
         self._sockets.add(socket)
         try:
             return await serve(request, socket, self._invoked)
@@ -80,12 +82,14 @@ class Hubs:
             self._sockets.discard(socket)
 
     async def _configure(self, request: web.Request) -> web.Response:
-        """The operator: {"wrapped", "drop", "silent", "late", "logout", "close", "cut"}, any of them."""
+        """The operator: any of {"wrapped", "drop", "silent", "late", "ping", "answer", "logout", "close", "cut"}."""
         wanted = codec.decode(await request.read())
         self._wrapped = wanted.get("wrapped", self._wrapped)
         self._dropping = wanted.get("drop", self._dropping)
         self._silent = wanted.get("silent", self._silent)
         self._late_s = float(wanted.get("late", self._late_s))
+        self._ping_s = float(wanted.get("ping", self._ping_s))
+        self._answering = wanted.get("answer", self._answering)
         for socket in list(self._sockets):
             socket.silent = self._silent
             if wanted.get("cut"):

@@ -23,13 +23,13 @@ Invoked = Callable[["Socket", str, list[Any]], None]
 class Socket:
     """One connection. What it is told goes out in order; `topics` is what it has subscribed to.
 
-    `silent`: the socket stays open and nothing comes any more, pings neither.
+    `silent`: the socket stays open and nothing comes any more, pings neither. Not `answering`: nothing is acknowledged.
     """
 
-    def __init__(self, user: str, cut: Callable[[], None]) -> None:
-        self.user, self.cut = user, cut
+    def __init__(self, user: str, cut: Callable[[], None], ping_s: float = PING_S) -> None:
+        self.user, self.cut, self._ping_s = user, cut, ping_s
         self.topics: set[tuple[str, Any]] = set()
-        self.silent = False
+        self.silent, self.answering = False, True
         self._out: asyncio.Queue[Any] = asyncio.Queue()
 
     def tell(self, target: str, *arguments: Any, late_s: float = 0.0) -> None:
@@ -42,6 +42,8 @@ class Socket:
 
     def complete(self, invocation: str) -> None:
         """Acknowledge an invocation; only those that asked for it are."""
+        if not self.answering:
+            return
         self._out.put_nowait({"type": 3, "invocationId": invocation, "result": None})
 
     def end(self, error: str) -> None:
@@ -52,7 +54,7 @@ class Socket:
         """Send what there is, and a ping when there is nothing for a while."""
         while not ws.closed:
             try:
-                message = await asyncio.wait_for(self._out.get(), PING_S)
+                message = await asyncio.wait_for(self._out.get(), self._ping_s)
             except TimeoutError:
                 message = {"type": 6}
             if self.silent:

@@ -47,8 +47,8 @@ BAR_SPAN = timedelta(days=7)
 class Timing:
     """Seconds. A command is sent within `send_within` of being asked for, or not at all.
 
-    `stream_silent`: so long the hub may say nothing; it pings every 15 s. `stream_life`: after that a connection to it
-    is made anew, long before the token it was opened with ends.
+    `stream_silent`: so long the hub may say nothing (it pings every 15 s), or leave subscriptions unanswered.
+    `stream_life`: after that a connection to it is made anew, long before the token it was opened with ends.
     """
 
     request_timeout: float = 10.0

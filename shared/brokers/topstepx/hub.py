@@ -95,7 +95,7 @@ class _Ear:
     def __init__(self, url: str, accounts: Collection[str], hearer: Hearer, timing: Timing) -> None:
         self._accounts, self._hearer, self._timing = accounts, hearer, timing
         self._began = self._heard = clock.monotonic()
-        self._unanswered = 0
+        self._unanswered, self._is_live = 0, False
         self._end: asyncio.Future[ReadFailed] = asyncio.get_running_loop().create_future()
         self._client = SignalRClient(
             url,
@@ -130,14 +130,19 @@ class _Ear:
             await asyncio.wait({running})
 
     def _left(self) -> float:
-        """Seconds until we give up on it: a sign of life is due, or a connection of its age is made anew."""
+        """Seconds until we give up on it: a sign of life is due, or a connection of its age is made anew.
+
+        Pings are no sign of life of a connection that tells of nothing yet.
+        """
         now = clock.monotonic()
-        due = self._heard + self._timing.stream_silent
+        due = (self._heard if self._is_live else self._began) + self._timing.stream_silent
         return max(0.0, min(due, self._began + self._timing.stream_life) - now)
 
     def _too_late(self) -> ReadFailed:
         if clock.monotonic() - self._began >= self._timing.stream_life:
             return ReadFailed("it is made anew with a younger token")
+        if not self._is_live:
+            return WentSilent(f"it has not said within {self._timing.stream_silent:g} s that it tells us")
         return WentSilent(f"nothing was heard for {self._timing.stream_silent:g} s, not even a ping")
 
     def _notice(self) -> None:
@@ -155,6 +160,7 @@ class _Ear:
             return  # `_refused` was told of it
         self._unanswered -= 1
         if self._unanswered == 0:
+            self._is_live = True
             self._hearer.live()
 
     async def _refused(self, message: CompletionMessage) -> None:

@@ -90,7 +90,7 @@ async def listening(
         task.cancel()
         await asyncio.wait([task])
         await made.close()
-        operator.post("hubs", silent=False, late=0, wrapped=True, drop=0)
+        operator.post("hubs", silent=False, late=0, wrapped=True, drop=0, ping=15, answer=True)
 
 
 async def bought(broker: Broker) -> None:
@@ -144,6 +144,15 @@ async def test_who_is_not_told_that_he_is_heard_is_not_live(operator: Operator) 
     async with listening(operator, "unheard", Timing(stream_silent=0.4)) as listener:
         await listener.until("ended is not None")
         assert (listener.lives, type(listener.ended)) == (0, WentSilent)
+
+
+async def test_pings_do_not_stand_for_answers(operator: Operator) -> None:
+    """The hub takes the subscriptions, acknowledges none, and pings: it tells of nothing, and is given up all the same."""
+    operator.post("hubs", answer=False, ping=0.05)
+    async with listening(operator, "unanswered", Timing(stream_silent=0.4)) as listener:
+        await listener.until("ended is not None")
+        assert (listener.lives, type(listener.ended)) == (0, WentSilent)
+        assert "has not said" in str(listener.ended)
 
 
 async def test_it_is_made_anew_before_its_token_ends(operator: Operator) -> None:
