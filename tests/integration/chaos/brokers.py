@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.integration.chaos.ledger import Reckoning, allowed_s, doubts, reckon, wait_settled
+from tests.integration.chaos.ledger import Reckoning, allowed_s, doubts, reckon, wait_agreed, wait_settled
 from tests.integration.chaos.venues import Floor, Seat, connect, intent, opened, seats_of
 from tests.integration.chaos.weather import Climate, Weather, Workers
 from tests.support.connections import Customer
@@ -64,7 +64,7 @@ class Played:
 
 
 async def play(stack: RunningStack, plan: Plan) -> Played:
-    """Seat everybody in good weather, let it come, wait until the doubts are over, and reckon."""
+    """Seat everybody in good weather, let it come, wait until the doubts are over and the watch has looked, and reckon."""
     dice = random.Random(plan.seed)
     async with opened(stack, plan.brokers, plan.seed) as (floor, who):
         workers = Workers(floor)
@@ -77,6 +77,8 @@ async def play(stack: RunningStack, plan: Plan) -> Played:
             await _trade(floor, plan, dice)
             await weather.clear_up()
             await wait_settled(floor, plan.settle_s)
+            await asyncio.to_thread(workers.watch)
+            await wait_agreed(floor)
             told = await reckon(floor)
         finally:
             await asyncio.to_thread(workers.close)

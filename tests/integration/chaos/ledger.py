@@ -14,6 +14,8 @@ from tests.integration.chaos.accidents import net
 from tests.integration.chaos.venues import Floor, Seat, Venue
 
 GRACE_S = 30.0
+AGREED_S = 90.0
+"""So long the watch may take to learn what was not told while the commands were under way, at all accounts."""
 AT_BROKER = frozenset({"working", "filled", "partially_filled"})
 CHILDREN = ("-SL", "-TP", "-RO")
 """What an adapter places to protect a position is no entry."""
@@ -22,8 +24,8 @@ NOT_AT_BROKER = frozenset({"rejected", "expired", "pending"})
 
 @dataclass
 class Reckoning:
-    """Totals; every list is of sentences and must be empty, two apart: `by_hand` have lost their labels, and
-    `behind` are orders that the broker has taken and whose fills it did not tell while the command was under way.
+    """Totals; every list is of sentences and must be empty, one apart: `by_hand` have lost their labels. `behind` are
+    orders that the broker has taken and whose fills are not in our books, though the watch has had its time.
     """
 
     alerts: int = 0
@@ -47,8 +49,10 @@ class Reckoning:
 
     @property
     def faultless(self) -> bool:
-        """Nothing doubled, nothing lost, nothing left open that could be known."""
-        return not (self.doubles or self.lost or self.late or self.differing or self.invariants)
+        """Nothing doubled, nothing lost, nothing left open or unknown to our books that could be known."""
+        return not (
+            self.doubles or self.lost or self.late or self.differing or self.behind or self.invariants
+        )
 
     @property
     def settled_p99(self) -> float | None:
@@ -88,6 +92,26 @@ async def wait_settled(floor: Floor, longest_s: float | None = None) -> None:
         await asyncio.sleep(0.25)
 
 
+async def wait_agreed(floor: Floor) -> None:
+    """Until our books are the broker's on every account where nothing is in doubt, or the watch has had its time."""
+    ends = time.monotonic() + AGREED_S
+    while time.monotonic() < ends:
+        if await _agree(floor):
+            return
+        await asyncio.sleep(0.5)
+
+
+async def _agree(floor: Floor) -> bool:
+    for venue in floor.venues:
+        state = venue.operator.state()
+        for seat in (each for each in floor.seats if each.venue is venue):
+            if await doubts(seat, floor):
+                continue
+            if await floor.untold(seat) or await _ours(floor, seat) != _theirs(seat, state[seat.number]):
+                return False
+    return True
+
+
 def allowed_s(venue: Venue) -> float:
     """A doubt may last so long after a send: until the answer can no longer come, the lists' lag, and half a minute."""
     return venue.kind.timeout_s + venue.kind.lag_s + GRACE_S
@@ -96,19 +120,18 @@ def allowed_s(venue: Venue) -> float:
 async def reckon(floor: Floor) -> Reckoning:
     """Compare every account."""
     told = Reckoning()
-    behind: list[str] = []
     for venue in floor.venues:
         log, state = venue.operator.log(), venue.operator.state()
         for seat in (each for each in floor.seats if each.venue is venue):
-            mine, count = [each for each in log if each["account"] == seat.number], len(told.behind)
+            mine = [each for each in log if each["account"] == seat.number]
             await _account(told, floor, seat, mine, state[seat.number])
-            behind += [seat.account] if len(told.behind) > count else []
     invariants = await floor.seats[0].trader.invariants()
-    # Where fills are missing their sum is not the position, as was said already.
+    # While an order is in doubt its fills are not in our books, whatever of them has reached the position.
+    unsure = [seat.account for seat in floor.seats if await doubts(seat, floor)]
     text = (
         "select count(*) from engine.invariant_position_is_sum_of_fills where account_id <> all ($1::uuid[])"
     )
-    if not await floor.connection.fetchval(text, behind):
+    if not await floor.connection.fetchval(text, unsure):
         invariants.pop("invariant_position_is_sum_of_fills", None)
     if told.by_hand:
         invariants.pop("invariant_sent_has_an_outcome", None)
@@ -123,8 +146,10 @@ async def _account(
     before = told.sentences
     where = f"{seat.venue.kind.broker} {seat.number}"
     rows = await floor.connection.fetch(
-        "select coalesce(reason::text, outcome::text, status::text) from public.deliveries where account_id = $1",
-        seat.account,
+        # What the watch has asked for meanwhile was no alert.
+        "select coalesce(reason::text, outcome::text, status::text) from public.deliveries"
+        " where account_id = $1 and event_id = any ($2)",
+        *(seat.account, seat.events),
     )
     told.outcomes.update(row[0] for row in rows)
     if len(rows) != len(seat.events):
@@ -135,16 +160,16 @@ async def _account(
         each["tag"] for each in log if each["operation"] == "place" and each["applied"] and each["tag"]
     )
     for order in orders:
-        if order["kind"] == "place" and order["origin"] != "venue":
+        if order["kind"] == "place" and order["delivery_id"] is not None:
             _order(told, where, order, placed.pop(order["client_order_id"], 0))
     # Stops and targets that an adapter places itself carry the name of the command that asked for them.
     ours = tuple(await floor.names(seat))
     told.lost += [f"{where}: nobody here knows {tag}" for tag in placed if not tag.startswith(ours)]
     _closes(told, where, orders, log)
-    untold = await floor.untold(seat)
+    untold = await floor.untold(seat) if sure else []
     if untold:
-        told.behind.append(f"{where}: fills not told while we looked: {', '.join(untold)}")
-    elif sure:
+        told.behind.append(f"{where}: fills that are not in our books: {', '.join(untold)}")
+    if sure:
         _compare(told, where, await _ours(floor, seat), _theirs(seat, book))
     await _times(told, floor, seat)
     if told.sentences > before:

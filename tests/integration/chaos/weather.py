@@ -51,6 +51,11 @@ class Workers:
         starting = fleet_worker(floor.database, floor.files, floor.addresses, **SHORT)
         self.running.append(self._stack.enter_context(starting))
 
+    def watch(self) -> None:
+        """A worker that reads the accounts and compares the books; nothing happens to it."""
+        floor = self._floor
+        self._stack.enter_context(fleet_worker(floor.database, floor.files, floor.addresses, "positions"))
+
     async def accident(self, dice: random.Random, pause_s: float) -> None:
         """kill -9 and another one in its place; or a sleep, perhaps past its lease, and on as if nothing was."""
         one = dice.choice(self.running)
