@@ -43,8 +43,8 @@ class Sessions {
 
   constructor(settings: DatabaseSettings) {
     const most = settings.poolSize ?? LIMITS.statements;
-    this.first = open(settings, 1);
-    this.others = open(settings, Math.max(1, most - 1));
+    this.first = open(settings, 1, 60);
+    this.others = open(settings, Math.max(1, most - 1), 20);
   }
 
   async run<T>(query: (sql: Sql) => Promise<T>): Promise<T> {
@@ -141,12 +141,13 @@ export class Database {
   }
 }
 
-function open({ url, ca }: DatabaseSettings, most: number): Sql {
+/** At most `most` sessions, each ended after `idle` seconds without work. */
+function open({ url, ca }: DatabaseSettings, most: number, idle: number): Sql {
   return postgres(url, {
     max: most,
     ...ONE_AT_A_TIME,
     connect_timeout: 2,
-    idle_timeout: 60,
+    idle_timeout: idle,
     fetch_types: false,
     // A transaction pooler gives every statement another session: prepared ones would not be found.
     prepare: new URL(url).port !== POOLER_PORT,
