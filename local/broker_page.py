@@ -72,6 +72,10 @@ def _too_large(it: Capabilities) -> str:
     return "closes what is open" if it.exits_shrink else "is fitted by us"
 
 
+def _several(it: Capabilities) -> str:
+    return "limit orders there" if it.limit_exits else "the last one there, the others by us"
+
+
 _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("client_id", "our order id at the broker", lambda it: "refused when repeated" if _enforced(it) else "a label"),
     ("client_order_id_length", "its length, at most", lambda it: str(it.client_order_id_length)),
@@ -84,6 +88,7 @@ _ROWS: tuple[tuple[str, str, Say], ...] = (
     ("brackets_on_entry", "stop and target with the entry", lambda it: _yes(it.brackets_on_entry)),
     ("stop_orders", "stop and target are", lambda it: "orders of their own" if it.stop_orders else "the position's"),
     ("exits_shrink", "a stop larger than its position", _too_large),
+    ("limit_exits", "several targets of one position", _several),
     ("modify_protection", "stop and target of a position can be changed", lambda it: _yes(it.modify_protection)),
     ("modify_order", "a waiting order can be changed", lambda it: _yes(it.modify_order)),
     ("partial_close", "a position can be closed in part", lambda it: _yes(it.partial_close)),

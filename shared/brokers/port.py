@@ -34,6 +34,7 @@ class Capabilities:
     request_timeout_s: after that long without an answer a write is Unknown.
     modify_protection: stop and target of an open position can be changed.
     stop_orders: a position's stop and target are orders of their own; False = they belong to the position.
+    limit_exits: several targets of a position wait there as limit orders; False = one does, we see to the others.
     exits_shrink: a stop or target never closes more than what is open; False = it would turn the position around.
     recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
     any_symbol: there is no list of instruments; a word that is nothing else is a share in dollars.
@@ -55,6 +56,7 @@ class Capabilities:
     modify_protection: bool = True
     stop_orders: bool = True
     exits_shrink: bool = True
+    limit_exits: bool = False
     recognises: bool = False
     any_symbol: bool = False
     read_pause_s: Decimal = Decimal(0)

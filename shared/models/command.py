@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.models.enums import CommandKind, OrderType, Side, Tif
+from shared.models.ladder import Ladder
 from shared.models.signal import BreakEvenSpec, StopSpec, TrailSpec
 
 
@@ -35,13 +36,15 @@ class Leg:
     modify:  venue_order_id with price / stop_price / qty (pending entries; protection that shrinks with its position)
     protect: venue_position_id with protection, side and qty of the position
     `after_fill`: an entry is sent only when every close before it is completely filled; a cancel, modify or
-    reduce-only order only when every close and entry before it is. Otherwise it ends `leg_not_filled`. Legs that
-    only wait for one another's acknowledgement have it False.
+    reduce-only order only when every close and entry before it is; a reduce-only order also when every cancel and
+    protect before it was accepted. Otherwise it ends `leg_not_filled`. Legs that only wait for one another's
+    acknowledgement have it False.
     `adds_risk`: not a new order, and yet limits treat it as one (a stop widened or removed, a pending entry changed).
     `worst_loss` is the loss in account currency when the stop is hit, slippage allowance and commission included;
     None = no stop, not measurable. `sl` and `tp` are what the prices in `protection` came from: relative modes are
     anchored again to the average fill (shared.risk.anchoring). `expires_at`: when a pending entry ends. `adjusts`:
     such a later change of protection; if it fails, what was set with the entry stays, and the entry is executed.
+    `ladder`: targets beside the one in `protection`, which we see to.
     """
 
     leg: int
@@ -73,6 +76,7 @@ class Leg:
     time_exit_s: int | None = None
     expires_at: datetime | None = None
     adjusts: bool = False
+    ladder: Ladder | None = None
 
     @property
     def is_entry(self) -> bool:
@@ -85,7 +89,8 @@ class Leg:
         if self.kind not in (CommandKind.PROTECT, CommandKind.MODIFY) or not self.protection.empty:
             return False
         qty = None if self.kind is CommandKind.PROTECT else self.qty
-        return (self.trail, self.be) != (None, None) and self.price is self.stop_price is qty is None
+        ours = (self.trail, self.be, self.ladder) != (None, None, None)
+        return ours and self.price is self.stop_price is qty is None
 
     @property
     def is_limited(self) -> bool:

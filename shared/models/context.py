@@ -151,6 +151,15 @@ class SymbolWord:
 
 
 @dataclass(frozen=True, slots=True)
+class ExitTerms:
+    """What the broker can do about exits. The port's words: shared/brokers/port.py, Capabilities."""
+
+    limit_exits: bool = True
+    partial_close: bool = True
+    stop_orders: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RiskContext:
     """One account at one moment. `now` is the database's clock at the claim.
 
@@ -164,7 +173,8 @@ class RiskContext:
     knows (None = not asked). `ambiguous`: several instruments fit it. `risk` is what the database remembers of the
     account's money (None where the user has no limits). `margin_used` is what the broker states as used, in account
     currency; None = it does not. `held` are the instruments of the account's positions and entries by root, where a
-    rule needs them. `fired_at` is when the alert fired, or else came; None = not born of an alert.
+    rule needs them. `fired_at` is when the alert fired, or else came; None = not born of an alert. `exits`: what the
+    broker can do about them.
     """
 
     now: datetime
@@ -191,3 +201,4 @@ class RiskContext:
     margin_used: Decimal | None = None
     held: Mapping[str, Instrument] = field(default_factory=dict)
     fired_at: datetime | None = None
+    exits: ExitTerms = ExitTerms()

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side
+from shared.models.ladder import Exit, Ladder
 from shared.models.reasons import Reason
 from shared.models.signal import BreakEvenSpec, TrailSpec
 
@@ -33,7 +34,8 @@ class Guard:
     was seen; `row_opened_at` is the one it names now (None = no such row), `row_open` whether that is open.
     `trail` and `be` are in price units, percent or multiples of the risk (shared/risk/guard_terms.py). `risk_distance`
     is what `rr` multiplies: entry to the first stop seen. `best` is the best price seen to get out at, `quoted_at`
-    when, about. `is_secured`: the break-even stop stands. `stop` was asked for last. `failures` in a row.
+    when, about. `is_secured`: the break-even stop stands. `stop` was asked for last. `failures` in a row. `ladder`:
+    targets that are ours to see to, counted from `entry_price` (the entry's average fill); `exits`: those asked for.
     """
 
     id: int
@@ -60,4 +62,7 @@ class Guard:
     stop: Decimal | None = None
     failures: int = 0
     asked: Asked | None = None
+    ladder: Ladder | None = None
+    entry_price: Decimal | None = None
+    exits: tuple[Exit, ...] = ()
     created_at: datetime | None = None

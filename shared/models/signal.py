@@ -39,7 +39,8 @@ class Signal:
     """None = the alert said nothing: the default order is alert, endpoint, trading_config (semantics 3).
 
     `position_id` (the venue's, or ours as text) names one position: a close or change clicked or asked by id.
-    `tightens`: a change that we make ourselves for a position's guard; it moves a stop toward profit, or nothing.
+    `tightens`: we ask for it ourselves, for a position's guard: a change moves a stop toward profit, or nothing, and a
+    reduction of `type` limit waits at the broker.
     """
 
     action: Action

@@ -83,7 +83,8 @@ class Position:
 class WorkingOrder:
     """An order that may still fill: ours (with `id`, `client_order_id`) or one placed elsewhere.
 
-    `position_id` is the venue's id of the position it protects (None on netting and for entries).
+    `position_id` is the venue's id of the position it protects (None on netting and for entries). `take_profit` is the
+    target that an entry of ours takes along.
     """
 
     account_id: str
@@ -106,6 +107,7 @@ class WorkingOrder:
     tag: str | None = None
     position_id: str | None = None
     venue_symbol: str | None = None
+    take_profit: Decimal | None = None
 
     @property
     def is_entry(self) -> bool:

@@ -12,6 +12,7 @@ from decimal import Decimal, localcontext
 
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side, StopMode
 from shared.models.guard import CLOSE, MOVE, REDUCE, Guard
+from shared.models.ladder import Ladder
 from shared.models.market import Instrument, Quote
 from shared.models.signal import StopSpec, TrailSpec
 from shared.models.trading import Position
@@ -27,6 +28,7 @@ AGAIN_S, AGAIN_AT_MOST_S = 2, 60
 """What was refused is asked for again after so long, twice that, and so on."""
 _OVER = frozenset({CommandState.REJECTED, CommandState.CANCELED, CommandState.EXPIRED})
 _UNFILLED = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELED, OrderStatus.EXPIRED})
+_FILLS_ON = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN})
 _DONE = frozenset({DeliveryOutcome.EXECUTED, DeliveryOutcome.SKIPPED})
 
 
@@ -41,13 +43,27 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """An exit of a ladder to be asked for: `qty` of rung `nth`; at a `price` it waits for, or (None) at the market.
+    `failures`: how often it was asked for in vain."""
+
+    nth: int
+    qty: Decimal
+    price: Decimal | None
+    told: str
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """A guard after a read. `ended`: why it is over. `blind`: without a quote for too long."""
+    """A guard after a read. `ended`: why it is over. `blind`: without a quote for too long. `exits`: what its targets
+    ask for (shared/risk/laddering.py)."""
 
     guard: Guard
     act: Act | None = None
     ended: str | None = None
     blind: bool = False
+    exits: tuple[Due, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +81,45 @@ class Market:
 def newest(guards: Sequence[Guard]) -> tuple[Guard, ...]:
     """Of each order and position the last word counts for trail and for break-even; what it replaces is gone.
 
-    A word that the broker has not accepted (yet) is none. Time exits belong each to its own entry.
+    A word that the broker has not accepted (yet) is none. Time exits belong each to its own entry, and so do targets;
+    those that are said of the position replace what we would have closed at others.
     """
-    said: dict[str, set[object]] = {"trail": set(), "be": set()}
+    said: dict[str, set[object]] = {"trail": set(), "be": set(), "ladder": set()}
     found: list[Guard] = []
     for guard in sorted(guards, key=lambda each: each.id, reverse=True):
         names = {("order", guard.order_id), ("position", guard.position_id)} - {
             ("order", None),
             ("position", None),
         }
-        trail, be = guard.trail, guard.be
+        trail, be, ladder = guard.trail, guard.be, guard.ladder
         if trail is not None and names & said["trail"]:
             trail = None
         if be is not None and names & said["be"]:
             be = None
+        if ladder is not None and _is_replaced(guard, ladder, said["ladder"]):
+            ladder = None
         if guard.command_state is CommandState.ACCEPTED or guard.qty:
             for part, mine in (("trail", trail), ("be", be)):
                 if mine is not None:
                     said[part] |= names
+            if ladder is not None:
+                said["ladder"].add(_whose(guard))
             trail = None if trail is not None and trail.mode is StopMode.NONE else trail
             be = None if be is not None and be.trigger.mode is StopMode.NONE else be
-        found.append(replace(guard, trail=trail, be=be))
+            ladder = ladder if ladder is None or ladder.rungs else None
+        found.append(replace(guard, trail=trail, be=be, ladder=ladder))
     return tuple(reversed(found))
+
+
+def _whose(guard: Guard) -> tuple[str, object]:
+    """What targets were said of: an entry, or a position."""
+    return ("position", guard.position_id) if guard.order_id is None else ("order", guard.order_id)
+
+
+def _is_replaced(guard: Guard, ladder: Ladder, said: set[object]) -> bool:
+    """Whether later targets take the place of these. What is still to be placed at the broker belongs to the entry."""
+    by_position = guard.position_id is not None and not ladder.at_broker
+    return _whose(guard) in said or (by_position and ("position", guard.position_id) in said)
 
 
 def look(guard: Guard, position: Position | None, market: Market | None, now: datetime) -> Look:
@@ -96,6 +129,10 @@ def look(guard: Guard, position: Position | None, market: Market | None, now: da
         return Look(guard, ended=over)
     if not _in_force(guard):
         return Look(guard)
+    if guard.opened_at not in (None, guard.row_opened_at):
+        guard = replace(
+            guard, best=None
+        )  # the entry's first part was stopped out, this is what it has filled since
     guard = replace(guard, opened_at=guard.row_opened_at)
     under_way = guard.asked is not None and guard.asked.outcome is None
     if _is_due(guard, now):
@@ -116,7 +153,7 @@ def wants_price(guard: Guard) -> bool:
 
 def _over(guard: Guard) -> str | None:
     """Why there is nothing left to see to; None = there is."""
-    if guard.trail is None and guard.be is None and guard.time_exit_s is None:
+    if guard.trail is None and guard.be is None and guard.time_exit_s is None and guard.ladder is None:
         return "replaced"
     if guard.command_state in _OVER:
         return "the broker did not take it"
@@ -124,6 +161,8 @@ def _over(guard: Guard) -> str | None:
         return "its order ended without a fill"
     if guard.row_opened_at is None or (guard.order_id is not None and not guard.qty):
         return None
+    if guard.ladder is not None and guard.order_status in _FILLS_ON:
+        return None  # what it fills from now on has targets, too
     if guard.opened_at is not None and guard.opened_at != guard.row_opened_at:
         return "the position is closed"
     return None if guard.row_open else "the position is closed"
@@ -169,8 +208,12 @@ def _may_ask(guard: Guard, now: datetime) -> bool:
         return False
     if last.kind == MOVE and last.outcome in _DONE:
         return True
-    pause_s = min(AGAIN_S << min(guard.failures, 10), AGAIN_AT_MOST_S)
-    return now >= last.ended_at + timedelta(seconds=pause_s)
+    return now >= last.ended_at + timedelta(seconds=pause_s(guard.failures))
+
+
+def pause_s(failures: int) -> int:
+    """Seconds before what was refused so often in a row is asked for again."""
+    return min(AGAIN_S << min(failures, 10), AGAIN_AT_MOST_S)
 
 
 def _asking(guard: Guard) -> Guard:

@@ -22,7 +22,8 @@ def kept(leg: Leg, ctx: RiskContext) -> Leg | Denied:
     if leg.type is OrderType.MARKET:
         return changed(leg, tif=Tif.GTC)
     if leg.tif in (Tif.IOC, Tif.FOK):
-        return Denied(Reason.NOT_SUPPORTED, {"what": f"{leg.tif} on a {leg.type} order"})
+        instead = "only the broker could do that: use a market order, or tif gtc, day or gtd"
+        return Denied(Reason.NOT_SUPPORTED, {"what": f"{leg.tif} on a {leg.type} order", "instead": instead})
     if leg.tif is Tif.DAY and leg.is_entry:
         ends = day_ends(ctx.now, ctx.account.timezone, ctx.account.reset_time)
         leg = replace(leg, expires_at=ends if leg.expires_at is None else min(ends, leg.expires_at))

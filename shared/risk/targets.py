@@ -2,37 +2,25 @@
 
 Hedging: one entry per portion, each with its own target and the same stop; one trade with several leg
 numbers. Netting: one entry with one stop for the total, then reduce-only limit orders that wait for its
-fill."""
+fill; where that may last, or the broker holds one target only, a ladder (shared/risk/ladder_terms.py)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from shared.models.changes import changed
 from shared.models.command import Leg
+from shared.models.context import ExitTerms
 from shared.models.enums import CommandKind, MarginMode, OrderType, Tif
 from shared.models.market import Instrument
 from shared.models.reasons import Reason
 from shared.models.signal import StopSpec
 from shared.risk.decision import Denied, Note
 from shared.risk.grid import ceil_to, floor_to, shown
+from shared.risk.ladder_terms import Part, Target, laddered
 from shared.risk.sizing import MONEY_STEP
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A take-profit as given, and its price."""
-
-    spec: StopSpec
-    price: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A quantity and the target it leaves at; target None = it runs until its stop."""
-
-    qty: Decimal
-    target: Target | None
+CAN_ALL = ExitTerms()
 
 
 def portions_of(specs: Sequence[StopSpec]) -> tuple[Decimal, ...] | Denied:
@@ -73,30 +61,45 @@ def entry_legs(
     mode: MarginMode,
     instrument: Instrument,
     loss_per_unit: Decimal | None,
+    price: Decimal | None = None,
+    can: ExitTerms = CAN_ALL,
 ) -> tuple[list[Leg], tuple[Note, ...]] | Denied:
-    """The legs of one entry (`leg` has quantity, stop and prices, but no target yet)."""
+    """The legs of one entry (`leg` has quantity, stop and prices, but no target yet), expected to fill at `price`."""
     qty = leg.qty or Decimal(0)
-    portions = portions_of([each.spec for each in targets])
-    if isinstance(portions, Denied):
-        return portions
-    shares = split(qty, portions, instrument.qty_step, instrument.qty_min) if targets else ()
-    parts = [_Part(share, target) for share, target in zip(shares, targets, strict=True) if share > 0]
-    running = qty - sum(shares, Decimal(0))
-    if running > 0:
-        parts.append(_Part(running, None))
-    notes = _omitted(shares, instrument)
+    cut = parts_of(qty, targets, instrument)
+    if isinstance(cut, Denied):
+        return cut
+    parts, notes = cut
     if len(parts) == 1:
         return [_with_target(leg, parts[0], loss_per_unit)], notes
     if mode is MarginMode.HEDGING:
         return [_with_target(leg, part, loss_per_unit) for part in parts], notes
-    if leg.type is not OrderType.MARKET:
-        numbers = {"what": "several targets on a pending entry", "targets": str(len(targets))}
-        return Denied(Reason.NOT_SUPPORTED, numbers)
     entry = replace(leg, worst_loss=_loss(qty, loss_per_unit))
-    return [entry, *(_exit_leg(leg, part.qty, part.target) for part in parts if part.target)], notes
+    if leg.type is OrderType.MARKET and can.limit_exits:
+        return [entry, *(exit_leg(leg, part.qty, part.target) for part in parts if part.target)], notes
+    at = leg.price or leg.stop_price or price
+    made = None if at is None else laddered(entry, parts, at, can)
+    if made is None:
+        return Denied(Reason.NO_QUOTE)
+    return made if isinstance(made, Denied) else ([made], notes)
 
 
-def _with_target(leg: Leg, part: _Part, loss_per_unit: Decimal | None) -> Leg:
+def parts_of(
+    qty: Decimal, targets: Sequence[Target], instrument: Instrument
+) -> tuple[list[Part], tuple[Note, ...]] | Denied:
+    """What of a quantity leaves at which target, the rest (if any) last; a note about targets left out."""
+    portions = portions_of([each.spec for each in targets])
+    if isinstance(portions, Denied):
+        return portions
+    shares = split(qty, portions, instrument.qty_step, instrument.qty_min) if targets else ()
+    parts = [Part(share, target) for share, target in zip(shares, targets, strict=True) if share > 0]
+    running = qty - sum(shares, Decimal(0))
+    if running > 0:
+        parts.append(Part(running, None))
+    return parts, _omitted(shares, instrument)
+
+
+def _with_target(leg: Leg, part: Part, loss_per_unit: Decimal | None) -> Leg:
     target = part.target
     protection = changed(leg.protection, take_profit=target.price if target else None)
     worst = _loss(part.qty, loss_per_unit)
@@ -105,22 +108,22 @@ def _with_target(leg: Leg, part: _Part, loss_per_unit: Decimal | None) -> Leg:
     )
 
 
-def _exit_leg(entry: Leg, qty: Decimal, target: Target) -> Leg:
-    """A limit order that closes one portion; it exists only once its entry is filled."""
+def exit_leg(of: Leg, qty: Decimal, target: Target) -> Leg:
+    """A limit order that closes one portion of what a leg opens or changes; it waits for the legs before it."""
     return Leg(
         leg=0,
         kind=CommandKind.PLACE,
-        symbol=entry.symbol,
-        venue_symbol=entry.venue_symbol,
-        root=entry.root,
-        side=entry.side.opposite if entry.side else None,
+        symbol=of.symbol,
+        venue_symbol=of.venue_symbol,
+        root=of.root,
+        side=of.side.opposite if of.side else None,
         type=OrderType.LIMIT,
         qty=qty,
         price=target.price,
         tif=Tif.GTC,
         reduce_only=True,
         after_fill=True,
-        tag=entry.tag,
+        tag=of.tag,
         tp=target.spec,
     )
 

@@ -150,6 +150,10 @@ begin
   where p.account_id = s.account_id and p.closed_at is null and p.freshness = 'fresh' and p.root = l ->> 'root'
     and p.side <> v_side and (v_position is null or p.venue_position_id = v_position);
   v_left := v_left - engine.exits_in_flight(s.account_id, l ->> 'root', v_side, v_position, p_order);
+  if l ->> 'type' = 'limit' then
+    -- It waits beside others: filled together they must not turn the position around.
+    v_left := v_left - engine.exits_waiting(s.account_id, l ->> 'root', v_side, p_order);
+  end if;
   if v_qty > v_left then
     return engine.denied('reduce_too_large', v_qty, greatest(v_left, 0));
   end if;

@@ -14,6 +14,7 @@ create table engine.guards (
   trail jsonb,
   be jsonb,
   time_exit_s integer check (time_exit_s > 0),
+  ladder jsonb,
   entered_at timestamptz,
   risk_distance numeric check (risk_distance >= 0),
   best numeric,
@@ -35,6 +36,8 @@ comment on table engine.guards is
 'anything is sent; over when the position is closed.';
 comment on column engine.guards.symbol is 'The alert''s own word, for what is asked for later.';
 comment on column engine.guards.opened_at is 'When the position it belongs to was opened: its id may name another one later.';
+comment on column engine.guards.ladder is
+'Targets that are ours to see to: at which the broker holds no order, or not yet. Exits asked for: engine.guard_exits.';
 comment on column engine.guards.best is 'The best price to get out at that was seen.';
 comment on column engine.guards.event_id is 'The last event by which it asked for something; the next one only after that has its outcome.';
 create index guards_open on engine.guards (account_id) where ended_at is null;
@@ -45,11 +48,11 @@ create function engine.open_guards(p_legs engine.leg []) returns void
 language plpgsql set search_path = '' as $$
 begin
   insert into engine.guards (
-    command_id, user_id, account_id, order_id, side, symbol, root, position_id, trail, be, time_exit_s
+    command_id, user_id, account_id, order_id, side, symbol, root, position_id, trail, be, time_exit_s, ladder
   )
   select k.id, l.user_id, l.account_id, l.order_id, l.side, coalesce(l.tv_symbol, l.said ->> 'symbol'), l.said ->> 'root',
     l.said ->> 'venue_position_id', nullif(l.said #> '{guard,trail}', 'null'), nullif(l.said #> '{guard,be}', 'null'),
-    (l.said #>> '{guard,time_exit_s}')::integer
+    (l.said #>> '{guard,time_exit_s}')::integer, nullif(l.said #> '{guard,ladder}', 'null')
   from unnest(p_legs) l join engine.commands k on k.delivery_id = l.delivery_id and k.leg = l.leg
   where jsonb_typeof(l.said -> 'guard') = 'object'
   order by k.id
@@ -91,7 +94,8 @@ begin
       'row_open', p.id is not null and p.closed_at is null and p.side = g.side,
       'trail', g.trail, 'be', g.be, 'time_exit_s', g.time_exit_s, 'risk_distance', g.risk_distance, 'best', g.best,
       'quoted_at', g.quoted_at, 'is_secured', g.is_secured, 'stop', g.stop, 'failures', g.failures,
-      'asked', engine.last_asked(g), 'created_at', g.created_at
+      'asked', engine.last_asked(g), 'created_at', g.created_at, 'ladder', g.ladder, 'entry_price', o.avg_price,
+      'exits', case when g.ladder is not null then engine.exits_of_guard(g) else '[]' end
     ) order by g.id), '[]')
     from engine.guards g
     left join engine.commands k on k.id = g.command_id
@@ -146,6 +150,9 @@ begin
   if jsonb_typeof(x -> 'act') = 'object' then
     v_event := engine.act_of_guard(g, a, x);
   end if;
+  if jsonb_typeof(x -> 'exits') = 'array' then
+    perform engine.ask_exits(g, a, x -> 'exits');
+  end if;
   if (x ->> 'blind')::boolean then
     perform engine.alarm('blind:' || g.id || ':' || coalesce(extract(epoch from g.quoted_at)::bigint, 0), g.user_id, 'guard_blind', format(
       '%s: there has been no price of %s for a minute: its stop is not moved meanwhile, the one at %s stays in force.',
@@ -155,7 +162,7 @@ begin
   update engine.guards y
   set version = y.version + 1, position_id = coalesce(x ->> 'position_id', y.position_id), opened_at = (x ->> 'opened_at')::timestamptz,
     trail = nullif(x -> 'trail', 'null'), be = nullif(x -> 'be', 'null'), time_exit_s = (x ->> 'time_exit_s')::integer,
-    entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
+    ladder = nullif(x -> 'ladder', 'null'), entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
     best = (x ->> 'best')::numeric, quoted_at = (x ->> 'quoted_at')::timestamptz, is_secured = (x ->> 'is_secured')::boolean,
     stop = (x ->> 'stop')::numeric, failures = (x ->> 'failures')::integer, event_id = coalesce(v_event, y.event_id),
     asked_for = coalesce(case when v_event is not null then x #>> '{act,kind}' end, y.asked_for),

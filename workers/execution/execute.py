@@ -21,6 +21,7 @@ from workers.execution.write import Step, Written, numbers_text, write_more
 FILL_POLL_S = 0.25
 EXIT_AGAIN_S, EXIT_PAUSE_S = 10.0, 0.25
 """An exit that finds the broker busy is tried again for so long, with longer and longer pauses from this one."""
+_MAKES_ROOM = frozenset({CommandKind.CANCEL, CommandKind.PROTECT})
 _PASSES = frozenset({Reason.BROKER_BUSY, Reason.BROKER_UNREACHABLE})
 
 
@@ -126,7 +127,7 @@ async def _fills_before(job: Job, step: Step, steps: list[Step], broker: Broker,
         return None
     until = clock.monotonic() + desk.settings.fill_wait_ms / 1000
     while True:
-        open_ones = [each for each in waits_for if not each.filled]
+        open_ones = [each for each in waits_for if not _is_ready(each)]
         if not open_ones:
             return True
         if not all(_is_done(each) for each in open_ones) or clock.monotonic() > until:
@@ -138,9 +139,19 @@ async def _fills_before(job: Job, step: Step, steps: list[Step], broker: Broker,
 
 
 def _is_waited_for(step: Step, earlier: Step) -> bool:
-    """An entry waits for every close before it; anything else for every close and entry before it."""
+    """An entry waits for every close before it; anything else for every close and entry before it.
+
+    An order that only reduces waits for old exits to be gone, too: with them it would be more than is open.
+    """
+    if step.leg.kind is CommandKind.PLACE and step.leg.reduce_only and earlier.leg.kind in _MAKES_ROOM:
+        return True
     is_close = earlier.leg.kind is CommandKind.CLOSE
     return is_close or (earlier.leg.is_entry and not step.leg.is_entry)
+
+
+def _is_ready(step: Step) -> bool:
+    """Filled; of what fills nothing, done."""
+    return step.filled or (step.leg.kind in _MAKES_ROOM and _is_done(step))
 
 
 async def _look_again(step: Step, broker: Broker) -> None:

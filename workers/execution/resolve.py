@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from shared.brokers.port import Broker, ReadFailed
+from shared.brokers.port import Broker, Capabilities, ReadFailed
 from shared.models.context import (
     Counters,
     EndpointRules,
+    ExitTerms,
     Limits,
     RiskContext,
     SymbolWord,
@@ -96,6 +97,7 @@ async def context_for(claimed: Claimed, signal: Signal, broker: Broker) -> Resol
         margin_used=snapshot.margin_used if snapshot is not None else None,
         held={root: each for root, each in held.items() if instrument is None or root != instrument.root},
         fired_at=_fired_at(claimed.event),
+        exits=_exit_terms(broker.capabilities),
     )
     return Resolved(context, snapshot, "; ".join(unread) or None)
 
@@ -111,6 +113,10 @@ async def instrument_for(
         return found
     why = f"{symbol} is {word.venue_symbol}: the symbol map says so"
     return replace(found, why=why, pip_size=found.pip_size if word.pip_size is None else word.pip_size)
+
+
+def _exit_terms(can: Capabilities) -> ExitTerms:
+    return ExitTerms(can.limit_exits, can.partial_close, can.stop_orders)
 
 
 def _fired_at(event: Event) -> datetime:

@@ -60,6 +60,12 @@ def _guards(said: Signal | Leg) -> Detail:
     }
 
 
+def _rungs(leg: Leg) -> list[Detail]:
+    """Targets that we see to."""
+    rungs = leg.ladder.rungs if leg.ladder is not None else ()
+    return [_said(qty=each.qty, **(_spec(each.spec) or {})) for each in rungs]
+
+
 def _spec(spec: Any) -> Detail | None:
     return None if spec is None else _said(mode=spec.mode, value=spec.value, portion=spec.portion)
 
@@ -135,7 +141,8 @@ def of_legs(legs: Iterable[Leg]) -> list[Detail]:
             expires_at=leg.expires_at,
             expiry="ours" if is_ours(leg) else None,
             **_guards(leg),
-            kept="by us" if leg.trail or leg.be or leg.time_exit_s else None,
+            targets=_rungs(leg),
+            kept="by us" if leg.trail or leg.be or leg.time_exit_s or leg.ladder else None,
             position=leg.venue_position_id,
             order=leg.venue_order_id,
             worst_loss=leg.worst_loss,

@@ -162,7 +162,7 @@ def _priced(leg: Leg, signal: Signal) -> Leg:
 
 def _guard(leg: Leg) -> dict[str, Any]:
     """What we see to ourselves while what the leg opens, or changes, is open; empty = nothing."""
-    kept = {"trail": leg.trail, "be": leg.be, "time_exit_s": leg.time_exit_s}
+    kept = {"trail": leg.trail, "be": leg.be, "time_exit_s": leg.time_exit_s, "ladder": leg.ladder}
     return {} if not any(kept.values()) else {"guard": kept}
 
 

@@ -24,6 +24,7 @@ from shared.store.port import Store, StoreUnavailable
 from shared.store.watch_rows import Watched
 from workers.gather import Gather
 from workers.positions.enforce import Seen
+from workers.positions.ladder import Ladders
 
 _log = log.get("positions")
 BATCH = 128
@@ -66,14 +67,38 @@ class Guards:
             if seen.snapshot is None
             else await self._markets(watched, _priced(guards, held), seen.snapshot.at)
         )
+        ladders = Ladders(guards, seen.snapshot, await self._listed(watched, guards, held, markets.values()))
         found = []
         for guard in guards:
             position = held.get(guard.position_id or "")
             market = None if position is None else markets.get(position.venue_position_id)
             told = look(guard, position, market, clock.now())
-            if told.guard != before[guard.id] or told.act or told.ended or told.blind:
-                found.append(_as_json(told, market))
+            if guard.ladder is not None:
+                told = ladders.climbed(told, position, market, clock.now())
+            if told.guard != before[guard.id] or told.act or told.ended or told.blind or told.exits:
+                found.append(_as_json(told, market) | {"exits": ladders.asked(told)})
         return found
+
+    async def _listed(
+        self, watched: Watched, guards: Iterable[Guard], held: dict[str, Position], markets: Iterable[Market]
+    ) -> dict[str, Instrument]:
+        """The instruments that ladders count in; what cannot be had is missing, and asked for at the next read."""
+        known = {each.instrument.symbol: each.instrument for each in markets}
+        symbols = {held[e.position_id].symbol for e in guards if e.ladder and e.position_id in held}
+        if symbols <= known.keys():
+            return known
+        try:
+            async with asyncio.timeout(QUOTE_S):
+                broker = await self._brokers.broker(watched.account.account())
+        except (ReadFailed, TimeoutError) as error:
+            _log.info(
+                "no instruments for targets", account_id=watched.account.id, error=str(error) or "no answer"
+            )
+            return known
+        told = await self._told(
+            broker, watched.account.id, {(each, False) for each in symbols - known.keys()}
+        )
+        return known | {symbol: found for (symbol, _), (found, _) in told.items() if found is not None}
 
     async def _markets(
         self, watched: Watched, positions: Sequence[Position], at: datetime
@@ -121,8 +146,14 @@ class Guards:
 def _priced(guards: Iterable[Guard], held: dict[str, Position]) -> list[Position]:
     """Positions whose price is asked for, no others: every question counts against the broker's limits."""
     found = [(each, held[each.position_id]) for each in guards if each.position_id in held]
-    wanted = [position for guard, position in found if wants_price(guard) or _takes_part(guard, position)]
+    wanted = [position for guard, position in found if _wants(guard, position)]
     return list({each.venue_position_id: each for each in wanted}.values())
+
+
+def _wants(guard: Guard, position: Position) -> bool:
+    """Whether a guard asks for a price now."""
+    ours = guard.ladder is not None and not guard.ladder.at_broker
+    return ours or wants_price(guard) or _takes_part(guard, position)
 
 
 def _takes_part(guard: Guard, position: Position) -> bool:
@@ -157,6 +188,7 @@ def _as_json(told: Look, market: Market | None) -> dict[str, Any]:
         "trail": guard.trail,
         "be": guard.be,
         "time_exit_s": guard.time_exit_s,
+        "ladder": guard.ladder,
         "entered_at": guard.entered_at,
         "risk_distance": guard.risk_distance,
         "best": guard.best,

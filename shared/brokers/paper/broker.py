@@ -36,7 +36,7 @@ HEDGING = Capabilities(
     stop_orders=False,
     any_symbol=True,
 )
-NETTING = replace(HEDGING, hedging=False)
+NETTING = replace(HEDGING, hedging=False, limit_exits=True)
 DECLARED = (NETTING, HEDGING)
 """What a paper account can do, as it is set."""
 

@@ -155,6 +155,7 @@ def _capabilities(timing: Timing, patience: Patience, *, brackets: bool) -> Capa
         client_order_id_length=wording.TAG_LENGTH,
         quotes=False,
         exits_shrink=False,
+        limit_exits=True,
         read_pause_s=READ_PAUSE_S,
     )
 

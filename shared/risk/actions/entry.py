@@ -15,6 +15,7 @@ from shared.models.signal import BreakEvenSpec, Signal, StopSpec, TrailSpec
 from shared.risk.decision import Denied, Note, Plan, Sizing
 from shared.risk.grid import entry_on_grid, shown
 from shared.risk.guard_terms import be_terms, first_stop, trail_terms
+from shared.risk.ladder_terms import Target
 from shared.risk.legs import numbered
 from shared.risk.money import usable_instrument, usable_quote
 from shared.risk.prices import (
@@ -27,7 +28,7 @@ from shared.risk.prices import (
     target_refused,
 )
 from shared.risk.sizing import RISK_MODES, SizeRequest, size_entry
-from shared.risk.targets import Target, entry_legs
+from shared.risk.targets import entry_legs
 
 PENDING_ENTRY_LIFE = timedelta(hours=24)
 
@@ -80,7 +81,15 @@ def entry_plan(
     if isinstance(be, Denied):
         return be
     leg = changed(_leg(setting, sizing, sl), after_fill=after_fill, trail=trail, be=be)
-    made = entry_legs(leg, targets, ctx.account.margin_mode, setting.instrument, sizing.loss_per_unit)
+    made = entry_legs(
+        leg,
+        targets,
+        ctx.account.margin_mode,
+        setting.instrument,
+        sizing.loss_per_unit,
+        setting.price,
+        ctx.exits,
+    )
     if isinstance(made, Denied):
         return made
     legs, omitted = made
@@ -142,7 +151,9 @@ def _sized(setting: _Setting, request: SizeRequest) -> tuple[Sizing, StopSpec | 
         return _with_spec(size_entry(request, setting.instrument, setting.ctx, setting.price, None), None)
     if spec.mode is StopMode.USD:
         if request.mode in RISK_MODES:
-            return Denied(Reason.NOT_SUPPORTED, {"what": f"size in {request.mode} with a stop in usd"})
+            instead = "give the stop as a price or a distance, or the size as a quantity"
+            what = f"size in {request.mode} with a stop in usd"
+            return Denied(Reason.NOT_SUPPORTED, {"what": what, "instead": instead})
         alone = size_entry(request, setting.instrument, setting.ctx, setting.price, None)
         if isinstance(alone, Denied):
             return alone

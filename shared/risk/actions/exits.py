@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext
-from shared.models.enums import MarginMode, QtyMode, Side
+from shared.models.enums import CommandKind, MarginMode, OrderType, QtyMode, Side
 from shared.models.market import Instrument
 from shared.models.reasons import Reason
 from shared.models.signal import Signal
@@ -20,8 +20,9 @@ from shared.risk.legs import (
     native_close_leg,
     numbered,
     uncancelable,
+    venue_symbol,
 )
-from shared.risk.scope import LIVE, Holding, InScope, in_scope, named_symbol, pending_entries
+from shared.risk.scope import LIVE, Holding, InScope, exits_of, in_scope, named_symbol, pending_entries
 from shared.risk.sizing import SizeRequest, fixed_qty, requested
 
 UNREAD = Denied(Reason.POSITION_UNKNOWN, retry_after_read=True)
@@ -96,7 +97,41 @@ def plan_reduce(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
     wanted = _wanted(requested(signal, ctx), holdings, instrument)
     if isinstance(wanted, Denied):
         return wanted
+    if signal.tightens and signal.type is OrderType.LIMIT and signal.price is not None:
+        return _waiting(wanted, signal.price, holdings, scope, instrument, ctx)
     return reduce_by(wanted, holdings, scope, instrument, ctx, signal)
+
+
+def _waiting(
+    qty: Decimal,
+    price: Decimal,
+    holdings: Sequence[Holding],
+    scope: InScope,
+    instrument: Instrument,
+    ctx: RiskContext,
+) -> Plan | Denied:
+    """A target of ours that goes to the broker as a limit order: never for more than is open and not promised yet."""
+    if len(holdings) != 1:
+        return Denied(Reason.AMBIGUOUS, held_numbers(scope))
+    position, free = holdings[0].position, holdings[0].free
+    waits = (each for each in exits_of(position, ctx) if each.type is OrderType.LIMIT)
+    free -= sum((each.qty - each.filled_qty for each in waits), Decimal(0))
+    if floor_to(qty, instrument.qty_step) <= 0 or qty > free:
+        return Denied(Reason.REDUCE_TOO_LARGE, {"value": shown(qty), "limit": shown(max(free, Decimal(0)))})
+    leg = Leg(
+        leg=0,
+        kind=CommandKind.PLACE,
+        symbol=position.symbol,
+        venue_symbol=venue_symbol(position, ctx),
+        root=position.root,
+        side=position.side.opposite,
+        type=OrderType.LIMIT,
+        qty=qty,
+        price=price,
+        reduce_only=True,
+        tag=position.tag,
+    )
+    return Plan((leg,))
 
 
 def _wanted(

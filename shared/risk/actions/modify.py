@@ -1,5 +1,6 @@
 """modify: changes the protection of positions in scope, or one pending entry."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -12,9 +13,11 @@ from shared.models.signal import BreakEvenSpec, Signal, StopSpec, TrailSpec
 from shared.models.trading import Position, WorkingOrder
 from shared.risk.actions.cancel import addressed
 from shared.risk.actions.exits import superfluous
+from shared.risk.actions.retarget import laddered_entry, retargeted, shared_out, without_limit_exits
 from shared.risk.decision import Denied, Note, Plan, Sizing, Skipped
 from shared.risk.grid import entry_on_grid
 from shared.risk.guard_terms import be_terms, trail_terms
+from shared.risk.ladder_terms import NO_MORE
 from shared.risk.legs import numbered, shrunk, venue_symbol
 from shared.risk.money import usable_instrument, usable_quote
 from shared.risk.prices import (
@@ -26,7 +29,7 @@ from shared.risk.prices import (
     target_price,
     target_refused,
 )
-from shared.risk.scope import exits_of, in_scope
+from shared.risk.scope import Holding, exits_of, in_scope
 from shared.risk.sizing import loss_at_stop, requested, size_entry
 
 
@@ -38,10 +41,8 @@ def plan_modify(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
     instrument = usable_instrument(ctx)
     if isinstance(instrument, Denied):
         return instrument
-    if len(signal.tp or ()) > 1:
-        return Denied(Reason.NOT_SUPPORTED, {"what": "several targets with modify"})
     if signal.order_id is None and scope.holdings:
-        return _modify_positions(tuple(each.position for each in scope.holdings), signal, ctx, instrument)
+        return _modify_positions(scope.holdings, signal, ctx, instrument)
     entries = addressed(signal, ctx)
     if len(entries) != 1:
         return Denied(Reason.AMBIGUOUS, {"pending_entries": str(len(entries))})
@@ -49,23 +50,38 @@ def plan_modify(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
 
 
 def _modify_positions(
-    positions: tuple[Position, ...], signal: Signal, ctx: RiskContext, instrument: Instrument
+    holdings: Sequence[Holding], signal: Signal, ctx: RiskContext, instrument: Instrument
 ) -> Plan | Skipped | Denied:
     notes = superfluous(signal, "qty", "price", "stop_price", "time_exit_s")
     quote = usable_quote(ctx)
     market = None if isinstance(quote, Denied) else quote
+    several = signal.tp if signal.tp is not None and len(signal.tp) > 1 else None
+    shares = {} if several is None else shared_out(holdings, several, instrument)
+    if isinstance(shares, Denied):
+        return shares
     legs: list[Leg] = []
-    for position in positions:
+    for position in (each.position for each in holdings):
         leg = _protect_leg(position, signal, ctx, instrument, market)
         if isinstance(leg, Denied):
             return leg
-        if not leg.protection.empty or leg.trail is not None or leg.be is not None:
+        if several is not None:
+            anchor = anchor_at(position.entry_price, position.side, instrument, ctx, position.qty)
+            stop = _in_force(position, leg.protection)
+            changes = retargeted(leg, position, shares[position.venue_position_id], anchor, stop, ctx)
+            if isinstance(changes, Denied):
+                return changes
+            legs += changes
+            continue
+        if signal.tp is not None:
+            legs += without_limit_exits(position, ctx)
+            leg = leg if ctx.exits.limit_exits else replace(leg, ladder=NO_MORE)
+        if not leg.protection.empty or (leg.trail, leg.be, leg.ladder) != (None, None, None):
             legs.append(leg)
         elif signal.tightens and ctx.account.margin_mode is MarginMode.NETTING:
             # Its stop is where it belongs: what is left to see to is that no exit is larger than the position.
             legs += shrunk(exits_of(position, ctx), position.qty, ctx)
     if not legs:
-        return Skipped(Reason.NOTHING_TO_MODIFY, {"positions": str(len(positions))}, notes)
+        return Skipped(Reason.NOTHING_TO_MODIFY, {"positions": str(len(holdings))}, notes)
     if market is None:
         notes += (Note("no quote: whether the market has passed the stop is left to the broker"),)
     return Plan(numbered(legs), notes)
@@ -116,6 +132,12 @@ def _protect_leg(
     )
 
 
+def _in_force(position: Position, changes: Protection) -> Decimal | None:
+    if changes.clear_stop_loss:
+        return None
+    return position.stop_loss if changes.stop_loss is None else changes.stop_loss
+
+
 def _wanted_stop(spec: StopSpec | None, anchor: Anchor) -> Decimal | Denied | None:
     return None if spec is None or spec.mode is StopMode.NONE else stop_price(spec, anchor)
 
@@ -123,7 +145,8 @@ def _wanted_stop(spec: StopSpec | None, anchor: Anchor) -> Decimal | Denied | No
 def _wanted_target(
     specs: tuple[StopSpec, ...] | None, anchor: Anchor, stop: Decimal | None
 ) -> Decimal | Denied | None:
-    if not specs or specs[0].mode is StopMode.NONE:
+    """The one target; of several none is the broker's to hold yet (shared/risk/actions/retarget.py)."""
+    if not specs or len(specs) > 1 or specs[0].mode is StopMode.NONE:
         return None
     return target_price(specs[0], anchor, stop)
 
@@ -195,9 +218,18 @@ def _modify_entry(
     trail, be = guards
     qty = sizing.qty if sizing and sizing.qty != order.qty else None
     moved = new if new != current else None
-    if protection.empty and qty is None and moved is None and signal.trail is None and signal.be is None:
+    silent = (signal.tp, signal.trail, signal.be) == (None, None, None)
+    if protection.empty and qty is None and moved is None and silent:
         return Skipped(Reason.NOTHING_TO_MODIFY, {"order_id": order.venue_order_id}, notes)
     leg = _modify_leg(order, ctx, protection, moved, qty)
+    if signal.tp is not None and len(signal.tp) > 1:
+        anchor = anchor_at(price, order.side, instrument, ctx, order.qty)
+        made = laddered_entry(leg, order, signal, anchor, instrument, ctx)
+        if isinstance(made, Denied):
+            return made
+        leg = made
+    elif signal.tp is not None:
+        leg = replace(leg, ladder=NO_MORE)
     stop = protection.stop_loss
     loss = None if stop is None else loss_at_stop(qty or order.qty, price, stop, instrument, ctx)
     return Plan((replace(leg, worst_loss=loss, trail=trail, be=be),), notes, sizing)
@@ -222,8 +254,10 @@ def _entry_protection(
     if refused is not None:
         return refused
     no_target = bool(signal.tp) and signal.tp is not None and signal.tp[0].mode is StopMode.NONE
+    # Of an entry of ours we know whether it takes a target along; there may be others, which we see to.
+    has_target = order.id is None or order.take_profit is not None
     no_stop = signal.sl is not None and signal.sl.mode is StopMode.NONE
-    return Protection(stop, target, clear_stop_loss=no_stop, clear_take_profit=no_target)
+    return Protection(stop, target, clear_stop_loss=no_stop, clear_take_profit=no_target and has_target)
 
 
 def _entry_guards(

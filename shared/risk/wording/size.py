@@ -142,7 +142,11 @@ WORDS: Mapping[Reason, Words] = {
         "Name it with order_id, tag or side.",
     ),
     Reason.NOT_SUPPORTED: Words(
-        ("This is not supported: {what}.", "The broker or the account does not support this."),
+        (
+            "This is not supported: {what}; {instead}.",
+            "This is not supported: {what}.",
+            "The broker or the account does not support this.",
+        ),
         "Change the alert.",
     ),
 }

@@ -272,12 +272,3 @@ def test_portions_that_leave_a_runner() -> None:
     assert isinstance(tiny, Plan)
     assert [(leg.qty, leg.protection.take_profit) for leg in tiny.legs] == [(D("0.01"), D("1.11"))]
     assert "merged" in tiny.notes[-1].text
-
-
-def test_several_targets_on_a_pending_netting_entry_are_refused() -> None:
-    """Exits of a pending entry on netting would wait longer than we keep a plan: denied and said."""
-    answer = entry(
-        context(NETTING), type=OrderType.LIMIT, price=D("1.09"), sl=stop(StopMode.PIPS, "50"), tp=TWO
-    )
-    assert isinstance(answer, Denied)
-    assert answer.reason is Reason.NOT_SUPPORTED
