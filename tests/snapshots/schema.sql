@@ -1350,6 +1350,7 @@ CREATE TABLE engine.guards (
     trail jsonb,
     be jsonb,
     time_exit_s integer,
+    ladder jsonb,
     entered_at timestamp with time zone,
     risk_distance numeric,
     best numeric,
@@ -1390,6 +1391,12 @@ COMMENT ON COLUMN engine.guards.symbol IS 'The alert''s own word, for what is as
 --
 
 COMMENT ON COLUMN engine.guards.opened_at IS 'When the position it belongs to was opened: its id may name another one later.';
+
+--
+-- Name: COLUMN guards.ladder; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.guards.ladder IS 'Targets that are ours to see to: at which the broker holds no order, or not yet. Exits asked for: engine.guard_exits.';
 
 --
 -- Name: COLUMN guards.best; Type: COMMENT; Schema: engine; Owner: postgres
@@ -2319,6 +2326,47 @@ ALTER FUNCTION engine.arrival_of(c engine.candidate) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.arrival_of(c engine.candidate) IS 'An alert as the queue takes it.';
+
+--
+-- Name: ask_exits(engine.guards, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  c_account constant text := coalesce(a.label, a.account_id);
+  v_event bigint;
+  x jsonb;
+begin
+  for x in select y from jsonb_array_elements(p_exits) y loop
+    v_event := nextval('public.webhook_events_id_seq');
+    perform engine.store_intent(v_event, g.user_id, 'system',
+      jsonb_build_object('version', 'unify.v1', 'intent', x -> 'intent')::text, array[a.id]);
+    insert into engine.guard_exits (event_id, guard_id, nth, qty, price)
+    values (v_event, g.id, (x ->> 'nth')::smallint, (x ->> 'qty')::numeric, (x ->> 'price')::numeric);
+    perform engine.note(g.user_id, 'info', case when x ->> 'price' is null then 'target_reached' else 'target_set' end,
+      format('%s: %s', c_account, x ->> 'told'),
+      jsonb_build_object('account_id', a.id, 'guard_id', g.id, 'target', (x ->> 'nth')::integer + 1, 'qty', x -> 'qty', 'price', x -> 'price'),
+      v_event);
+    if (x ->> 'failures')::integer in (2, 4, 8, 16, 64, 256, 1024) then
+      perform engine.alarm('ladder:' || g.id || ':' || (x ->> 'nth') || ':' || (x ->> 'failures'), g.user_id, 'guard_failed', format(
+        '%s: what was asked for %s times has not been done: %s It is asked for again; look at it in %s.', c_account,
+        x ->> 'failures', x ->> 'told', engine.name_of(a.broker)
+      ), jsonb_build_object('account_id', a.id, 'guard_id', g.id, 'failures', x -> 'failures'), v_event);
+    end if;
+  end loop;
+end
+$$;
+
+ALTER FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb) IS 'Asks for the exits of a guard''s targets, through inbox and queue like everybody, each once, and tells the trader.';
 
 --
 -- Name: assumed_loss(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4165,6 +4213,10 @@ begin
   where p.account_id = s.account_id and p.closed_at is null and p.freshness = 'fresh' and p.root = l ->> 'root'
     and p.side <> v_side and (v_position is null or p.venue_position_id = v_position);
   v_left := v_left - engine.exits_in_flight(s.account_id, l ->> 'root', v_side, v_position, p_order);
+  if l ->> 'type' = 'limit' then
+    -- It waits beside others: filled together they must not turn the position around.
+    v_left := v_left - engine.exits_waiting(s.account_id, l ->> 'root', v_side, p_order);
+  end if;
   if v_qty > v_left then
     return engine.denied('reduce_too_large', v_qty, greatest(v_left, 0));
   end if;
@@ -4886,6 +4938,69 @@ ALTER FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public
 COMMENT ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) IS 'What market exits of a root that have no final answer yet may still close.';
 
 --
+-- Name: exits_of_guard(engine.guards); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.exits_of_guard(g engine.guards) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'nth', x.nth, 'qty', x.qty, 'at', x.asked_at, 'outcome', case
+        when d.status in ('done', 'dead') then coalesce(d.outcome, 'rejected')
+        -- A delivery that was forgotten after 90 days had its outcome.
+        when d.id is null then 'executed'
+      end, 'ended_at', d.finished_at, 'venue_order_id', o.venue_order_id, 'filled', coalesce(o.filled, 0), 'working', coalesce(o.working, 0)
+    ) order by x.event_id), '[]')
+    from engine.guard_exits x
+    left join public.deliveries d on d.event_id = x.event_id and d.account_id = g.account_id
+    left join lateral (
+      select sum(y.filled_qty) as filled, max(y.venue_order_id) as venue_order_id,
+        sum(case when y.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown') then y.qty - y.filled_qty else 0 end) as working
+      from public.orders y where y.delivery_id = d.id
+    ) o on true
+    where x.guard_id = g.id
+  );
+end
+$$;
+
+ALTER FUNCTION engine.exits_of_guard(g engine.guards) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION exits_of_guard(g engine.guards); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.exits_of_guard(g engine.guards) IS 'What a guard has asked for at its targets, and what became of each; no outcome = it is under way.';
+
+--
+-- Name: exits_waiting(uuid, text, public.side, bigint); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.exits_waiting(p_account uuid, p_root text, p_side public.side, p_not_order bigint) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(sum(o.qty - o.filled_qty), 0) from public.orders o
+    where o.account_id = p_account and o.root = p_root and o.side = p_side and o.reduce_only and o.type = 'limit'
+      and o.status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown')
+      and o.id is distinct from p_not_order
+  );
+end
+$$;
+
+ALTER FUNCTION engine.exits_waiting(p_account uuid, p_root text, p_side public.side, p_not_order bigint) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION exits_waiting(p_account uuid, p_root text, p_side public.side, p_not_order bigint); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.exits_waiting(p_account uuid, p_root text, p_side public.side, p_not_order bigint) IS 'What limit exits of a root that wait at the broker, or are on their way to it, will close.';
+
+--
 -- Name: fade(public.broker_accounts, public.freshness); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5462,7 +5577,8 @@ begin
       'row_open', p.id is not null and p.closed_at is null and p.side = g.side,
       'trail', g.trail, 'be', g.be, 'time_exit_s', g.time_exit_s, 'risk_distance', g.risk_distance, 'best', g.best,
       'quoted_at', g.quoted_at, 'is_secured', g.is_secured, 'stop', g.stop, 'failures', g.failures,
-      'asked', engine.last_asked(g), 'created_at', g.created_at
+      'asked', engine.last_asked(g), 'created_at', g.created_at, 'ladder', g.ladder, 'entry_price', o.avg_price,
+      'exits', case when g.ladder is not null then engine.exits_of_guard(g) else '[]' end
     ) order by g.id), '[]')
     from engine.guards g
     left join engine.commands k on k.id = g.command_id
@@ -6793,6 +6909,9 @@ begin
   if jsonb_typeof(x -> 'act') = 'object' then
     v_event := engine.act_of_guard(g, a, x);
   end if;
+  if jsonb_typeof(x -> 'exits') = 'array' then
+    perform engine.ask_exits(g, a, x -> 'exits');
+  end if;
   if (x ->> 'blind')::boolean then
     perform engine.alarm('blind:' || g.id || ':' || coalesce(extract(epoch from g.quoted_at)::bigint, 0), g.user_id, 'guard_blind', format(
       '%s: there has been no price of %s for a minute: its stop is not moved meanwhile, the one at %s stays in force.',
@@ -6802,7 +6921,7 @@ begin
   update engine.guards y
   set version = y.version + 1, position_id = coalesce(x ->> 'position_id', y.position_id), opened_at = (x ->> 'opened_at')::timestamptz,
     trail = nullif(x -> 'trail', 'null'), be = nullif(x -> 'be', 'null'), time_exit_s = (x ->> 'time_exit_s')::integer,
-    entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
+    ladder = nullif(x -> 'ladder', 'null'), entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
     best = (x ->> 'best')::numeric, quoted_at = (x ->> 'quoted_at')::timestamptz, is_secured = (x ->> 'is_secured')::boolean,
     stop = (x ->> 'stop')::numeric, failures = (x ->> 'failures')::integer, event_id = coalesce(v_event, y.event_id),
     asked_for = coalesce(case when v_event is not null then x #>> '{act,kind}' end, y.asked_for),
@@ -8761,11 +8880,11 @@ CREATE FUNCTION engine.open_guards(p_legs engine.leg[]) RETURNS void
     AS $$
 begin
   insert into engine.guards (
-    command_id, user_id, account_id, order_id, side, symbol, root, position_id, trail, be, time_exit_s
+    command_id, user_id, account_id, order_id, side, symbol, root, position_id, trail, be, time_exit_s, ladder
   )
   select k.id, l.user_id, l.account_id, l.order_id, l.side, coalesce(l.tv_symbol, l.said ->> 'symbol'), l.said ->> 'root',
     l.said ->> 'venue_position_id', nullif(l.said #> '{guard,trail}', 'null'), nullif(l.said #> '{guard,be}', 'null'),
-    (l.said #>> '{guard,time_exit_s}')::integer
+    (l.said #>> '{guard,time_exit_s}')::integer, nullif(l.said #> '{guard,ladder}', 'null')
   from unnest(p_legs) l join engine.commands k on k.delivery_id = l.delivery_id and k.leg = l.leg
   where jsonb_typeof(l.said -> 'guard') = 'object'
   order by k.id
@@ -19483,6 +19602,30 @@ ALTER TABLE engine.gap_scan OWNER TO postgres;
 COMMENT ON TABLE engine.gap_scan IS 'Up to which alert it was looked for what strategies say they hold.';
 
 --
+-- Name: guard_exits; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.guard_exits (
+    event_id bigint NOT NULL,
+    guard_id bigint NOT NULL,
+    nth smallint NOT NULL,
+    qty numeric NOT NULL,
+    price numeric,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT guard_exits_nth_check CHECK ((nth >= 0)),
+    CONSTRAINT guard_exits_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT guard_exits_qty_check CHECK ((qty > (0)::numeric))
+);
+
+ALTER TABLE engine.guard_exits OWNER TO postgres;
+
+--
+-- Name: TABLE guard_exits; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.guard_exits IS 'Exits that guards with targets have asked for: which target, for how much, at what price (null = at the market), by which event.';
+
+--
 -- Name: guards_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
 --
 
@@ -21604,6 +21747,13 @@ ALTER TABLE ONLY engine.gap_scan
     ADD CONSTRAINT gap_scan_pkey PRIMARY KEY (id);
 
 --
+-- Name: guard_exits guard_exits_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.guard_exits
+    ADD CONSTRAINT guard_exits_pkey PRIMARY KEY (event_id);
+
+--
 -- Name: guards guards_command_id_key; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -22214,6 +22364,12 @@ CREATE INDEX drill_twins_run ON engine.drill_twins USING btree (run_id);
 --
 
 CREATE INDEX gap_checks_open ON engine.gap_checks USING btree (delivery_id) WHERE (verdict IS NULL);
+
+--
+-- Name: guard_exits_of_a_guard; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX guard_exits_of_a_guard ON engine.guard_exits USING btree (guard_id);
 
 --
 -- Name: guards_open; Type: INDEX; Schema: engine; Owner: postgres
@@ -22942,6 +23098,13 @@ ALTER TABLE ONLY engine.breaches
 
 ALTER TABLE ONLY engine.call_windows
     ADD CONSTRAINT call_windows_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id) ON DELETE CASCADE;
+
+--
+-- Name: guard_exits guard_exits_guard_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.guard_exits
+    ADD CONSTRAINT guard_exits_guard_id_fkey FOREIGN KEY (guard_id) REFERENCES engine.guards(id) ON DELETE CASCADE;
 
 --
 -- Name: halts halts_user_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
@@ -24231,6 +24394,12 @@ GRANT ALL ON FUNCTION engine.arm_twin(p_run bigint, p_token bigint, p_account uu
 REVOKE ALL ON FUNCTION engine.arrival_of(c engine.candidate) FROM PUBLIC;
 
 --
+-- Name: FUNCTION ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION assumed_loss(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24659,6 +24828,18 @@ REVOKE ALL ON FUNCTION engine.executor_of(c public.broker_connections, p_name te
 --
 
 REVOKE ALL ON FUNCTION engine.exits_in_flight(p_account uuid, p_root text, p_side public.side, p_position text, p_not_order bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION exits_of_guard(g engine.guards); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.exits_of_guard(g engine.guards) FROM PUBLIC;
+
+--
+-- Name: FUNCTION exits_waiting(p_account uuid, p_root text, p_side public.side, p_not_order bigint); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.exits_waiting(p_account uuid, p_root text, p_side public.side, p_not_order bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION fade(a public.broker_accounts, p_freshness public.freshness); Type: ACL; Schema: engine; Owner: empire_engine
@@ -27673,6 +27854,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.endpoint_counters TO empire_en
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.gap_scan TO empire_engine;
+
+--
+-- Name: TABLE guard_exits; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.guard_exits TO empire_engine;
 
 --
 -- Name: TABLE health_told; Type: ACL; Schema: engine; Owner: postgres

@@ -125,9 +125,11 @@ class Book:
     def place(self, request: Request, *, share: Decimal = ONE, delayed: bool = False) -> Order:
         """Take an order: filled before this returns where the market reaches it, unless `delayed`.
 
-        `share` < 1 fills that part of a market order, and the rest is cancelled.
+        `share` < 1 fills that part of a market order, and the rest is cancelled; of an order that waits it is what the
+        first price that reaches it fills, the next one fills the rest.
         """
         order = self._new(request)
+        order.first_share = share
         stop = self._child(order, request.stop_loss, "SL")
         target = self._child(order, request.take_profit, "TP")
         if target is not None and stop is not None:
@@ -211,6 +213,7 @@ class Book:
             self._trail(order)
         if not self._reached(order):
             return
+        share = min(share, ONE if order.filled else order.first_share)
         self._fill(order, max(1, int(order.rest * share)))
         if not order.rest:
             self._end(order, Status.FILLED)
