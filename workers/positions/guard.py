@@ -8,7 +8,7 @@ between has asked for nothing, whoever asks again finds that it was. The stop in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +67,7 @@ class Guards:
             if seen.snapshot is None
             else await self._markets(watched, _priced(guards, held), seen.snapshot.at)
         )
-        ladders = Ladders(guards, seen.snapshot, await self._listed(watched, guards, held, markets.values()))
+        ladders = Ladders(guards, seen.snapshot, await self._listed(watched, guards, held, markets))
         found = []
         for guard in guards:
             position = held.get(guard.position_id or "")
@@ -80,10 +80,14 @@ class Guards:
         return found
 
     async def _listed(
-        self, watched: Watched, guards: Iterable[Guard], held: dict[str, Position], markets: Iterable[Market]
+        self,
+        watched: Watched,
+        guards: Iterable[Guard],
+        held: dict[str, Position],
+        markets: Mapping[str, Market],
     ) -> dict[str, Instrument]:
         """The instruments that ladders count in; what cannot be had is missing, and asked for at the next read."""
-        known = {each.instrument.symbol: each.instrument for each in markets}
+        known = {held[name].symbol: each.instrument for name, each in markets.items()}
         symbols = {held[e.position_id].symbol for e in guards if e.ladder and e.position_id in held}
         if symbols <= known.keys():
             return known

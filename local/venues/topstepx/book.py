@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(slots=True)
 class Order:
-    """`ticks` of a child is its distance from the fill of `parent_id`."""
+    """`ticks` of a child is its distance from the fill of `parent_id`; `first_share` limits the first fill."""
 
     id: int
     listing: Listing
@@ -64,6 +64,7 @@ class Order:
     parent_id: int | None = None
     linked_id: int | None = None
     ticks: int = 0
+    first_share: Decimal = ONE
 
     @property
     def rest(self) -> int:
