@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support.stacks import RunningStack
 from tests.support.trading import until
 
 TRADELOCKER, TOPSTEPX, METATRADER = CASES
+KINDS: tuple[tuple[str, ...], ...] = ((), ("positions",))
+"""The workers of an account: one that executes, one that watches."""
 EXITS = (
     "select coalesce(string_agg(trim_scale(qty) || ' at ' || trim_scale(price), ', ' order by price), '')"
     " from public.orders where reduce_only and type = 'limit' and status = 'working'"
@@ -147,41 +150,39 @@ async def by_entry(
 async def test_the_broker_holds_one_target_and_we_see_to_the_nearer_ones(
     stack: RunningStack, trader: Customer, files: KeyFiles, case: Case, mode: str, ask: Callable[..., Any]
 ) -> None:
-    """The farthest is the position's own. The first is reached: its part is closed, once. Both workers die, the market
-    comes to the second: others close that part. The broker's own target closes what is left, and nothing stands."""
+    """The farthest is the position's own. The first is reached: its part is closed, once. The market comes to the second
+    (at one broker while both workers have died): that part is closed. The broker's own target closes what is left."""
     sql = stack.database.sql
     # Where an account's own limits leave a read every four seconds, asking for more would use them up.
     comes = partial(shows if case is METATRADER else becomes, stack.database, within_s=40)
-    with running_simulator(case.place.broker, "--no-limits") as venue:
+    with running_simulator(case.place.broker, "--no-limits") as venue, ExitStack() as at_work:
         move = mover(venue, case)
-        urls = {case.place.broker: venue.url}
-        with (
-            fleet_worker(stack.database, files, urls) as executes,
-            fleet_worker(stack.database, files, urls, "positions") as watches,
-        ):
-            url = await begin_on(trader, case, mode)
-            move(0)
-            stop = {"mode": "price", "value": str(case.bid - 10 * case.step)}
-            alert = {"action": "open", "side": "buy", "symbol": case.symbol, **case.qty, "sl": stop}
-            await ask(trader, url, case, alert, targets(case, "0.5", "0.3", "0.2"))
-            far = case.bid + case.spread + 6 * case.step
-            await comes(f"select take_profit = {far} from public.positions where closed_at is null", "t")
-            move(3)
-            await comes(OPEN, "0.05")
-            executes.kill()
-            watches.kill()
+        workers = [
+            at_work.enter_context(fleet_worker(stack.database, files, {case.place.broker: venue.url}, *kinds))
+            for kinds in KINDS
+        ]
+        url = await begin_on(trader, case, mode)
+        move(0)
+        stop = {"mode": "price", "value": str(case.bid - 10 * case.step)}
+        alert = {"action": "open", "side": "buy", "symbol": case.symbol, **case.qty, "sl": stop}
+        await ask(trader, url, case, alert, targets(case, "0.5", "0.3", "0.2"))
+        far = case.bid + case.spread + 6 * case.step
+        await comes(f"select take_profit = {far} from public.positions where closed_at is null", "t")
+        move(3)
+        await comes(OPEN, "0.05")
+        if case is TRADELOCKER:
+            for each in workers:
+                each.kill()
+            for kinds in KINDS:
+                at_work.enter_context(
+                    fleet_worker(stack.database, files, {case.place.broker: venue.url}, *kinds)
+                )
         move(5)
-        with (
-            fleet_worker(stack.database, files, urls),
-            fleet_worker(stack.database, files, urls, "positions"),
-        ):
-            await comes(OPEN, "0.02")
-            move(7)
-            await comes(OPEN, "0")
-            await comes(
-                "select count(*) from public.orders where status in ('working', 'partially_filled')", "0"
-            )
-            books = [each for each in venue.state().values() if each.get("positions")]
+        await comes(OPEN, "0.02")
+        move(7)
+        await comes(OPEN, "0")
+        await comes("select count(*) from public.orders where status in ('working', 'partially_filled')", "0")
+        books = [each for each in venue.state().values() if each.get("positions")]
     assert books == []
     closed = (
         "select string_agg(trim_scale(qty)::text, ' ' order by id) from public.fills where effect = 'close'"
