@@ -50,8 +50,8 @@ async def test_limit_exits_follow_an_entry_that_is_filled_in_two_parts(
     stack: RunningStack, trader: Customer, files: KeyFiles
 ) -> None:
     """Half of a waiting entry is filled: the two nearest targets go to the broker. Both workers die, the rest is filled
-    meanwhile: others place the last target, none twice. One target is reached: the stop is fitted to what is left. The
-    stop fires: every target is gone."""
+    meanwhile: others place the last target, none twice. One target is reached: the stop is fitted to what is left. Others
+    take the place of those that are left, and the stop stays. It fires: every target is gone."""
     sql, case = stack.database.sql, TOPSTEPX
     comes = partial(becomes, stack.database, within_s=40)
     with running_simulator(case.place.broker, "--no-limits") as venue:
@@ -92,6 +92,14 @@ async def test_limit_exits_follow_an_entry_that_is_filled_in_two_parts(
             await comes(f"{OPEN} and stop_loss is not null", "3")
             stops = "select trim_scale(qty - filled_qty) from public.orders where status = 'working' and stop_price > 0"
             await comes(stops, "3")
+            others = [
+                {"mode": "offset", "value": str(n * case.step), "portion": portion}
+                for n, portion in ((8, "0.4"), (10, "0.6"))
+            ]
+            road = await send(trader, url, action="modify", symbol=case.symbol, tp=others)
+            assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+            await comes(EXITS, "1 at 25030.25, 2 at 25040.25")
+            await comes(f"{OPEN} and stop_loss is not null", "3")
             move(-11)
             await comes(OPEN, "0")
             await comes(
@@ -140,12 +148,8 @@ async def by_entry(
 
 @pytest.mark.parametrize(
     ("case", "mode", "ask"),
-    [
-        (TRADELOCKER, "hedging", by_modify),
-        (METATRADER, "hedging", by_modify),
-        (METATRADER, "netting", by_entry),
-    ],
-    ids=["tradelocker", "metatrader", "metatrader netting"],
+    [(TRADELOCKER, "hedging", by_modify), (METATRADER, "netting", by_entry)],
+    ids=["tradelocker", "metatrader"],
 )
 async def test_the_broker_holds_one_target_and_we_see_to_the_nearer_ones(
     stack: RunningStack, trader: Customer, files: KeyFiles, case: Case, mode: str, ask: Callable[..., Any]
