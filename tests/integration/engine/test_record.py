@@ -182,6 +182,32 @@ async def test_positions_take_protection_as_told(road: Road) -> None:
     )
 
 
+async def test_a_position_is_written_and_told_once_for_each_answer(road: Road) -> None:
+    """Fill and what the answer shows of the position go together; a position that only shows up is written, too."""
+    trader = await road.trader()
+    p1 = {"venue_position_id": "p1", "root": "EURUSD", "stop_loss": 1, "take_profit": 2, "unrealized_pnl": 0}
+    claimed, (command,) = await sent(road, trader)
+    await road.record(claimed, [filled(command, 1, [fill("f1")], positions=[p1])])
+    claimed, (command,) = await sent(road, trader)
+    p1 |= {"stop_loss": 1.01, "unrealized_pnl": 3}
+    await road.record(claimed, [filled(command, 1, [fill("f2"), fill("f3")], positions=[p1])])
+    claimed, (command,) = await sent(road, trader)
+    shown = [p1 | {"take_profit": None}, p1 | {"venue_position_id": "p2"}]
+    await road.record(claimed, [filled(command, 1, [fill("f4", "p2")], positions=shown)])
+    rows = await road.admin.fetch(
+        "select venue_position_id, qty, stop_loss, take_profit, unrealized_pnl, version from public.positions order by id"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("p1", 3, Decimal("1.01"), None, 3, 4),
+        ("p2", 1, Decimal("1.01"), 2, 3, 1),
+    ]
+    told = await road.column(
+        "select (payload ->> 'venue_position_id') || (payload ->> 'v') from realtime.messages where topic like 'positions:%' order by 1"
+    )
+    # Two fills of one position in one answer are two steps.
+    assert told == ["p11", "p12", "p13", "p14", "p21"]
+
+
 async def test_accepted_modify_changes_the_order(road: Road) -> None:
     """The order has the price and quantity it was changed to; a rejected change leaves it."""
     trader = await road.trader()
