@@ -47,6 +47,7 @@ class KnownOrder:
     expires_at: datetime | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from shared.models.enums import Effect, OrderStatus, Side
+from shared.models.enums import Effect, OrderStatus, OrderType, Side
 from shared.models.trading import AccountSnapshot, Fill, Position, WorkingOrder
 from shared.store import as_json
 from shared.store.book_rows import Books, KnownOrder, KnownPosition
 from shared.store.watch_rows import Watched
+from workers.positions.nameless import LIVE, closes
 
-LIVE = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
-"""Orders that stand at the broker, by our books."""
 NOTHING = Decimal(0)
 
 
@@ -95,6 +94,7 @@ class _Comparison:
         self._seen = {each.venue_position_id: each for each in theirs.positions}
         self._shown = {each.venue_order_id for each in theirs.orders}
         self._named = {each.client_order_id for each in theirs.orders if each.client_order_id is not None}
+        self._closes = closes(ours.orders, self._fills, self._orders)
         self._roots = _roots((*ours.positions, *ours.orders, *theirs.positions, *theirs.orders))
 
     # Orders
@@ -163,7 +163,10 @@ class _Comparison:
 
     def ended(self) -> Iterable[Correction]:
         """Orders that by our books stand at the broker, and do not."""
-        for known in self._orders.values():
+        nameless = [
+            e for e in self._by_name.values() if e.venue_order_id is None and e.type is OrderType.MARKET
+        ]
+        for known in (*self._orders.values(), *nameless):
             gone = known.venue_order_id not in self._shown and known.client_order_id not in self._named
             if known.status not in LIVE or not gone:
                 continue
@@ -179,14 +182,15 @@ class _Comparison:
         elif known.expires_at is not None and known.expires_at <= self._theirs.at:
             status = OrderStatus.EXPIRED
         return Correction(
-            key=f"order_ended:{known.venue_order_id}:{filled:f}",
+            key=f"order_ended:{known.venue_order_id or known.client_order_id}:{filled:f}",
             kind="order_ended",
             symbol=known.symbol,
             root=known.root,
             level="info",
             doubtful=True,
-            told=f"{known.symbol}: the order to {known.side.value} {known.qty:f} ({known.venue_order_id}) stands at "
-            f"the broker no more; {filled:f} of it was filled.",
+            told=f"{known.symbol}: the order to {known.side.value} {known.qty:f} "
+            f"({known.venue_order_id or known.client_order_id}) stands at the broker no more; {filled:f} of it was "
+            "filled.",
             numbers={"order": known.venue_order_id or "", "qty": f"{known.qty:f}", "filled": f"{filled:f}"},
             order={"id": known.id, "status": status},
         )
@@ -238,7 +242,8 @@ class _Comparison:
                     "price": f"{each.price:f}",
                     "realised": f"{each.realised:f}",
                 },
-                fill=as_json.fill(each) | {"client_order_id": each.client_order_id},
+                fill=as_json.fill(each)
+                | {"client_order_id": each.client_order_id if known is None else known.client_order_id},
                 order=None if known is not None else self._made_of(each, "protection" if how else "broker"),
             )
 
@@ -260,7 +265,11 @@ class _Comparison:
         }
 
     def _order_of(self, fill: Fill) -> KnownOrder | None:
-        return self._orders.get(fill.venue_order_id) or self._by_name.get(fill.client_order_id or "")
+        return (
+            self._orders.get(fill.venue_order_id)
+            or self._by_name.get(fill.client_order_id or "")
+            or self._closes.get(fill.venue_order_id)
+        )
 
     def _root(self, fill: Fill) -> str:
         held = self._held.get(fill.venue_position_id or "") or self._seen.get(fill.venue_position_id or "")

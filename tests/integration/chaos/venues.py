@@ -141,7 +141,9 @@ class Floor:
         """Market orders and closes that a broker has taken, with less in our fills than they have filled."""
         text = (
             "select o.client_order_id from public.orders o where o.account_id = $1 and o.type = 'market'"
-            " and o.status in ('working', 'partially_filled', 'filled') and o.qty > coalesce("
+            # A close of all there is may find less than there was.
+            " and o.status in ('working', 'partially_filled', 'filled')"
+            " and case when o.kind = 'close' and o.status = 'filled' then greatest(o.filled_qty, 0) else o.qty end > coalesce("
             "  (select sum(f.qty) from public.fills f where f.order_id = o.id), 0)"
         )
         return [row[0] for row in await self.connection.fetch(text, seat.account)]

@@ -241,6 +241,30 @@ async def test_an_orphan_is_asked_to_be_canceled(watch: Watch) -> None:
     assert [tuple(row) for row in asked] == [("cancel", "urgent", "system", str(order), True)]
 
 
+async def test_a_close_of_ours_gets_its_number_with_its_fill(watch: Watch) -> None:
+    """It was taken, and the broker did not tell its order: the fill that is ours by our own name fills it, and no other
+    order comes of it. The books tell since when the close waits."""
+    await handed_in(watch, fill("f1", "buy", 2))
+    await watch.road.admin.execute(
+        "insert into public.orders (user_id, broker, account_id, client_order_id, origin, kind, reduce_only, symbol, root, side,"
+        " type, qty, status) select user_id, broker, id, 'c1', 'flatten', 'close', true, 'EURUSD', 'EURUSD', 'sell', 'market',"
+        " 2, 'working' from public.broker_accounts where id = $1::text::uuid",
+        watch.account,
+    )
+    claimed = await watch.due()
+    books = await watch.road.value("select engine.books($1::text::uuid, $2)", watch.account, claimed["token"])
+    (close,) = (each for each in books["orders"] if each["client_order_id"] == "c1")
+    assert close["created_at"] is not None
+    closing = fill("f2", "sell", 2, effect="close")
+    closing["fill"]["client_order_id"], closing["order"] = "c1", None
+    assert (await handed_in(watch, closing) or {})["made"] == 1
+    assert await held(watch) == {}
+    orders = await watch.road.admin.fetch(
+        "select client_order_id, venue_order_id, status::text, filled_qty from public.orders where side = 'sell'"
+    )
+    assert [tuple(row) for row in orders] == [("c1", "of2", "filled", 2)]
+
+
 async def test_a_doubt_lasts_longer_than_its_key(watch: Watch) -> None:
     """What is asked for anew every minute has another key by then. Where lists lag for two minutes it is the same doubt all
     the same, and believed when they cannot lag any more: then the account is read, and compared."""

@@ -172,6 +172,43 @@ def test_a_fill_of_ours_is_known_by_either_name() -> None:
     assert [(each.kind, each.foreign) for each in foreign] == [("fill", True), ("order_ended", False)]
 
 
+def test_a_close_without_a_number_is_found_by_its_fill() -> None:
+    """The broker took our close and was slow to list the order that it made: the fill that closed as much at most, after
+    the close was written, is its own, and no second order comes of it. An older fill is somebody else's, and one of more;
+    a close of which no fill is told is over, when lists cannot lag any more."""
+    close = replace(
+        known(waiting(1, "EURUSD", True)),
+        client_order_id="E1_0",
+        venue_order_id=None,
+        type=OrderType.MARKET,
+        price=None,
+        origin="flatten",
+        created_at=NOW,
+    )
+    held = KnownPosition("p1", "EURUSD", "EURUSD", Side.BUY, D(3), D(1))
+    ours, read = Books(NOW, positions=(held,), orders=(close,)), AccountSnapshot(D(1), D(1), NOW)
+    whole = fill(1, "p1", "EURUSD", -3, Effect.CLOSE, "O9")
+    (found,) = corrections(ours, read, [whole])
+    assert (found.kind, found.order, found.fill and found.fill["client_order_id"]) == ("fill", None, "E1_0")
+    halves = corrections(ours, read, [replace(whole, qty=D(1)), replace(whole, venue_fill_id="F2", qty=D(1))])
+    assert [each.fill["client_order_id"] for each in halves if each.fill] == ["E1_0", "E1_0"]
+    assert ("order_ended", True) in [(each.kind, each.doubtful) for each in halves]
+    for other in (
+        replace(whole, at=NOW - timedelta(minutes=1)),
+        replace(whole, qty=D(4)),
+        replace(whole, side=Side.BUY),
+    ):
+        told = corrections(ours, read, [other])
+        assert told[0].fill is not None
+        assert told[0].fill["client_order_id"] is None
+        assert ("order_ended", True) in [(each.kind, each.doubtful) for each in told]
+    second = replace(close, id=close.id + 1, client_order_id="E2_0")
+    again = replace(whole, venue_fill_id="F3", venue_order_id="O10", at=whole.at + timedelta(seconds=1))
+    both = corrections(replace(ours, orders=(close, second)), read, [again, whole])
+    names = {each.fill["venue_order_id"]: each.fill["client_order_id"] for each in both if each.fill}
+    assert names == {"O9": "E1_0", "O10": "E2_0"}
+
+
 def test_an_orders_new_number() -> None:
     """The broker shows our order under another id: it is renamed, neither ended nor adopted."""
     order = replace(known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
