@@ -136,6 +136,10 @@ begin
   from public.fills f cross join lateral (select f.filled_at <= k.base_at - interval '3 seconds' as is_late) t
   where f.account_id = a.id and f.id > k.base_fill;
   if k.base_at is not null then
+    if abs(m.balance - k.base_balance - r.new) >= 0.01 then
+      -- Perhaps by a trade that opened and closed between two reads, whose fills the broker is slow to list.
+      perform engine.look_again(a.id, m.at);
+    end if;
     v_flow := engine.flow_in(k, m, r.new);
     if v_flow <> 0 then
       perform engine.tell_flow(a, v_flow);

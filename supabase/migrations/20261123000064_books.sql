@@ -66,6 +66,22 @@ comment on column engine.reconciled.suspects is
 comment on column engine.reconciled.believed_at is 'From when on a read can settle a doubt: then the account is read. Null = there is none.';
 grant select, insert, update, delete on engine.adjustments, engine.reconciled to empire_engine;
 
+create function engine.look_again(p_account uuid, p_read timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  -- Most lists are not behind for longer; what is told later still is seen at the look that comes every few minutes.
+  c_lag constant interval := '15 seconds';
+begin
+  insert into engine.reconciled as k (account_id, believed_at) values (p_account, p_read + c_lag)
+  on conflict (account_id) do update set believed_at = least(
+    case when k.believed_at > p_read then k.believed_at end, excluded.believed_at
+  );
+end
+$$;
+comment on function engine.look_again(uuid, timestamptz) is
+'A balance has moved by what no fill explains: the account''s fills are asked for once more when they should be listed.';
+alter function engine.look_again(uuid, timestamptz) owner to empire_engine;
+
 create function engine.net_of(p_account uuid, p_position text) returns numeric
 language plpgsql stable set search_path = '' as $$
 begin

@@ -326,7 +326,9 @@ begin
     a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects, v_believed
   )
   on conflict (account_id) do update
-  set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects, believed_at = excluded.believed_at;
+  set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects, believed_at = least(
+    excluded.believed_at, case when k.believed_at > (r ->> 'read_from')::timestamptz then k.believed_at end
+  );
   if v_foreign and a.on_drift = 'flatten' then
     perform engine.flatten_drift(a);
   end if;

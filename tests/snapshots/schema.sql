@@ -7573,6 +7573,33 @@ ALTER FUNCTION engine.locks_of(p_account uuid) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.locks_of(p_account uuid) IS 'The breaches that lock an account now, the longest first.';
 
 --
+-- Name: look_again(uuid, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.look_again(p_account uuid, p_read timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  -- Most lists are not behind for longer; what is told later still is seen at the look that comes every few minutes.
+  c_lag constant interval := '15 seconds';
+begin
+  insert into engine.reconciled as k (account_id, believed_at) values (p_account, p_read + c_lag)
+  on conflict (account_id) do update set believed_at = least(
+    case when k.believed_at > p_read then k.believed_at end, excluded.believed_at
+  );
+end
+$$;
+
+ALTER FUNCTION engine.look_again(p_account uuid, p_read timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION look_again(p_account uuid, p_read timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.look_again(p_account uuid, p_read timestamp with time zone) IS 'A balance has moved by what no fill explains: the account''s fills are asked for once more when they should be listed.';
+
+--
 -- Name: losses_json(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -9966,7 +9993,9 @@ begin
     a.id, case when v_waiting = 0 and (r ->> 'complete')::boolean then (r ->> 'read_from')::timestamptz end, v_suspects, v_believed
   )
   on conflict (account_id) do update
-  set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects, believed_at = excluded.believed_at;
+  set agreed_at = coalesce(excluded.agreed_at, k.agreed_at), suspects = excluded.suspects, believed_at = least(
+    excluded.believed_at, case when k.believed_at > (r ->> 'read_from')::timestamptz then k.believed_at end
+  );
   if v_foreign and a.on_drift = 'flatten' then
     perform engine.flatten_drift(a);
   end if;
@@ -11253,6 +11282,10 @@ begin
   from public.fills f cross join lateral (select f.filled_at <= k.base_at - interval '3 seconds' as is_late) t
   where f.account_id = a.id and f.id > k.base_fill;
   if k.base_at is not null then
+    if abs(m.balance - k.base_balance - r.new) >= 0.01 then
+      -- Perhaps by a trade that opened and closed between two reads, whose fills the broker is slow to list.
+      perform engine.look_again(a.id, m.at);
+    end if;
     v_flow := engine.flow_in(k, m, r.new);
     if v_flow <> 0 then
       perform engine.tell_flow(a, v_flow);
@@ -25325,6 +25358,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE engine.breaches TO empire_engine;
 
 REVOKE ALL ON FUNCTION engine.locks_of(p_account uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.locks_of(p_account uuid) TO postgres;
+
+--
+-- Name: FUNCTION look_again(p_account uuid, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.look_again(p_account uuid, p_read timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION losses_json(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
 
@@ -282,6 +282,29 @@ async def test_a_doubt_lasts_longer_than_its_key(watch: Watch) -> None:
         await watch.hand_in(claimed, datetime.now(UTC), 1)
         await watch.road.admin.execute(earlier)
     assert (made, woken) == ([0, 0, 1], [False, False, True])
+    assert (await watch.due())["woken"] is False
+
+
+async def test_money_that_no_fill_explains_is_looked_at_again(watch: Watch) -> None:
+    """The balance has fallen and nothing is open: perhaps a trade between two reads, whose fills are listed late. They are
+    asked for once more, in 15 s; a look before does not take that away, the look then does."""
+    began = datetime.now(UTC) - timedelta(seconds=40)
+    await watch.read(began, 10_000)
+    assert await watch.road.value("select count(believed_at) from engine.reconciled") == 0
+    await watch.read(began + timedelta(seconds=20), 9_990)
+    asked = "select extract(epoch from believed_at - $1)::integer from engine.reconciled"
+    assert await watch.road.admin.fetchval(asked, began) == 35
+    await watch.road.admin.execute(
+        "update engine.reconciled set believed_at = believed_at + interval '1 minute'"
+    )
+    await handed_in(watch)
+    assert await watch.road.admin.fetchval(asked, began) == 95
+    await watch.road.admin.execute(
+        "update engine.reconciled set believed_at = clock_timestamp(), agreed_at = null"
+    )
+    claimed = await watch.due()
+    assert claimed["woken"] is True
+    await handed_in(watch, claimed=claimed)
     assert (await watch.due())["woken"] is False
 
 

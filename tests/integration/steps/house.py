@@ -47,7 +47,8 @@ update engine.queue set run_at = run_at - {WHILE} where run_at > '-infinity';
 update engine.reconciled set suspects = coalesce((
   select jsonb_object_agg(s.key, (s.value #>> '{{}}')::timestamptz - {WHILE}) from jsonb_each(suspects) s
 ), '{{}}');
-update engine.account_marks set due_at = now() - {WHILE}, lease_until = null, failures = 0;
+update engine.reconciled set believed_at = believed_at - {WHILE};
+update engine.account_marks set due_at = now() - {WHILE}, lease_until = null, failures = 0, began_at = began_at - {WHILE};
 """
 """A minute later, for everything that waits: doubts, lists that lag, differences that were seen once. Our orders grow older
 with their commands, the broker's do not: much later its whole history would be what a command in doubt may have made."""
