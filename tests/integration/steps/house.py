@@ -110,6 +110,10 @@ class House:
         """A minute passes, without anything that happens in it."""
         await self.admin.execute(_LATER)
 
+    async def minutes_later(self) -> None:
+        """The next read asks for fills without any cause, as every account's does every few minutes."""
+        await self.admin.execute("update engine.account_marks set woken_at = clock_timestamp()")
+
     async def carry_out(self) -> None:
         """What is ready is claimed and carried out, until nothing is."""
         for _ in range(20):

@@ -19,7 +19,8 @@ from tests.conformance.harness import close_of, entry, leg_of, sent
 from tests.integration.steps.house import House
 
 D = Decimal
-QUIET_ROUNDS = 12
+QUIET_ROUNDS, MINUTES = 12, 5
+"""Looks at a quiet point, a minute apart, and the one that is due by itself."""
 FAULTS = ("drop_after_accept", "drop_after_read", "error_before", "error_after", "garbled", "partial_fill")
 """What strikes a write at once. Whatever hangs is played where minutes are: bench/chaos.py."""
 WRITES = ("place", "close", "cancel", "modify", "protect")
@@ -167,6 +168,8 @@ class Life:
         await self.house.clear()
         for looks in range(QUIET_ROUNDS):
             await self.house.later()
+            if looks == MINUTES:
+                await self.house.minutes_later()
             await self.house.carry_out()
             await self.house.settle()
             await self.house.read()
