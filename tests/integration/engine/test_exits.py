@@ -61,6 +61,17 @@ async def test_exits_in_flight_are_counted(road: Road, trader: Trader) -> None:
     assert await ask(road, trader, {**EXIT, "qty": 0.4}) == ("opened", None)
 
 
+async def test_limit_exits_share_what_is_open(road: Road, trader: Trader) -> None:
+    """Filled together they must not turn the position around. An exit at the market is not kept away by one that waits."""
+    limit = {**EXIT, "type": "limit", "price": 1.2}
+    assert await ask(road, trader, {**limit, "qty": 0.6}) == ("opened", None)
+    assert await ask(road, trader, {**limit, "qty": 0.5}) == ("reduce_too_large", Decimal("0.4"))
+    await road.admin.execute("update public.orders set status = 'working' where reduce_only")
+    assert await ask(road, trader, {**limit, "qty": 0.5}) == ("reduce_too_large", Decimal("0.4"))
+    assert await ask(road, trader, {**limit, "qty": 0.4}) == ("opened", None)
+    assert await ask(road, trader, {**EXIT, "qty": 1}) == ("opened", None)
+
+
 async def test_legs_of_one_plan_are_added_up(road: Road, trader: Trader) -> None:
     """Two legs that each fit and together do not are refused together."""
     legs = [{**EXIT, "qty": 0.6}, {**EXIT, "leg": 1, "qty": 0.6}]
