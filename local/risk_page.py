@@ -20,7 +20,8 @@ _COLUMNS = {
     "trades_per_day": "`max_trades_per_day`",
     "open_trades": "`max_open_trades`",
     "concurrent_positions": "`max_concurrent_positions`",
-    "stop_required": "`stop_required`",
+    "stop_required": "`stop_required`; what follows where a position has lost its stop all the same: `naked_policy` "
+    "(`close`, `alarm`; absent: `close` where a stop is required)",
     "price_near_alert": "`max_price_deviation_pct`",
     "risk_per_trade": "`max_risk_per_trade_pct` (5 where nobody set one)",
     "daily_loss": "`max_daily_loss_usd`, `max_daily_loss_pct` (of the day's start) or the rule `daily_loss`",

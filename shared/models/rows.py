@@ -1257,6 +1257,7 @@ class PublicRiskSettings(BaseModel):
     max_price_deviation_pct: Optional[decimal.Decimal] = Field(alias="max_price_deviation_pct")
     max_risk_per_trade_pct: Optional[decimal.Decimal] = Field(alias="max_risk_per_trade_pct")
     max_trades_per_day: Optional[int] = Field(alias="max_trades_per_day")
+    naked_policy: Optional[str] = Field(alias="naked_policy")
     rules: JsonValue = Field(alias="rules")
     stop_required: bool = Field(alias="stop_required")
     superseded_at: Optional[datetime.datetime] = Field(alias="superseded_at")
@@ -1278,6 +1279,7 @@ class PublicRiskSettingsInsert(TypedDict):
     max_price_deviation_pct: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_price_deviation_pct")]]
     max_risk_per_trade_pct: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_risk_per_trade_pct")]]
     max_trades_per_day: NotRequired[Annotated[Optional[int], Field(alias="max_trades_per_day")]]
+    naked_policy: NotRequired[Annotated[Optional[str], Field(alias="naked_policy")]]
     rules: NotRequired[Annotated[JsonValue, Field(alias="rules")]]
     stop_required: NotRequired[Annotated[bool, Field(alias="stop_required")]]
     superseded_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="superseded_at")]]
@@ -1299,6 +1301,7 @@ class PublicRiskSettingsUpdate(TypedDict):
     max_price_deviation_pct: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_price_deviation_pct")]]
     max_risk_per_trade_pct: NotRequired[Annotated[Optional[decimal.Decimal], Field(alias="max_risk_per_trade_pct")]]
     max_trades_per_day: NotRequired[Annotated[Optional[int], Field(alias="max_trades_per_day")]]
+    naked_policy: NotRequired[Annotated[Optional[str], Field(alias="naked_policy")]]
     rules: NotRequired[Annotated[JsonValue, Field(alias="rules")]]
     stop_required: NotRequired[Annotated[bool, Field(alias="stop_required")]]
     superseded_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="superseded_at")]]

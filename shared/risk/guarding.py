@@ -13,13 +13,12 @@ from decimal import Decimal, localcontext
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side, StopMode
 from shared.models.guard import CLOSE, MOVE, REDUCE, Guard
 from shared.models.ladder import Ladder
-from shared.models.market import Instrument, Quote
+from shared.models.market import Instrument
 from shared.models.signal import StopSpec, TrailSpec
 from shared.models.trading import Position
-from shared.risk.grid import EXACT, ceil_to, floor_to, shown, stop_on_grid
+from shared.risk.grid import EXACT, shown, stop_on_grid
+from shared.risk.levels import Market, ahead, room
 
-QUOTE_AGE = timedelta(seconds=10)
-"""An older quote moves no stop."""
 BLIND = timedelta(seconds=60)
 """So long without a quote, and the trader hears of it."""
 REMEMBERED = timedelta(seconds=15)
@@ -64,18 +63,6 @@ class Look:
     ended: str | None = None
     blind: bool = False
     exits: tuple[Due, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """What a position can be sold or bought back at, as it was quoted."""
-
-    quote: Quote
-    instrument: Instrument
-
-    def usable(self, now: datetime) -> bool:
-        """Whether a stop may be moved by it: young, and two prices that make sense."""
-        return now - self.quote.at <= QUOTE_AGE and 0 < self.quote.bid <= self.quote.ask
 
 
 def newest(guards: Sequence[Guard]) -> tuple[Guard, ...]:
@@ -235,21 +222,21 @@ def _at_market(guard: Guard, position: Position, market: Market, now: datetime, 
         guard = replace(guard, is_secured=True)
     if level is None or under_way or not _may_ask(guard, now):
         return Look(guard)
-    if _ahead(price, level, guard.side) <= 0:
+    if ahead(price, level, guard.side) <= 0:
         why = (
             f"The market at {shown(price)} has passed {shown(level)}, where the stop of {guard.symbol} belongs: "
             "it is being closed."
         )
         return Look(_asking(guard), Act(CLOSE, why))
-    level = _room(level, price, market, guard.side)
-    if stand is not None and _ahead(level, stand, guard.side) <= 0:
+    level = room(level, price, market, guard.side)
+    if stand is not None and ahead(level, stand, guard.side) <= 0:
         return Look(guard)
     return Look(replace(_asking(guard), stop=level), Act(MOVE, told.format(stop=shown(level)), stop=level))
 
 
 def _seen(guard: Guard, position: Position, price: Decimal, now: datetime) -> Guard:
     """The best price so far, and what `rr` counts in, once a stop is there."""
-    best = price if guard.best is None or _ahead(price, guard.best, guard.side) > 0 else guard.best
+    best = price if guard.best is None or ahead(price, guard.best, guard.side) > 0 else guard.best
     risk = guard.risk_distance
     if risk is None and position.stop_loss is not None:
         risk = abs(position.entry_price - position.stop_loss)
@@ -270,7 +257,7 @@ def _in_force_now(guard: Guard, position: Position, now: datetime) -> Decimal | 
         return stand
     if last.ended_at is None or now - last.ended_at > REMEMBERED:
         return stand
-    return guard.stop if stand is None or _ahead(guard.stop, stand, guard.side) > 0 else stand
+    return guard.stop if stand is None or ahead(guard.stop, stand, guard.side) > 0 else stand
 
 
 def _level(
@@ -283,7 +270,7 @@ def _level(
     if trail is not None and guard.trail is not None:
         level = stop_on_grid(trail, guard.side, instrument.tick_size)
         step = max(_size(guard.trail, guard.trail.step, position.entry_price), instrument.tick_size)
-        if stand is None or _ahead(level, stand, guard.side) >= step:
+        if stand is None or ahead(level, stand, guard.side) >= step:
             why = (
                 f"The trailing stop of {guard.symbol} goes{was} to {{stop}}: the best price was "
                 f"{shown(guard.best or trail)}."
@@ -292,7 +279,7 @@ def _level(
     even = None if guard.is_secured else _break_even(guard, position)
     if even is not None:
         level = stop_on_grid(even, guard.side, instrument.tick_size)
-        if stand is None or _ahead(level, stand, guard.side) > 0:
+        if stand is None or ahead(level, stand, guard.side) > 0:
             why = (
                 f"The stop of {guard.symbol} goes{was} to break-even at {{stop}}: entered at "
                 f"{shown(position.entry_price)}, the best price was {shown(guard.best or even)}."
@@ -300,7 +287,7 @@ def _level(
             found.append((level, why))
     if not found:
         return None, ""
-    return max(found, key=lambda each: _ahead(each[0], position.entry_price, guard.side))
+    return max(found, key=lambda each: ahead(each[0], position.entry_price, guard.side))
 
 
 def _trailing(guard: Guard, position: Position) -> Decimal | None:
@@ -309,7 +296,7 @@ def _trailing(guard: Guard, position: Position) -> Decimal | None:
     if trail is None or best is None:
         return None
     entry = position.entry_price
-    if trail.activate and _ahead(best, entry, guard.side) < _size(trail, trail.activate, entry):
+    if trail.activate and ahead(best, entry, guard.side) < _size(trail, trail.activate, entry):
         return None
     apart = _size(trail, trail.value, best)
     return best - apart if guard.side is Side.BUY else best + apart
@@ -321,7 +308,7 @@ def _break_even(guard: Guard, position: Position) -> Decimal | None:
     if be is None or best is None:
         return None
     wanted = _apart(be.trigger, entry, guard.risk_distance)
-    if wanted is None or _ahead(best, entry, guard.side) < wanted:
+    if wanted is None or ahead(best, entry, guard.side) < wanted:
         return None
     plus = Decimal(0) if be.plus is None else _apart(be.plus, entry, None) or Decimal(0)
     return entry + plus if guard.side is Side.BUY else entry - plus
@@ -330,15 +317,7 @@ def _break_even(guard: Guard, position: Position) -> Decimal | None:
 def _secures(guard: Guard, position: Position, stand: Decimal | None) -> bool:
     """Whether the stop is where break-even wanted it: from then on that is done, once."""
     even = _break_even(guard, position)
-    return even is not None and stand is not None and _ahead(stand, even, guard.side) >= 0
-
-
-def _room(level: Decimal, price: Decimal, market: Market, side: Side) -> Decimal:
-    """The level, or as near to it as the broker lets a stop be to the market."""
-    least, tick = market.instrument.min_stop_distance, market.instrument.tick_size
-    if least <= 0 or _ahead(price, level, side) >= least:
-        return level
-    return floor_to(price - least, tick) if side is Side.BUY else ceil_to(price + least, tick)
+    return even is not None and stand is not None and ahead(stand, even, guard.side) >= 0
 
 
 def _size(trail: TrailSpec, value: Decimal | None, price: Decimal) -> Decimal:
@@ -352,8 +331,3 @@ def _apart(spec: StopSpec, entry: Decimal, risk: Decimal | None) -> Decimal | No
     if spec.mode is StopMode.RR:
         return None if risk is None else value * risk
     return value * entry / 100 if spec.mode is StopMode.PCT else value
-
-
-def _ahead(price: Decimal, than: Decimal, side: Side) -> Decimal:
-    """How much further in profit of a position on `side` one price is than another."""
-    return price - than if side is Side.BUY else than - price

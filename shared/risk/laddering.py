@@ -17,7 +17,8 @@ from shared.models.market import Instrument
 from shared.models.trading import Position, WorkingOrder
 from shared.risk.decision import Denied
 from shared.risk.grid import EXACT, floor_to, shown
-from shared.risk.guarding import Due, Look, Market, pause_s
+from shared.risk.guarding import Due, Look, pause_s
+from shared.risk.levels import Market
 from shared.risk.prices import Anchor, target_price
 
 NOTHING = Decimal(0)

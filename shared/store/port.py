@@ -193,6 +193,9 @@ class Store(Protocol):
     async def keep_guards(self, *, results: Sequence[Mapping[str, Any]]) -> int:
         """How many guards were kept; asked again none."""
 
+    async def keep_naked(self, *, results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+        """Account and position of those seen first that need no stop."""
+
     async def books(self, *, account: str, token: int) -> Books | None:
         """None = the token is an old one."""
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from shared.models.context import Limits, RiskState
 from shared.models.guard import Guard
+from shared.models.naked import Naked
 from shared.models.trading import Position, WorkingOrder
 from shared.store.rows import AccountRow
 
@@ -18,8 +19,9 @@ class Watched:
     """An account to be read now, ours until the lease of `token` ends. `positions` and `orders`: as last seen.
 
     `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
-    open, as it was left; `every_s`: seconds between two reads. `woken`: its broker has told that something happened
-    since the last read, or what was doubted then can be believed now.
+    open, as it was left; `naked`: positions that have stood without their stop; `every_s`: seconds between two
+    reads. `woken`: its broker has told that something happened since the last read, or what was doubted then can be
+    believed now.
     """
 
     token: int
@@ -30,6 +32,7 @@ class Watched:
     limits: Limits | None = None
     risk: RiskState | None = None
     guards: tuple[Guard, ...] = ()
+    naked: tuple[Naked, ...] = ()
     every_s: Decimal = Decimal(1)
     woken: bool = False
 

@@ -70,6 +70,12 @@ class WatchCalls:
         )
         return int(answer)
 
+    async def keep_naked(self, *, results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+        (answer,) = await self._marks.call(
+            "select engine.keep_naked(p_results => $1)", codec.encode(results), repeat=True
+        )
+        return [(each["account"], each["position_id"]) for each in codec.decode(answer)]
+
     async def breach(
         self,
         *,

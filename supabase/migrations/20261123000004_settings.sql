@@ -13,6 +13,7 @@ create table public.risk_settings (
   max_risk_per_trade_pct numeric check (max_risk_per_trade_pct between 0 and 100),
   max_price_deviation_pct numeric check (max_price_deviation_pct between 0 and 100),
   stop_required boolean not null default false,
+  naked_policy text check (naked_policy in ('close', 'alarm')),
   allowed_symbols text [],
   rules jsonb not null default '{}',
   effective_from timestamptz not null default now(),
@@ -22,6 +23,8 @@ create table public.risk_settings (
   constraint scope_of_limits_is_user_broker_or_account check (account_id is null or broker is null)
 );
 comment on table public.risk_settings is 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
+comment on column public.risk_settings.naked_policy is
+'What follows when a position has stood without its stop for ten seconds: close, or alarm only. Null = close where stop_required.';
 comment on column public.risk_settings.effective_from is
 'When it begins to count. Later than created_at only for what admits more: it waits for the user''s delay.';
 comment on column public.risk_settings.ends_at is 'When the row that waits takes its place; null = nothing waits.';

@@ -6,7 +6,8 @@ language plpgsql stable set search_path = '' as $$
 declare
   c_names constant text [] := array[
     'max_daily_loss_usd', 'max_daily_loss_pct', 'max_trades_per_day', 'max_open_trades', 'max_concurrent_positions',
-    'max_order_qty', 'max_risk_per_trade_pct', 'max_price_deviation_pct', 'stop_required', 'allowed_symbols', 'rules'
+    'max_order_qty', 'max_risk_per_trade_pct', 'max_price_deviation_pct', 'stop_required', 'naked_policy',
+    'allowed_symbols', 'rules'
   ];
   v_unknown text;
 begin
@@ -167,11 +168,11 @@ language sql security definer set search_path = '' as $$
   insert into public.risk_settings (
     user_id, broker, account_id, max_daily_loss_usd, max_daily_loss_pct, max_trades_per_day, max_open_trades,
     max_concurrent_positions, max_order_qty, max_risk_per_trade_pct, max_price_deviation_pct, stop_required,
-    allowed_symbols, rules, effective_from, ends_at
+    naked_policy, allowed_symbols, rules, effective_from, ends_at
   ) values (
     r.user_id, r.broker, r.account_id, r.max_daily_loss_usd, r.max_daily_loss_pct, r.max_trades_per_day,
     r.max_open_trades, r.max_concurrent_positions, r.max_order_qty, r.max_risk_per_trade_pct,
-    r.max_price_deviation_pct, r.stop_required, r.allowed_symbols, r.rules, p_from, p_until
+    r.max_price_deviation_pct, r.stop_required, r.naked_policy, r.allowed_symbols, r.rules, p_from, p_until
   ) returning id
 $$;
 comment on function private.insert_limits(public.risk_settings, timestamptz, timestamptz) is 'A row of limits that counts between two moments.';

@@ -77,6 +77,7 @@ begin
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
   delete from engine.guards where ended_at < c_keep;
+  delete from engine.naked where ended_at < c_keep;
   delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(

@@ -431,6 +431,8 @@ begin
       perform private.check_number(m.key, v, 0, (c_most ->> m.key)::numeric, m.key not like '%_pct' and m.key not in ('max_daily_loss_usd', 'max_order_qty'));
     elsif m.key = 'stop_required' and jsonb_typeof(m.value) <> 'boolean' then
       perform private.refuse_value(m.key, m.value, 'it is true or false.');
+    elsif m.key = 'naked_policy' and m.value not in ('"close"', '"alarm"') then
+      perform private.refuse_value(m.key, m.value, 'it is close or alarm.');
     elsif m.key = 'allowed_symbols' then
       if jsonb_typeof(m.value) <> 'array' or jsonb_array_length(m.value) > 500 or exists (
         select 1 from jsonb_array_elements(m.value) s

@@ -132,6 +132,32 @@ $$;
 comment on function private.symbols_in(text [], text []) is 'Those of the symbols that are on a list, by their keys.';
 revoke all on function private.symbols_in(text [], text []) from public;
 
+create function private.naked_care(r public.risk_settings) returns integer
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case when coalesce(r.naked_policy = 'close', r.stop_required) then 2 when r.naked_policy is null then 1 else 0 end;
+end
+$$;
+comment on function private.naked_care(public.risk_settings) is
+'What limits want done about a position without its stop: 2 = closed, 1 = its stop set again, 0 = that alone where none ever stood.';
+revoke all on function private.naked_care(public.risk_settings) from public;
+
+create function private.tighter_naked(o public.risk_settings, n public.risk_settings) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case
+    when private.naked_care(n) = 2 then n.naked_policy
+    when private.naked_care(o) = 2 then o.naked_policy
+    -- Of two that do not close: a stop that one of them requires would, where nothing is said.
+    when o.stop_required or n.stop_required then 'alarm'
+    when o.naked_policy is not null then n.naked_policy
+  end;
+end
+$$;
+comment on function private.tighter_naked(public.risk_settings, public.risk_settings) is
+'The policy that closes naked positions where the old or the new limits do, and only there; beside the tighter stop_required.';
+revoke all on function private.tighter_naked(public.risk_settings, public.risk_settings) from public;
+
 create function private.limits_admit_more(o public.risk_settings, n public.risk_settings) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
@@ -146,6 +172,7 @@ begin
     or (o.max_risk_per_trade_pct is null and coalesce(n.max_risk_per_trade_pct, 0) > 5)
     or private.higher(o.max_price_deviation_pct, n.max_price_deviation_pct)
     or (o.stop_required and not n.stop_required)
+    or private.naked_care(o) > private.naked_care(n)
     or (o.allowed_symbols is not null and (
       n.allowed_symbols is null or cardinality(private.symbols_in(n.allowed_symbols, o.allowed_symbols)) < cardinality(n.allowed_symbols)
     ))
@@ -170,6 +197,7 @@ begin
     when o.max_risk_per_trade_pct is not distinct from n.max_risk_per_trade_pct then n.max_risk_per_trade_pct
     else least(coalesce(o.max_risk_per_trade_pct, 5), coalesce(n.max_risk_per_trade_pct, 5)) end;
   n.max_price_deviation_pct := least(o.max_price_deviation_pct, n.max_price_deviation_pct);
+  n.naked_policy := private.tighter_naked(o, n);
   n.stop_required := o.stop_required or n.stop_required;
   n.allowed_symbols := case
     when o.allowed_symbols is null then n.allowed_symbols when n.allowed_symbols is null then o.allowed_symbols

@@ -87,10 +87,14 @@ create function engine.reads_wanted(w engine.account_marks, p_pause numeric) ret
 language plpgsql stable set search_path = '' as $$
 begin
   -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
-  if engine.is_woken(w) then
-    return case when coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+  if engine.is_woken(w) and coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then
+    return 1;
   end if;
-  return case when engine.can_wait(w) then 3 else 2 end;
+  return case
+    -- Where a position stands without its stop every read counts.
+    when (select true from engine.naked n where n.account_id = w.account_id and n.ended_at is null limit 1) then 1
+    when engine.is_woken(w) then 2 when engine.can_wait(w) then 3 else 2
+  end;
 end
 $$;
 comment on function engine.reads_wanted(engine.account_marks, numeric) is
@@ -243,7 +247,9 @@ begin
       'risk', case when s.has_limits then engine.risk_json(a, null) end,
       'positions', engine.held_json(a.id), 'orders', engine.working_orders(a.id), 'every_s', w.every_s,
       'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
-        then engine.guards_json(a.id) else '[]' end
+        then engine.guards_json(a.id) else '[]' end,
+      'naked', case when (select true from engine.naked n where n.account_id = a.id and n.ended_at is null limit 1)
+        then engine.naked_json(a) else '[]' end
     )
     from public.broker_accounts a
     join engine.account_marks w on w.account_id = a.id

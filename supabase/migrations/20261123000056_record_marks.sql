@@ -35,7 +35,9 @@ begin
   return array(
     select row(
       x.account, x.at, x.balance, x.equity, x.margin_used, x.positions = '[]', h.held, e.every_s,
-      engine.next_read(a.a, 0, x.positions = '[]', e.every_s)
+      least(engine.next_read(a.a, 0, x.positions = '[]', e.every_s), case when (
+        select true from engine.naked n where n.account_id = x.account and n.ended_at is null limit 1
+      ) then engine.naked_due(x.account) end)
     )::engine.account_read
     from jsonb_to_recordset(p_marks) as x (
       account uuid, freshness text, at timestamptz, balance numeric, equity numeric, margin_used numeric, every_s numeric,

@@ -18,7 +18,8 @@ comment on table engine.log_classes is 'Lines of the log that are also sent to t
 insert into engine.log_classes (type, class) values
 ('connection_failed', 'credentials'),
 ('account_locked', 'breach'), ('opened_behind_lock', 'breach'), ('kill_switch_on', 'breach'), ('system_halted', 'breach'), ('system_released', 'security'),
-('unknown', 'unknown'), ('exit_late', 'exit_failed'), ('offline', 'offline'), ('naked', 'naked'), ('guard_failed', 'exit_failed'), ('guard_blind', 'position'),
+('unknown', 'unknown'), ('exit_late', 'exit_failed'), ('offline', 'offline'), ('naked', 'naked'),
+('naked_closes', 'naked'), ('guard_failed', 'exit_failed'), ('guard_blind', 'position'), ('stop_again', 'position'),
 ('gap', 'gap'), ('position_changed', 'position'), ('endpoint_silent', 'gap'),
 ('connection_added', 'security'), ('connection_resealed', 'security'), ('connection_removed', 'security'),
 ('account_enabled', 'security'), ('account_disabled', 'security'), ('account_unlocked', 'security'),

@@ -23,6 +23,7 @@ BLANK: dict[str, Any] = {
     "max_trades_per_day": None,
     "max_risk_per_trade_pct": None,
     "stop_required": False,
+    "naked_policy": None,
     "allowed_symbols": None,
     "alert_age": None,
     "duplicates": None,
@@ -36,6 +37,7 @@ _values = st.fixed_dictionaries(
         "max_trades_per_day": _numbers,
         "max_risk_per_trade_pct": _numbers,
         "stop_required": st.booleans(),
+        "naked_policy": st.sampled_from([None, "close", "alarm"]),
         "allowed_symbols": st.none() | st.lists(st.sampled_from(SYMBOLS), unique=True),
         "alert_age": st.none() | st.integers(1, 9),
         "duplicates": st.none() | st.integers(1, 9),
@@ -57,6 +59,7 @@ def looseness(limits: dict[str, Any]) -> tuple[float | frozenset[str], ...]:
         *(_up(limits[name]) for name in ("max_order_qty", "max_trades_per_day", "alert_age")),
         5 if ceiling is None else ceiling,
         0 if limits["stop_required"] else 1,
+        0 if (limits["naked_policy"] or ("close" if limits["stop_required"] else "")) == "close" else 1,
         frozenset(SYMBOLS if symbols is None else symbols),
         -(limits["duplicates"] or 0),
     )

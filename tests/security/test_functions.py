@@ -115,6 +115,7 @@ RIGHTS = {
         "engine.housekeeping(integer)",
         "engine.invariant_rows()",
         "engine.keep_guards(jsonb)",
+        "engine.keep_naked(jsonb)",
         "engine.load_session(uuid)",
         "engine.mark_books(jsonb)",
         "engine.open_credential(uuid,text,bigint[])",

@@ -118,9 +118,9 @@ DRILLS: dict[str, str] = {
     "finish_drill": "select engine.finish_drill($1, $2, null)",
 }
 """A drill's lease: (run, token, account)."""
-READS = {"record_marks", "reconcile", "books", "hold_streams", "keep_guards"}
+READS = {"record_marks", "reconcile", "books", "hold_streams", "keep_guards", "keep_naked"}
 """The lease of an account's reader and of a login's listener: tests/integration/engine/test_risk_watch.py,
-test_books.py and test_streams.py; guards see below."""
+test_books.py and test_streams.py; guards and naked positions see below."""
 
 
 async def everything(road: Road) -> list[Any]:
@@ -184,6 +184,37 @@ async def test_a_wrong_token_moves_no_stop(road: Road, trader: Trader) -> None:
         assert await everything(road) == before, token
     assert await keep(claimed["token"]) == 1
     assert await keep(claimed["token"]) == 0, "asked again it asks for nothing a second time"
+
+
+async def test_a_wrong_token_closes_nothing(road: Road, trader: Trader) -> None:
+    """Nothing is noted, asked for or told of a naked position but by the account's reader."""
+    claimed = await (await Watch.of(road, trader.account)).due()
+    naked = await road.value(
+        "insert into engine.naked (user_id, account_id, position_id, opened_at, side, symbol, root, since)"
+        " select user_id, account_id, 'other', opened_at, side, symbol, root, now() from public.positions returning id"
+    )
+    await road.limit(trader, stop_required="true")
+    intent = {"broker": "tradelocker", "action": "close", "symbol": "EURUSD"}
+    said = {"id": naked, "version": 1, "failures": 0, "alarm": "bare", "ended": None}
+    said |= {"act": {"kind": "close", "intent": intent, "told": "it is closed."}}
+    bare = {"position_id": "p1", "side": "buy"}
+
+    async def keep(token: int) -> Any:
+        result = {
+            "account": trader.account,
+            "token": token,
+            "at": claimed["now"],
+            "bare": [bare],
+            "spells": [said],
+        }
+        return await road.worker.fetchval("select engine.keep_naked($1)", [result])
+
+    before = await everything(road)
+    for token in (claimed["token"] - 1, 0, -1, LARGEST):
+        assert await keep(token) == [], token
+        assert await everything(road) == before, token
+    await keep(claimed["token"])
+    assert await everything(road) != before
 
 
 async def test_a_wrong_token_changes_nothing(road: Road) -> None:

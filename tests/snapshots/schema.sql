@@ -184,6 +184,25 @@ ALTER TYPE engine.arrival OWNER TO postgres;
 COMMENT ON TYPE engine.arrival IS 'What is to be done for accounts, as the queue takes it. by_symbol = whatever endpoint opened it is meant.';
 
 --
+-- Name: asked_stop; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.asked_stop AS (
+	stop numeric,
+	at timestamp with time zone,
+	is_asked boolean,
+	symbol text
+);
+
+ALTER TYPE engine.asked_stop OWNER TO postgres;
+
+--
+-- Name: TYPE asked_stop; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.asked_stop IS 'The stop that a position should have by our own words: at = when the last of them was done, symbol = the word they name it by. is_asked = every part of the position was asked to have one.';
+
+--
 -- Name: call_block; Type: TYPE; Schema: engine; Owner: postgres
 --
 
@@ -1447,6 +1466,99 @@ ALTER FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x 
 COMMENT ON FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) IS 'Asks for what a guard wants, through inbox and queue like everybody, and tells the trader. Returns the event.';
 
 --
+-- Name: naked; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.naked (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    position_id text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    side public.side NOT NULL,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    seen_stop numeric,
+    seen_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    event_id bigint,
+    asked_for text,
+    asked_at timestamp with time zone,
+    told_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    why text,
+    CONSTRAINT a_time_without_a_stop_that_ended_says_why CHECK (((ended_at IS NULL) = (why IS NULL))),
+    CONSTRAINT naked_asked_for_check CHECK ((asked_for = ANY (ARRAY['stop'::text, 'close'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE engine.naked OWNER TO postgres;
+
+--
+-- Name: TABLE naked; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.naked IS 'Times during which a position stood without the stop that it should have: since the first read that showed it so.';
+
+--
+-- Name: COLUMN naked.opened_at; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.naked.opened_at IS 'When the position was opened: its id may name another one later.';
+
+--
+-- Name: COLUMN naked.symbol; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.naked.symbol IS 'The alert''s own word, for what is asked for.';
+
+--
+-- Name: COLUMN naked.seen_stop; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.naked.seen_stop IS 'The stop that was last seen standing, as of seen_at; null = none ever was, by our books.';
+
+--
+-- Name: COLUMN naked.event_id; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.naked.event_id IS 'The last event by which something was asked for; the next one only after that has its outcome.';
+
+--
+-- Name: act_of_naked(engine.naked, public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.act_of_naked(n engine.naked, a public.broker_accounts, x jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_event constant bigint := nextval('public.webhook_events_id_seq');
+begin
+  perform engine.store_intent(v_event, n.user_id, 'system',
+    jsonb_build_object('version', 'unify.v1', 'intent', x #> '{act,intent}')::text, array[a.id]);
+  perform engine.note(n.user_id, case x #>> '{act,kind}' when 'close' then 'error' else 'warning' end::public.log_level,
+    case x #>> '{act,kind}' when 'close' then 'naked_closes' else 'stop_again' end
+    -- Sent out at the first time only; that an exit is late is told by the alarm for that.
+    || case when n.asked_for = x #>> '{act,kind}' then '_tried' else '' end,
+    format('%s: %s', coalesce(a.label, a.account_id), x #>> '{act,told}'),
+    jsonb_build_object('account_id', a.id, 'position', n.position_id, 'stop', x #> '{act,stop}', 'since', n.since), v_event);
+  return v_event;
+end
+$$;
+
+ALTER FUNCTION engine.act_of_naked(n engine.naked, a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION act_of_naked(n engine.naked, a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.act_of_naked(n engine.naked, a public.broker_accounts, x jsonb) IS 'Asks for the stop, or for the close, through inbox and queue like everybody, and tells the trader. Returns the event.';
+
+--
 -- Name: gap_checks; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -2369,6 +2481,35 @@ ALTER FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exi
 COMMENT ON FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb) IS 'Asks for the exits of a guard''s targets, through inbox and queue like everybody, each once, and tells the trader.';
 
 --
+-- Name: asked_by(engine.naked); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.asked_by(n engine.naked) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if n.event_id is null then
+    return null;
+  end if;
+  return (
+    select jsonb_build_object('kind', n.asked_for, 'at', n.asked_at, 'outcome', case
+      when d.status in ('done', 'dead') then coalesce(d.outcome, 'rejected')
+    end, 'reason', d.reason, 'ended_at', coalesce(d.finished_at, n.asked_at))
+    from public.deliveries d where d.event_id = n.event_id and d.account_id = n.account_id order by d.id limit 1
+  );
+end
+$$;
+
+ALTER FUNCTION engine.asked_by(n engine.naked) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION asked_by(n engine.naked); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.asked_by(n engine.naked) IS 'What was asked for last, and what became of it; no outcome = it is under way.';
+
+--
 -- Name: assumed_loss(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2409,6 +2550,51 @@ ALTER FUNCTION engine.at_path(p_path text, p_message text) OWNER TO empire_engin
 --
 
 COMMENT ON FUNCTION engine.at_path(p_path text, p_message text) IS 'The details of a refusal: one field and what is wrong with it.';
+
+--
+-- Name: begin_naked(public.broker_accounts, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  p public.positions;
+  b engine.naked;
+  s engine.asked_stop;
+begin
+  select y.* into p from public.positions y
+  where y.account_id = a.id and y.venue_position_id = x ->> 'position_id' and y.closed_at is null and y.side = (x ->> 'side')::public.side;
+  if not found or engine.is_being_closed(a.id, p.root) then
+    return 'later';
+  end if;
+  s := engine.stop_wanted(p, p.stop_loss, p.as_of);
+  if not s.is_asked and not (engine.naked_rules(a)).required then
+    return 'clean';
+  end if;
+  -- Where what was set goes again and again it is not set again without a pause.
+  select y.* into b from engine.naked y
+  where y.account_id = a.id and y.position_id = p.venue_position_id and y.opened_at = p.opened_at and y.event_id is not null
+    and y.ended_at > clock_timestamp() - interval '10 minutes'
+  order by y.id desc limit 1;
+  insert into engine.naked (
+    user_id, account_id, position_id, opened_at, side, symbol, root, since, seen_stop, seen_at, failures, event_id, asked_for, asked_at
+  ) values (
+    a.user_id, a.id, p.venue_position_id, p.opened_at, p.side, s.symbol, p.root, p_since, p.stop_loss,
+    case when p.stop_loss is not null then p.as_of end, coalesce(b.failures, 0), b.event_id, b.asked_for, b.asked_at
+  ) on conflict (account_id, position_id) where ended_at is null do nothing;
+  return 'begun';
+end
+$$;
+
+ALTER FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone) IS 'A read has shown a position without a stop: begun, clean (it need not have one), or later (it may be on its way out). The caller holds the account.';
 
 --
 -- Name: begin_send(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -4867,6 +5053,98 @@ ALTER FUNCTION engine.entries_to_end(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.entries_to_end(p_limit integer) IS 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any more. Not those that were asked for a while ago or whose cancel is under way.';
 
 --
+-- Name: orders; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.orders (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    delivery_id bigint,
+    leg integer DEFAULT 0 NOT NULL,
+    client_order_id text NOT NULL,
+    venue_order_id text,
+    origin public.order_origin NOT NULL,
+    kind public.command_kind DEFAULT 'place'::public.command_kind NOT NULL,
+    reduce_only boolean DEFAULT false NOT NULL,
+    parent_order_id bigint,
+    position_id text,
+    endpoint_id uuid,
+    tv_symbol text,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    type public.order_type NOT NULL,
+    qty numeric NOT NULL,
+    filled_qty numeric DEFAULT 0 NOT NULL,
+    price numeric,
+    stop_price numeric,
+    avg_price numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    tif public.tif DEFAULT 'gtc'::public.tif NOT NULL,
+    status public.order_status DEFAULT 'pending'::public.order_status NOT NULL,
+    reason public.reason,
+    reason_text text,
+    currency text,
+    tag text,
+    trading_day date,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT orders_client_order_id_check CHECK ((char_length(client_order_id) <= 26)),
+    CONSTRAINT orders_filled_qty_check CHECK ((filled_qty >= (0)::numeric)),
+    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT orders_qty_check CHECK ((qty > (0)::numeric)),
+    CONSTRAINT orders_reason_text_check CHECK ((char_length(reason_text) <= 500)),
+    CONSTRAINT orders_stop_price_check CHECK ((stop_price > (0)::numeric))
+);
+
+ALTER TABLE public.orders OWNER TO postgres;
+
+--
+-- Name: TABLE orders; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
+
+--
+-- Name: COLUMN orders.expires_at; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.orders.expires_at IS 'When a pending entry of ours ends: at the broker where it can do that, else canceled by us.';
+
+--
+-- Name: entry_stop(public.orders); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.entry_stop(o public.orders) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  k engine.commands;
+begin
+  -- A change of the entry while it waited is a later word than the entry.
+  select c.* into k from engine.commands c
+  where c.account_id = o.account_id and c.root = o.root and c.kind = 'modify' and c.order_id = o.id and c.state = 'accepted'
+    and (c.request #>> '{protection,stop_loss}' is not null or (c.request #>> '{protection,clear_stop_loss}')::boolean)
+  order by c.id desc limit 1;
+  return case when found then (k.request #>> '{protection,stop_loss}')::numeric else o.stop_loss end;
+end
+$$;
+
+ALTER FUNCTION engine.entry_stop(o public.orders) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION entry_stop(o public.orders); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.entry_stop(o public.orders) IS 'The stop that an entry asked for last; null = none.';
+
+--
 -- Name: every_s(uuid, numeric); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -6072,6 +6350,7 @@ begin
   delete from engine.endpoint_counters where window_start < now() - interval '2 days';
   delete from engine.scope_counters where trading_day < now() - interval '100 days';
   delete from engine.guards where ended_at < c_keep;
+  delete from engine.naked where ended_at < c_keep;
   delete from engine.endings where ask_again_at < now() - interval '1 day';
   delete from engine.workers where seen_at < now() - interval '1 day';
   return jsonb_build_object(
@@ -6422,6 +6701,29 @@ ALTER FUNCTION engine.invariant_rows() OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.invariant_rows() IS 'Rows in each invariant view: all must be 0.';
+
+--
+-- Name: is_being_closed(uuid, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_being_closed(p_account uuid, p_root text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return engine.is_explained(p_account, p_root) or (
+    select true from engine.queue q where q.account_id = p_account and q.lane = 'urgent' and q.state <> 'unsettled' limit 1
+  ) is not null;
+end
+$$;
+
+ALTER FUNCTION engine.is_being_closed(p_account uuid, p_root text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_being_closed(p_account uuid, p_root text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_being_closed(p_account uuid, p_root text) IS 'Whether a command of ours under way may be why a position has no stop, or something urgent of the account is still to be done.';
 
 --
 -- Name: is_claimed(engine.commands, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -7001,6 +7303,92 @@ ALTER FUNCTION engine.keep_lock() OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.keep_lock() IS 'The account''s identity remembers its lock and what it began with.';
 
 --
+-- Name: keep_naked(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_naked(p_results jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  r record;
+  x jsonb;
+  v_clean jsonb := '[]';
+begin
+  perform from public.broker_accounts b
+  where b.id = any (array(select (y ->> 'account')::uuid from jsonb_array_elements(p_results) y))
+  order by b.id for no key update;
+  for r in
+    select b as account, y.said from jsonb_array_elements(p_results) y (said)
+    join engine.account_marks w on w.account_id = (y.said ->> 'account')::uuid and w.token = (y.said ->> 'token')::bigint
+    join public.broker_accounts b on b.id = w.account_id order by b.id
+  loop
+    for x in select e from jsonb_array_elements(r.said -> 'spells') e order by (e ->> 'id')::bigint loop
+      perform engine.keep_spell(r.account, x);
+    end loop;
+    for x in select e from jsonb_array_elements(r.said -> 'bare') e loop
+      if engine.begin_naked(r.account, x, (r.said ->> 'at')::timestamptz) = 'clean' then
+        v_clean := v_clean || jsonb_build_object('account', (r.account).id, 'position_id', x ->> 'position_id');
+      end if;
+    end loop;
+  end loop;
+  return v_clean;
+end
+$$;
+
+ALTER FUNCTION engine.keep_naked(p_results jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_naked(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_naked(p_results jsonb) IS 'Positions without a stop after reads of accounts ({account, token, at, bare, spells}), only under the tokens that watched_accounts gave: bare are those seen first, spells those that are known, with what they ask for. Asked again it changes nothing. Returns the bare ones that need no stop ([{account, position_id}]).';
+
+--
+-- Name: keep_spell(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_event bigint;
+  n engine.naked;
+begin
+  -- Whoever saw another version of it decided from what is not so any more.
+  select y.* into n from engine.naked y
+  where y.id = (x ->> 'id')::bigint and y.account_id = a.id and y.version = (x ->> 'version')::integer and y.ended_at is null
+  for update;
+  if not found then
+    return false;
+  end if;
+  if jsonb_typeof(x -> 'act') = 'object' then
+    v_event := engine.act_of_naked(n, a, x);
+  end if;
+  if x ->> 'alarm' is not null then
+    perform engine.tell_naked(n, a, x ->> 'alarm');
+  end if;
+  update engine.naked y
+  set version = y.version + 1, failures = (x ->> 'failures')::integer, event_id = coalesce(v_event, y.event_id),
+    asked_for = coalesce(case when v_event is not null then x #>> '{act,kind}' end, y.asked_for),
+    asked_at = case when v_event is not null then clock_timestamp() else y.asked_at end,
+    told_at = case when x ->> 'alarm' is not null then clock_timestamp() else y.told_at end,
+    ended_at = case when x ->> 'ended' is not null then clock_timestamp() end, why = x ->> 'ended'
+  where y.id = n.id;
+  return true;
+end
+$$;
+
+ALTER FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_spell(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) IS 'One naked position after a read: what is asked for, told, or that it is over, together. False = it is another version by now.';
+
+--
 -- Name: dedupe; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -7151,6 +7539,93 @@ ALTER FUNCTION engine.last_asked(g engine.guards) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.last_asked(g engine.guards) IS 'What a guard asked for last, and what became of it; no outcome = it is under way.';
 
 --
+-- Name: positions; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.positions (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    venue_position_id text NOT NULL,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    qty numeric NOT NULL,
+    entry_price numeric NOT NULL,
+    unrealized_pnl numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    endpoint_id uuid,
+    tag text,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    closed_at timestamp with time zone,
+    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    worst_pnl numeric,
+    best_pnl numeric,
+    extremes_of timestamp with time zone,
+    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
+    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.positions OWNER TO postgres;
+
+--
+-- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
+
+--
+-- Name: COLUMN positions.worst_pnl; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.positions.worst_pnl IS 'The lowest unrealised result that a read has seen since it was opened (about one a second), in the account''s currency.';
+
+--
+-- Name: COLUMN positions.best_pnl; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.positions.best_pnl IS 'The highest, likewise.';
+
+--
+-- Name: COLUMN positions.extremes_of; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.positions.extremes_of IS 'The opening that worst_pnl and best_pnl are of: some brokers use the id of a position again.';
+
+--
+-- Name: last_change(public.positions, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.last_change(p public.positions, p_after timestamp with time zone) RETURNS engine.commands
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  k engine.commands;
+begin
+  select c.* into k from engine.commands c
+  where c.account_id = p.account_id and c.root = p.root and c.kind = 'protect' and c.state = 'accepted'
+    and c.submitted_at >= p_after and c.request ->> 'venue_position_id' = p.venue_position_id
+    and (c.request #>> '{protection,stop_loss}' is not null or (c.request #>> '{protection,clear_stop_loss}')::boolean)
+  order by c.id desc limit 1;
+  return k;
+end
+$$;
+
+ALTER FUNCTION engine.last_change(p public.positions, p_after timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION last_change(p public.positions, p_after timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.last_change(p public.positions, p_after timestamp with time zone) IS 'The last change of a position''s stop that the broker accepted; null = there was none.';
+
+--
 -- Name: legs_of(jsonb[], jsonb[], boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7266,6 +7741,7 @@ CREATE TABLE public.risk_settings (
     max_risk_per_trade_pct numeric,
     max_price_deviation_pct numeric,
     stop_required boolean DEFAULT false NOT NULL,
+    naked_policy text,
     allowed_symbols text[],
     rules jsonb DEFAULT '{}'::jsonb NOT NULL,
     effective_from timestamp with time zone DEFAULT now() NOT NULL,
@@ -7280,6 +7756,7 @@ CREATE TABLE public.risk_settings (
     CONSTRAINT risk_settings_max_price_deviation_pct_check CHECK (((max_price_deviation_pct >= (0)::numeric) AND (max_price_deviation_pct <= (100)::numeric))),
     CONSTRAINT risk_settings_max_risk_per_trade_pct_check CHECK (((max_risk_per_trade_pct >= (0)::numeric) AND (max_risk_per_trade_pct <= (100)::numeric))),
     CONSTRAINT risk_settings_max_trades_per_day_check CHECK (((max_trades_per_day >= 0) AND (max_trades_per_day <= 100000))),
+    CONSTRAINT risk_settings_naked_policy_check CHECK ((naked_policy = ANY (ARRAY['close'::text, 'alarm'::text]))),
     CONSTRAINT scope_of_limits_is_user_broker_or_account CHECK (((account_id IS NULL) OR (broker IS NULL)))
 );
 
@@ -7290,6 +7767,12 @@ ALTER TABLE public.risk_settings OWNER TO postgres;
 --
 
 COMMENT ON TABLE public.risk_settings IS 'Limits of a user, a user at a broker, or an account. Null = no limit, 0 = nothing allowed; the tightest scope wins. Written by set_risk() only.';
+
+--
+-- Name: COLUMN risk_settings.naked_policy; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.risk_settings.naked_policy IS 'What follows when a position has stood without its stop for ten seconds: close, or alarm only. Null = close where stop_required.';
 
 --
 -- Name: COLUMN risk_settings.effective_from; Type: COMMENT; Schema: public; Owner: postgres
@@ -7327,6 +7810,7 @@ CREATE VIEW engine.limits_in_force AS
     max_risk_per_trade_pct,
     max_price_deviation_pct,
     stop_required,
+    naked_policy,
     allowed_symbols,
     rules,
     effective_from,
@@ -7642,65 +8126,6 @@ ALTER FUNCTION engine.losses_json(p_account uuid) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.losses_json(p_account uuid) IS 'How many of the last closed round trips lost in a row, after costs, and when the last one that lost was closed.';
-
---
--- Name: positions; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.positions (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    account_id uuid NOT NULL,
-    venue_position_id text NOT NULL,
-    symbol text NOT NULL,
-    root text NOT NULL,
-    side public.side NOT NULL,
-    qty numeric NOT NULL,
-    entry_price numeric NOT NULL,
-    unrealized_pnl numeric,
-    stop_loss numeric,
-    take_profit numeric,
-    endpoint_id uuid,
-    tag text,
-    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    closed_at timestamp with time zone,
-    as_of timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    freshness public.freshness DEFAULT 'fresh'::public.freshness NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    worst_pnl numeric,
-    best_pnl numeric,
-    extremes_of timestamp with time zone,
-    CONSTRAINT closed_means_nothing_left CHECK (((closed_at IS NULL) = (qty > (0)::numeric))),
-    CONSTRAINT positions_qty_check CHECK ((qty >= (0)::numeric))
-)
-WITH (fillfactor='80');
-
-ALTER TABLE public.positions OWNER TO postgres;
-
---
--- Name: TABLE positions; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.positions IS 'Open and closed positions per broker position id. Opposite rows may stand side by side on hedging accounts.';
-
---
--- Name: COLUMN positions.worst_pnl; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON COLUMN public.positions.worst_pnl IS 'The lowest unrealised result that a read has seen since it was opened (about one a second), in the account''s currency.';
-
---
--- Name: COLUMN positions.best_pnl; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON COLUMN public.positions.best_pnl IS 'The highest, likewise.';
-
---
--- Name: COLUMN positions.extremes_of; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON COLUMN public.positions.extremes_of IS 'The opening that worst_pnl and best_pnl are of: some brokers use the id of a position again.';
 
 --
 -- Name: lots_of(public.positions, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8110,6 +8535,72 @@ ALTER FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) OWNER TO e
 COMMENT ON FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) IS 'Adds new fills to the positions they name, opening or closing rows, with what the answers show of them (null = nothing). Returns the names of these positions, as engine.shown_of has them.';
 
 --
+-- Name: naked_due(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.naked_due(p_account uuid) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  c_now constant timestamptz := clock_timestamp();
+begin
+  -- As in shared/risk/naked.py.
+  return (
+    select min(n.since + case when c_now < n.since + interval '3 seconds' then interval '3 seconds'
+      when c_now < n.since + interval '10 seconds' then interval '10 seconds' end)
+    from engine.naked n where n.account_id = p_account and n.ended_at is null
+  );
+end
+$$;
+
+ALTER FUNCTION engine.naked_due(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION naked_due(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.naked_due(p_account uuid) IS 'When something about a naked position of the account is to be decided next: it is read then, though its turn be later. Null = none.';
+
+--
+-- Name: naked_json(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.naked_json(a public.broker_accounts) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  r constant record := engine.naked_rules(a);
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', n.id, 'version', n.version, 'position_id', n.position_id, 'opened_at', n.opened_at, 'side', n.side, 'symbol', n.symbol,
+      'since', n.since, 'stop', w.stop, 'is_asked', coalesce(w.is_asked, false), 'word_at', w.at, 'has_stood', n.seen_stop is not null,
+      'required', r.required, 'policy', r.policy, 'failures', n.failures, 'is_told', n.told_at is not null,
+      'row_opened_at', p.opened_at, 'row_open', p.id is not null and p.closed_at is null and p.side = n.side,
+      'is_busy', engine.is_being_closed(a.id, n.root), 'is_changing', (
+        select true from engine.queue q join public.deliveries d on d.id = q.id
+        where q.account_id = a.id and d.action = 'modify' and q.state <> 'unsettled' limit 1
+      ) is not null, 'asked', engine.asked_by(n)
+    ) order by n.id), '[]')
+    from engine.naked n
+    left join public.positions p on p.account_id = n.account_id and p.venue_position_id = n.position_id
+    left join lateral engine.stop_wanted(p, n.seen_stop, n.seen_at) w on p.id is not null
+    where n.account_id = a.id and n.ended_at is null
+  );
+end
+$$;
+
+ALTER FUNCTION engine.naked_json(a public.broker_accounts) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION naked_json(a public.broker_accounts); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.naked_json(a public.broker_accounts) IS 'The naked positions of an account with what they should have, and what was done about them.';
+
+--
 -- Name: naked_positions(integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -8145,6 +8636,31 @@ ALTER FUNCTION engine.naked_positions(p_limit integer) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.naked_positions(p_limit integer) IS 'Open positions that have had no stop for 10 seconds where the trader''s limits require one, and of which nobody was told.';
+
+--
+-- Name: naked_rules(public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.naked_rules(a public.broker_accounts, OUT required boolean, OUT policy text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  select coalesce(bool_or(r.stop_required), false), case
+    when bool_or(coalesce(r.naked_policy = 'close', r.stop_required)) then 'close' when bool_or(r.naked_policy = 'alarm') then 'alarm'
+  end into required, policy
+  from engine.limits_in_force r
+  where r.user_id = a.user_id and (r.broker is null or r.broker = a.broker) and (r.account_id is null or r.account_id = a.id);
+end
+$$;
+
+ALTER FUNCTION engine.naked_rules(a public.broker_accounts, OUT required boolean, OUT policy text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION naked_rules(a public.broker_accounts, OUT required boolean, OUT policy text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.naked_rules(a public.broker_accounts, OUT required boolean, OUT policy text) IS 'Whether an account''s limits require a stop, and what follows without one: close (the tightest scope wins), alarm where somebody has said so, null = nobody has.';
 
 --
 -- Name: name_of(public.broker); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -8329,70 +8845,6 @@ ALTER FUNCTION engine.news_of(p_results jsonb[]) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.news_of(p_results jsonb[]) IS 'What results say about orders: the command''s own, and others (triggered stops, canceled siblings), in the order told.';
-
---
--- Name: orders; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.orders (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    account_id uuid NOT NULL,
-    delivery_id bigint,
-    leg integer DEFAULT 0 NOT NULL,
-    client_order_id text NOT NULL,
-    venue_order_id text,
-    origin public.order_origin NOT NULL,
-    kind public.command_kind DEFAULT 'place'::public.command_kind NOT NULL,
-    reduce_only boolean DEFAULT false NOT NULL,
-    parent_order_id bigint,
-    position_id text,
-    endpoint_id uuid,
-    tv_symbol text,
-    symbol text NOT NULL,
-    root text NOT NULL,
-    side public.side NOT NULL,
-    type public.order_type NOT NULL,
-    qty numeric NOT NULL,
-    filled_qty numeric DEFAULT 0 NOT NULL,
-    price numeric,
-    stop_price numeric,
-    avg_price numeric,
-    stop_loss numeric,
-    take_profit numeric,
-    tif public.tif DEFAULT 'gtc'::public.tif NOT NULL,
-    status public.order_status DEFAULT 'pending'::public.order_status NOT NULL,
-    reason public.reason,
-    reason_text text,
-    currency text,
-    tag text,
-    trading_day date,
-    expires_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT orders_client_order_id_check CHECK ((char_length(client_order_id) <= 26)),
-    CONSTRAINT orders_filled_qty_check CHECK ((filled_qty >= (0)::numeric)),
-    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
-    CONSTRAINT orders_qty_check CHECK ((qty > (0)::numeric)),
-    CONSTRAINT orders_reason_text_check CHECK ((char_length(reason_text) <= 500)),
-    CONSTRAINT orders_stop_price_check CHECK ((stop_price > (0)::numeric))
-);
-
-ALTER TABLE public.orders OWNER TO postgres;
-
---
--- Name: TABLE orders; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
-
---
--- Name: COLUMN orders.expires_at; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON COLUMN public.orders.expires_at IS 'When a pending entry of ours ends: at the broker where it can do that, else canceled by us.';
 
 --
 -- Name: next_position(public.positions, public.fills, public.orders, public.broker_accounts); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -9106,6 +9558,31 @@ ALTER FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) OWNE
 COMMENT ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) IS 'Makes a synthetic trader for a drill with a login at a simulated broker: books of our own with their terms, or a sealed login that is checked like every other. False = the lease is over.';
 
 --
+-- Name: opening_orders(public.positions); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.opening_orders(p public.positions) RETURNS SETOF public.orders
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select o.* from public.orders o where o.id = any (array(
+      select f.order_id from public.fills f
+      where f.account_id = p.account_id and f.position_id = p.venue_position_id and f.effect = 'open' and f.filled_at >= p.opened_at
+    ));
+end
+$$;
+
+ALTER FUNCTION engine.opening_orders(p public.positions) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION opening_orders(p public.positions); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.opening_orders(p public.positions) IS 'The orders that have opened what an open position is, ours and others''.';
+
+--
 -- Name: order_json(public.broker_accounts, bigint, text[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -9800,7 +10277,9 @@ begin
   return array(
     select row(
       x.account, x.at, x.balance, x.equity, x.margin_used, x.positions = '[]', h.held, e.every_s,
-      engine.next_read(a.a, 0, x.positions = '[]', e.every_s)
+      least(engine.next_read(a.a, 0, x.positions = '[]', e.every_s), case when (
+        select true from engine.naked n where n.account_id = x.account and n.ended_at is null limit 1
+      ) then engine.naked_due(x.account) end)
     )::engine.account_read
     from jsonb_to_recordset(p_marks) as x (
       account uuid, freshness text, at timestamptz, balance numeric, equity numeric, margin_used numeric, every_s numeric,
@@ -9865,10 +10344,14 @@ CREATE FUNCTION engine.reads_wanted(w engine.account_marks, p_pause numeric) RET
     AS $$
 begin
   -- One is kept for what has just happened somewhere; where much happens, it happens without that for a while.
-  if engine.is_woken(w) then
-    return case when coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then 1 else 2 end;
+  if engine.is_woken(w) and coalesce(w.answered_at, '-infinity') <= clock_timestamp() - 2 * make_interval(secs => p_pause) then
+    return 1;
   end if;
-  return case when engine.can_wait(w) then 3 else 2 end;
+  return case
+    -- Where a position stands without its stop every read counts.
+    when (select true from engine.naked n where n.account_id = w.account_id and n.ended_at is null limit 1) then 1
+    when engine.is_woken(w) then 2 when engine.can_wait(w) then 3 else 2
+  end;
 end
 $$;
 
@@ -11755,6 +12238,79 @@ ALTER FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten b
 COMMENT ON FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean) IS 'Halts all rows of an account: nothing older that opens is sent any more, what waits ends. With flatten the urgent lane closes everything. The caller holds the rows.';
 
 --
+-- Name: stop_asked(public.positions); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stop_asked(p public.positions) RETURNS engine.asked_stop
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  s engine.asked_stop;
+  k engine.commands;
+  v_began timestamptz;
+  v_changed timestamptz;
+begin
+  select min(o.created_at) filter (where o.origin not in ('broker', 'protection')), (array_agg(o.tv_symbol order by o.id desc))[1]
+  into v_began, s.symbol from engine.opening_orders(p) o;
+  s.symbol := coalesce(s.symbol, p.symbol);
+  s.is_asked := false;
+  if v_began is null then
+    return s;
+  end if;
+  k := engine.last_change(p, v_began);
+  v_changed := coalesce(k.submitted_at, '-infinity');
+  -- A change means the whole of what was open then; what was added later came with a word of its own. Of several stops the
+  -- tightest: what is set again is never looser than what was asked for.
+  select case p.side when 'buy' then max(w.stop) else min(w.stop) end, greatest(max(w.at), k.answered_at), bool_and(w.stop is not null)
+  into s.stop, s.at, s.is_asked
+  from (
+    select engine.entry_stop(o) as stop, (select max(f.created_at) from public.fills f where f.order_id = o.id) as at
+    from engine.opening_orders(p) o where o.created_at > v_changed
+    union all
+    select (k.request #>> '{protection,stop_loss}')::numeric, k.answered_at where k.id is not null
+  ) w;
+  s.is_asked := coalesce(s.is_asked, false);
+  return s;
+end
+$$;
+
+ALTER FUNCTION engine.stop_asked(p public.positions) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stop_asked(p public.positions); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stop_asked(p public.positions) IS 'Which stop a position should have by what its entries and the last accepted change of it asked for. Of what was opened elsewhere, and where a part of it was to have none, nothing is asked.';
+
+--
+-- Name: stop_wanted(public.positions, numeric, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.stop_wanted(p public.positions, p_seen numeric, p_seen_at timestamp with time zone) RETURNS engine.asked_stop
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  s engine.asked_stop := engine.stop_asked(p);
+begin
+  -- What stood at the broker after our last word is the last word: somebody has moved it there.
+  if p_seen is not null and (s.at is null or s.at <= p_seen_at) then
+    s.stop := p_seen;
+  end if;
+  return s;
+end
+$$;
+
+ALTER FUNCTION engine.stop_wanted(p public.positions, p_seen numeric, p_seen_at timestamp with time zone) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION stop_wanted(p public.positions, p_seen numeric, p_seen_at timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.stop_wanted(p public.positions, p_seen numeric, p_seen_at timestamp with time zone) IS 'engine.stop_asked, or the stop that was seen standing after that.';
+
+--
 -- Name: store_alerts(engine.candidate[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -12253,6 +12809,33 @@ ALTER FUNCTION engine.tell_health() OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.tell_health() IS 'Tells the topic health:system when the health of the house is another one than before.';
+
+--
+-- Name: tell_naked(engine.naked, public.broker_accounts, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tell_naked(n engine.naked, a public.broker_accounts, p_told text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- The alarm for positions that the watch does not come to says no more than this one.
+  insert into engine.alarms (key)
+  select 'naked:' || p.id from public.positions p where p.account_id = a.id and p.venue_position_id = n.position_id
+  on conflict (key) do nothing;
+  perform engine.alarm('naked:spell:' || n.id, n.user_id, 'naked', format(
+    '%s: %s Set one or close it in %s.', coalesce(a.label, a.account_id), p_told, engine.name_of(a.broker)
+  ), jsonb_build_object('account_id', a.id, 'position', n.position_id, 'since', n.since));
+end
+$$;
+
+ALTER FUNCTION engine.tell_naked(n engine.naked, a public.broker_accounts, p_told text) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tell_naked(n engine.naked, a public.broker_accounts, p_told text); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tell_naked(n engine.naked, a public.broker_accounts, p_told text) IS 'Alarms the trader of a naked position, once each time.';
 
 --
 -- Name: tell_outbox(bigint, jsonb, boolean); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -13059,7 +13642,9 @@ begin
       'risk', case when s.has_limits then engine.risk_json(a, null) end,
       'positions', engine.held_json(a.id), 'orders', engine.working_orders(a.id), 'every_s', w.every_s,
       'guards', case when (select true from engine.guards g where g.account_id = a.id and g.ended_at is null limit 1)
-        then engine.guards_json(a.id) else '[]' end
+        then engine.guards_json(a.id) else '[]' end,
+      'naked', case when (select true from engine.naked n where n.account_id = a.id and n.ended_at is null limit 1)
+        then engine.naked_json(a) else '[]' end
     )
     from public.broker_accounts a
     join engine.account_marks w on w.account_id = a.id
@@ -14099,6 +14684,8 @@ begin
       perform private.check_number(m.key, v, 0, (c_most ->> m.key)::numeric, m.key not like '%_pct' and m.key not in ('max_daily_loss_usd', 'max_order_qty'));
     elsif m.key = 'stop_required' and jsonb_typeof(m.value) <> 'boolean' then
       perform private.refuse_value(m.key, m.value, 'it is true or false.');
+    elsif m.key = 'naked_policy' and m.value not in ('"close"', '"alarm"') then
+      perform private.refuse_value(m.key, m.value, 'it is close or alarm.');
     elsif m.key = 'allowed_symbols' then
       if jsonb_typeof(m.value) <> 'array' or jsonb_array_length(m.value) > 500 or exists (
         select 1 from jsonb_array_elements(m.value) s
@@ -15671,11 +16258,11 @@ CREATE FUNCTION private.insert_limits(r public.risk_settings, p_from timestamp w
   insert into public.risk_settings (
     user_id, broker, account_id, max_daily_loss_usd, max_daily_loss_pct, max_trades_per_day, max_open_trades,
     max_concurrent_positions, max_order_qty, max_risk_per_trade_pct, max_price_deviation_pct, stop_required,
-    allowed_symbols, rules, effective_from, ends_at
+    naked_policy, allowed_symbols, rules, effective_from, ends_at
   ) values (
     r.user_id, r.broker, r.account_id, r.max_daily_loss_usd, r.max_daily_loss_pct, r.max_trades_per_day,
     r.max_open_trades, r.max_concurrent_positions, r.max_order_qty, r.max_risk_per_trade_pct,
-    r.max_price_deviation_pct, r.stop_required, r.allowed_symbols, r.rules, p_from, p_until
+    r.max_price_deviation_pct, r.stop_required, r.naked_policy, r.allowed_symbols, r.rules, p_from, p_until
   ) returning id
 $$;
 
@@ -15879,6 +16466,7 @@ begin
     or (o.max_risk_per_trade_pct is null and coalesce(n.max_risk_per_trade_pct, 0) > 5)
     or private.higher(o.max_price_deviation_pct, n.max_price_deviation_pct)
     or (o.stop_required and not n.stop_required)
+    or private.naked_care(o) > private.naked_care(n)
     or (o.allowed_symbols is not null and (
       n.allowed_symbols is null or cardinality(private.symbols_in(n.allowed_symbols, o.allowed_symbols)) < cardinality(n.allowed_symbols)
     ))
@@ -16453,6 +17041,27 @@ ALTER FUNCTION private.my_target(p_target_id uuid) OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION private.my_target(p_target_id uuid) IS 'The user''s own target, locked; anybody else''s does not exist for him.';
+
+--
+-- Name: naked_care(public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.naked_care(r public.risk_settings) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when coalesce(r.naked_policy = 'close', r.stop_required) then 2 when r.naked_policy is null then 1 else 0 end;
+end
+$$;
+
+ALTER FUNCTION private.naked_care(r public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION naked_care(r public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.naked_care(r public.risk_settings) IS 'What limits want done about a position without its stop: 2 = closed, 1 = its stop set again, 0 = that alone where none ever stood.';
 
 --
 -- Name: note(uuid, public.log_level, text, text, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -18105,6 +18714,7 @@ begin
     when o.max_risk_per_trade_pct is not distinct from n.max_risk_per_trade_pct then n.max_risk_per_trade_pct
     else least(coalesce(o.max_risk_per_trade_pct, 5), coalesce(n.max_risk_per_trade_pct, 5)) end;
   n.max_price_deviation_pct := least(o.max_price_deviation_pct, n.max_price_deviation_pct);
+  n.naked_policy := private.tighter_naked(o, n);
   n.stop_required := o.stop_required or n.stop_required;
   n.allowed_symbols := case
     when o.allowed_symbols is null then n.allowed_symbols when n.allowed_symbols is null then o.allowed_symbols
@@ -18121,6 +18731,33 @@ ALTER FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_sett
 --
 
 COMMENT ON FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_settings) IS 'Limits that refuse what the old or the new ones refuse: what of a change counts at once.';
+
+--
+-- Name: tighter_naked(public.risk_settings, public.risk_settings); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.tighter_naked(o public.risk_settings, n public.risk_settings) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case
+    when private.naked_care(n) = 2 then n.naked_policy
+    when private.naked_care(o) = 2 then o.naked_policy
+    -- Of two that do not close: a stop that one of them requires would, where nothing is said.
+    when o.stop_required or n.stop_required then 'alarm'
+    when o.naked_policy is not null then n.naked_policy
+  end;
+end
+$$;
+
+ALTER FUNCTION private.tighter_naked(o public.risk_settings, n public.risk_settings) OWNER TO postgres;
+
+--
+-- Name: FUNCTION tighter_naked(o public.risk_settings, n public.risk_settings); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.tighter_naked(o public.risk_settings, n public.risk_settings) IS 'The policy that closes naked positions where the old or the new limits do, and only there; beside the tighter stop_required.';
 
 --
 -- Name: tighter_rule(text, jsonb, jsonb); Type: FUNCTION; Schema: private; Owner: postgres
@@ -18375,7 +19012,8 @@ CREATE FUNCTION private.with_limits(r public.risk_settings, p_values jsonb) RETU
 declare
   c_names constant text [] := array[
     'max_daily_loss_usd', 'max_daily_loss_pct', 'max_trades_per_day', 'max_open_trades', 'max_concurrent_positions',
-    'max_order_qty', 'max_risk_per_trade_pct', 'max_price_deviation_pct', 'stop_required', 'allowed_symbols', 'rules'
+    'max_order_qty', 'max_risk_per_trade_pct', 'max_price_deviation_pct', 'stop_required', 'naked_policy',
+    'allowed_symbols', 'rules'
   ];
   v_unknown text;
 begin
@@ -20016,6 +20654,19 @@ ALTER TABLE engine.log_classes OWNER TO postgres;
 --
 
 COMMENT ON TABLE engine.log_classes IS 'Lines of the log that are also sent to the trader''s targets, by their type. What is not here is only kept.';
+
+--
+-- Name: naked_id_seq; Type: SEQUENCE; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE engine.naked ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME engine.naked_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: notification_codes; Type: TABLE; Schema: engine; Owner: postgres
@@ -21829,6 +22480,13 @@ ALTER TABLE ONLY engine.log_classes
     ADD CONSTRAINT log_classes_pkey PRIMARY KEY (type);
 
 --
+-- Name: naked naked_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.naked
+    ADD CONSTRAINT naked_pkey PRIMARY KEY (id);
+
+--
 -- Name: notification_codes notification_codes_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -22363,6 +23021,12 @@ CREATE INDEX breaches_identity ON engine.breaches USING btree (identity_id, unti
 CREATE INDEX commands_check ON engine.commands USING btree (check_at) WHERE (state = 'unknown'::public.command_state);
 
 --
+-- Name: commands_of_protection; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX commands_of_protection ON engine.commands USING btree (account_id, root, id) WHERE (kind = ANY (ARRAY['protect'::public.command_kind, 'modify'::public.command_kind]));
+
+--
 -- Name: commands_open; Type: INDEX; Schema: engine; Owner: postgres
 --
 
@@ -22421,6 +23085,18 @@ CREATE INDEX guards_over ON engine.guards USING btree (ended_at) WHERE (ended_at
 --
 
 CREATE INDEX halts_user ON engine.halts USING btree (user_id);
+
+--
+-- Name: naked_open; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE UNIQUE INDEX naked_open ON engine.naked USING btree (account_id, position_id) WHERE (ended_at IS NULL);
+
+--
+-- Name: naked_over; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX naked_over ON engine.naked USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 --
 -- Name: one_head_per_account_and_lane; Type: INDEX; Schema: engine; Owner: postgres
@@ -24286,6 +24962,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.guards TO empire_engine;
 REVOKE ALL ON FUNCTION engine.act_of_guard(g engine.guards, a public.broker_accounts, x jsonb) FROM PUBLIC;
 
 --
+-- Name: TABLE naked; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.naked TO empire_engine;
+
+--
+-- Name: FUNCTION act_of_naked(n engine.naked, a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.act_of_naked(n engine.naked, a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
 -- Name: TABLE gap_checks; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -24433,6 +25121,12 @@ REVOKE ALL ON FUNCTION engine.arrival_of(c engine.candidate) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.ask_exits(g engine.guards, a public.broker_accounts, p_exits jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION asked_by(n engine.naked); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.asked_by(n engine.naked) FROM PUBLIC;
+
+--
 -- Name: FUNCTION assumed_loss(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -24443,6 +25137,12 @@ REVOKE ALL ON FUNCTION engine.assumed_loss(a public.broker_accounts) FROM PUBLIC
 --
 
 REVOKE ALL ON FUNCTION engine.at_path(p_path text, p_message text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION begin_send(p_commands jsonb, p_request_timeout_ms integer); Type: ACL; Schema: engine; Owner: empire_engine
@@ -24845,6 +25545,19 @@ REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.entries_to_end(p_limit integer) FROM PUBLIC;
 
 --
+-- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
+GRANT SELECT ON TABLE public.orders TO authenticated;
+
+--
+-- Name: FUNCTION entry_stop(o public.orders); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.entry_stop(o public.orders) FROM PUBLIC;
+
+--
 -- Name: FUNCTION every_s(p_account uuid, p_every_s numeric); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25127,6 +25840,12 @@ GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_worker;
 GRANT ALL ON FUNCTION engine.invariant_rows() TO empire_maintenance;
 
 --
+-- Name: FUNCTION is_being_closed(p_account uuid, p_root text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_being_closed(p_account uuid, p_root text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_claimed(k engine.commands, p_command jsonb); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25248,6 +25967,19 @@ GRANT ALL ON FUNCTION engine.keep_guards(p_results jsonb) TO empire_worker;
 REVOKE ALL ON FUNCTION engine.keep_lock() FROM PUBLIC;
 
 --
+-- Name: FUNCTION keep_naked(p_results jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_naked(p_results jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.keep_naked(p_results jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION keep_spell(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
 -- Name: TABLE dedupe; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -25276,6 +26008,19 @@ REVOKE ALL ON FUNCTION engine.lane_of(p_source public.event_source, p_action pub
 --
 
 REVOKE ALL ON FUNCTION engine.last_asked(g engine.guards) FROM PUBLIC;
+
+--
+-- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
+GRANT SELECT ON TABLE public.positions TO authenticated;
+
+--
+-- Name: FUNCTION last_change(p public.positions, p_after timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.last_change(p public.positions, p_after timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION legs_of(p_plans jsonb[], p_reserved jsonb[], p_begin boolean); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25372,13 +26117,6 @@ REVOKE ALL ON FUNCTION engine.look_again(p_account uuid, p_read timestamp with t
 REVOKE ALL ON FUNCTION engine.losses_json(p_account uuid) FROM PUBLIC;
 
 --
--- Name: TABLE positions; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO empire_engine;
-GRANT SELECT ON TABLE public.positions TO authenticated;
-
---
 -- Name: FUNCTION lots_of(p public.positions, p_tag text); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25446,10 +26184,28 @@ REVOKE ALL ON FUNCTION engine.may_resend(k engine.commands, d public.deliveries,
 REVOKE ALL ON FUNCTION engine.move_positions(p_fills bigint[], p_shown jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION naked_due(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.naked_due(p_account uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION naked_json(a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.naked_json(a public.broker_accounts) FROM PUBLIC;
+
+--
 -- Name: FUNCTION naked_positions(p_limit integer); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
 REVOKE ALL ON FUNCTION engine.naked_positions(p_limit integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION naked_rules(a public.broker_accounts, OUT required boolean, OUT policy text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.naked_rules(a public.broker_accounts, OUT required boolean, OUT policy text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION name_of(p_broker public.broker); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25493,13 +26249,6 @@ REVOKE ALL ON FUNCTION engine.new_token() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.news_of(p_results jsonb[]) FROM PUBLIC;
-
---
--- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
-GRANT SELECT ON TABLE public.orders TO authenticated;
 
 --
 -- Name: FUNCTION next_position(p public.positions, f public.fills, o public.orders, a public.broker_accounts); Type: ACL; Schema: engine; Owner: empire_engine
@@ -25617,6 +26366,12 @@ REVOKE ALL ON FUNCTION engine.open_trades(p_user uuid, p_scope text) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION opening_orders(p public.positions); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.opening_orders(p public.positions) FROM PUBLIC;
 
 --
 -- Name: FUNCTION order_json(a public.broker_accounts, p_delivery bigint, p_rules text[]); Type: ACL; Schema: engine; Owner: empire_engine
@@ -26098,6 +26853,18 @@ GRANT ALL ON FUNCTION engine.stats() TO empire_maintenance;
 REVOKE ALL ON FUNCTION engine.stop_account(b engine.breaches, p_rows uuid[], p_flatten boolean) FROM PUBLIC;
 
 --
+-- Name: FUNCTION stop_asked(p public.positions); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stop_asked(p public.positions) FROM PUBLIC;
+
+--
+-- Name: FUNCTION stop_wanted(p public.positions, p_seen numeric, p_seen_at timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.stop_wanted(p public.positions, p_seen numeric, p_seen_at timestamp with time zone) FROM PUBLIC;
+
+--
 -- Name: FUNCTION store_alerts(p engine.candidate[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -26188,6 +26955,12 @@ REVOKE ALL ON FUNCTION engine.tell_flow(a public.broker_accounts, p_flow numeric
 --
 
 REVOKE ALL ON FUNCTION engine.tell_health() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tell_naked(n engine.naked, a public.broker_accounts, p_told text); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tell_naked(n engine.naked, a public.broker_accounts, p_told text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION tell_outbox(p_token bigint, p_told jsonb, p_last boolean); Type: ACL; Schema: engine; Owner: empire_engine
@@ -27036,6 +27809,12 @@ REVOKE ALL ON FUNCTION private.my_endpoint(p_endpoint_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.my_target(p_target_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION naked_care(r public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.naked_care(r public.risk_settings) FROM PUBLIC;
+
+--
 -- Name: FUNCTION note(p_user_id uuid, p_level public.log_level, p_type text, p_message text, p_details jsonb); Type: ACL; Schema: private; Owner: postgres
 --
 
@@ -27365,6 +28144,12 @@ REVOKE ALL ON FUNCTION private.tighter_field(f engine.rule_fields, o jsonb, n js
 --
 
 REVOKE ALL ON FUNCTION private.tighter_limits(o public.risk_settings, n public.risk_settings) FROM PUBLIC;
+
+--
+-- Name: FUNCTION tighter_naked(o public.risk_settings, n public.risk_settings); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.tighter_naked(o public.risk_settings, n public.risk_settings) FROM PUBLIC;
 
 --
 -- Name: FUNCTION tighter_rule(p_rule text, o jsonb, n jsonb); Type: ACL; Schema: private; Owner: postgres

@@ -196,7 +196,7 @@ def _finish(written: Written) -> Finish:
     if any(_is_unknown(step) for step in steps):
         return Finish(DeliveryOutcome.UNKNOWN)
     # An adjustment that failed leaves what its entry was sent with.
-    steps = [step for step in steps if not step.leg.adjusts]
+    steps = [step for step in steps if not step.leg.adjusts and not _was_gone(step)]
     done = sum(1 for step in steps if _is_done(step))
     share = {} if done in (0, len(steps)) else {"legs_done": str(done), "legs": str(len(steps))}
     for step in steps:
@@ -215,6 +215,16 @@ def _finish(written: Written) -> Finish:
         reason, numbers = written.refused
         return Finish(DeliveryOutcome.DENIED, reason, {**numbers, "legs_done": str(done)})
     return Finish(DeliveryOutcome.EXECUTED)
+
+
+def _was_gone(step: Step) -> bool:
+    """Protection of what was closed that was canceled before us: nothing was left to do. Not where it has filled."""
+    leg, told = step.leg, step.outcome
+    if leg.kind is not CommandKind.CANCEL or not (leg.reduce_only and leg.after_fill):
+        return False
+    if not isinstance(told, Rejected) or told.reason is not Reason.ORDER_NOT_FOUND:
+        return False
+    return not any(each.filled_qty for each in told.effects)
 
 
 def _is_unknown(step: Step) -> bool:

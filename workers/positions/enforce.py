@@ -24,7 +24,8 @@ _log = log.get("positions")
 class Seen:
     """What a read of an account brought. `snapshot` None = it failed: `why`. `per_usd` None = no rate, or no need.
 
-    `every_s`, `shares_limits`: how often the broker may be looked at (Capabilities).
+    `every_s`, `shares_limits`: how often the broker may be looked at (Capabilities); `lag_s`: how far its lists lag;
+    `stops_double`: a stop that is set twice is two orders there.
     """
 
     snapshot: AccountSnapshot | None
@@ -32,6 +33,8 @@ class Seen:
     per_usd: Decimal | None = None
     every_s: Decimal = Decimal(1)
     shares_limits: bool = False
+    lag_s: Decimal = Decimal(0)
+    stops_double: bool = False
 
 
 class Enforcer:

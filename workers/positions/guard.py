@@ -7,39 +7,33 @@ between has asked for nothing, whoever asks again finds that it was. The stop in
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared import clock, log
-from shared.brokers.pacing import background
-from shared.brokers.port import Broker, ReadFailed
 from shared.brokers.registry import Registry
 from shared.models.guard import MOVE, REDUCE, Guard
-from shared.models.market import Instrument, Quote
+from shared.models.market import Instrument
 from shared.models.trading import Position
-from shared.risk.guarding import Act, Look, Market, look, newest, wants_price
+from shared.risk.guarding import Act, Look, look, newest, wants_price
+from shared.risk.levels import Market
 from shared.store.port import Store, StoreUnavailable
 from shared.store.watch_rows import Watched
 from workers.gather import Gather
 from workers.positions.enforce import Seen
 from workers.positions.ladder import Ladders
+from workers.positions.quotes import Quotes
 
 _log = log.get("positions")
 BATCH = 128
-QUOTE_S = 2.5
-"""So long the broker may take to tell its prices: the account's next read waits for it."""
-_Told = tuple[Instrument | None, Quote | None]
-_NOTHING: _Told = (None, None)
 
 
 class Guards:
     """Sees to the guards of accounts as they are read; each is read by one worker at a time."""
 
     def __init__(self, store: Store, brokers: Registry) -> None:
-        self._store, self._brokers = store, brokers
-        self._asked: dict[tuple[str, str, bool], asyncio.Task[_Told]] = {}
+        self._store = store
+        self._quotes = Quotes(brokers)
         self._keeping: Gather[dict[str, Any], None] = Gather(self._keep, lambda _: 0, BATCH)
 
     async def keep(self, watched: Watched, seen: Seen) -> None:
@@ -65,7 +59,7 @@ class Guards:
         markets = (
             {}
             if seen.snapshot is None
-            else await self._markets(watched, _priced(guards, held), seen.snapshot.at)
+            else await self._quotes.markets(watched, _priced(guards, held), seen.snapshot.at)
         )
         ladders = Ladders(guards, seen.snapshot, await self._listed(watched, guards, held, markets))
         found = []
@@ -91,56 +85,7 @@ class Guards:
         symbols = {held[e.position_id].symbol for e in guards if e.ladder and e.position_id in held}
         if symbols <= known.keys():
             return known
-        try:
-            async with asyncio.timeout(QUOTE_S):
-                broker = await self._brokers.broker(watched.account.account())
-        except (ReadFailed, TimeoutError) as error:
-            _log.info(
-                "no instruments for targets", account_id=watched.account.id, error=str(error) or "no answer"
-            )
-            return known
-        told = await self._told(
-            broker, watched.account.id, {(each, False) for each in symbols - known.keys()}
-        )
-        return known | {symbol: found for (symbol, _), (found, _) in told.items() if found is not None}
-
-    async def _markets(
-        self, watched: Watched, positions: Sequence[Position], at: datetime
-    ) -> dict[str, Market]:
-        """What each position could be closed at, by its id; what cannot be had is missing."""
-        if not positions:
-            return {}
-        try:
-            async with asyncio.timeout(QUOTE_S):
-                broker = await self._brokers.broker(watched.account.account())
-        except (ReadFailed, TimeoutError) as error:
-            _log.info("no quotes for guards", account_id=watched.account.id, error=str(error) or "no answer")
-            return {}
-        told = await self._told(broker, watched.account.id, {(e.symbol, e.price is None) for e in positions})
-        found = {}
-        for each in positions:
-            instrument, quote = told.get((each.symbol, each.price is None), _NOTHING)
-            if each.price is not None:
-                quote = Quote(each.symbol, each.price, each.price, at, "position")
-            if instrument is not None and quote is not None:
-                found[each.venue_position_id] = Market(quote, instrument)
-        return found
-
-    async def _told(
-        self, broker: Broker, account_id: str, wanted: set[tuple[str, bool]]
-    ) -> dict[tuple[str, bool], _Told]:
-        """Instrument, and quote where one is wanted, of each symbol. What takes longer goes on and is found by the next
-        read: asked anew each time, an answer that waits its turn under the broker's limits would never come."""
-        for symbol, priced in wanted:
-            if (account_id, symbol, priced) not in self._asked:
-                asking = asyncio.create_task(_ask(broker, symbol, priced))
-                self._asked[account_id, symbol, priced] = asking
-        keys = {(account_id, *each) for each in wanted}
-        await asyncio.wait([self._asked[each] for each in keys], timeout=QUOTE_S)
-        answered = {each: self._asked.pop(each) for each in keys if self._asked[each].done()}
-        if len(answered) < len(keys):
-            _log.info("no quotes for guards yet", account_id=account_id)
-        return {(symbol, priced): each.result() for (_, symbol, priced), each in answered.items()}
+        return known | await self._quotes.instruments(watched, symbols - known.keys())
 
     async def _keep(self, results: list[dict[str, Any]]) -> list[None]:
         await self._store.keep_guards(results=results)
@@ -163,21 +108,6 @@ def _wants(guard: Guard, position: Position) -> bool:
 def _takes_part(guard: Guard, position: Position) -> bool:
     """Whether its time exit means a part of a net position: the instrument says how a part is written."""
     return guard.time_exit_s is not None and guard.qty is not None and position.qty > guard.qty
-
-
-async def _ask(broker: Broker, symbol: str, priced: bool) -> _Told:
-    """None = not to be had now. One symbol without a price keeps no other's stop from being moved."""
-    try:
-        # Asked for once in a long while, and without it no stop is moved: not behind what nobody waits for.
-        background.set(False)
-        instrument = await broker.instrument(symbol)
-        background.set(True)
-        if not isinstance(instrument, Instrument):
-            return _NOTHING
-        return instrument, await broker.quote(instrument, None) if priced else None
-    except ReadFailed as error:
-        _log.info("no quote for guards", symbol=symbol, error=str(error))
-        return _NOTHING
 
 
 def _as_json(told: Look, market: Market | None) -> dict[str, Any]:

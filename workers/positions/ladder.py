@@ -14,8 +14,9 @@ from typing import Any
 from shared.models.guard import MOVE, Guard
 from shared.models.market import Instrument
 from shared.models.trading import AccountSnapshot, Position
-from shared.risk.guarding import Due, Look, Market
+from shared.risk.guarding import Due, Look
 from shared.risk.laddering import climbed, due, promised
+from shared.risk.levels import Market
 
 
 class Ladders:

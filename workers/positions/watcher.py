@@ -4,6 +4,7 @@
     read       through the account's adapter, within the broker's limits and behind its orders
     enforce    a limit that is touched: engine.breach at once, before anything else is written
     guard      stops that trail, break-even, time exits: engine.keep_guards (workers/positions/guard.py)
+    protect    positions without the stop they should have: engine.keep_naked (workers/positions/naked.py)
     record     engine.record_marks: one call for all that were read in the meantime
 
 A read that fails says nothing about the account: its figures become stale, then unknown, never zero. A broker that
@@ -29,6 +30,7 @@ from workers.leases import Leases
 from workers.positions import mark
 from workers.positions.enforce import Enforcer, Seen, in_dollars
 from workers.positions.guard import Guards
+from workers.positions.naked import Unprotected
 from workers.positions.reconcile import Reconciler
 from workers.positions.standing import Standings
 
@@ -58,6 +60,7 @@ class Watcher:
         self._enforcer = enforcer
         self._standings = Standings(store)
         self._guards = Guards(store, brokers)
+        self._unprotected = Unprotected(store, brokers)
         self._reconciler = Reconciler(store, brokers)
         self._open: dict[str, asyncio.Task[None]] = {}
         self._next: dict[str, Watched] = {}
@@ -121,6 +124,7 @@ class Watcher:
             try:
                 await self._enforcer.enforce(watched, seen)
                 await self._guards.keep(watched, seen)
+                await self._unprotected.keep(watched, seen)
                 await self._reconciler.reconcile(watched, seen.snapshot)
             finally:
                 await self._hand_in(watched, seen)
@@ -143,12 +147,14 @@ class Watcher:
         try:
             async with asyncio.timeout(READ_S):
                 broker = await self._brokers.broker(account)
-                snapshot = await broker.snapshot()
+                snapshot, can = await broker.snapshot(), broker.capabilities
                 seen = Seen(
                     snapshot,
                     per_usd=await self._per_usd(watched, broker),
-                    every_s=max(broker.capabilities.read_every_s, broker.capabilities.read_pause_s),
-                    shares_limits=broker.capabilities.read_pause_s > 0,
+                    every_s=max(can.read_every_s, can.read_pause_s),
+                    shares_limits=can.read_pause_s > 0,
+                    lag_s=can.lookup_lag_s,
+                    stops_double=not can.exits_shrink,
                 )
         except ReadFailed as error:
             seen = Seen(None, str(error) or "the broker could not be read")

@@ -1609,6 +1609,7 @@ export type Database = {
           "max_price_deviation_pct": number | null;
           "max_risk_per_trade_pct": number | null;
           "max_trades_per_day": number | null;
+          "naked_policy": string | null;
           "rules": NonNullable<Json>;
           "stop_required": boolean;
           "superseded_at": string | null;
@@ -1631,6 +1632,7 @@ export type Database = {
           "max_price_deviation_pct"?: number | null;
           "max_risk_per_trade_pct"?: number | null;
           "max_trades_per_day"?: number | null;
+          "naked_policy"?: string | null;
           "rules"?: NonNullable<Json>;
           "stop_required"?: boolean;
           "superseded_at"?: string | null;
@@ -1652,6 +1654,7 @@ export type Database = {
           "max_price_deviation_pct"?: number | null;
           "max_risk_per_trade_pct"?: number | null;
           "max_trades_per_day"?: number | null;
+          "naked_policy"?: string | null;
           "rules"?: NonNullable<Json>;
           "stop_required"?: boolean;
           "superseded_at"?: string | null;

@@ -16,7 +16,8 @@ from shared.models.guard import CLOSE, MOVE, REDUCE, Asked, Guard
 from shared.models.market import Quote
 from shared.models.signal import BreakEvenSpec, TrailSpec
 from shared.models.trading import Position
-from shared.risk.guarding import Look, Market, look, newest
+from shared.risk.guarding import Look, look, newest
+from shared.risk.levels import Market
 from tests.unit.risk.builders import BUY, EURUSD, NOW, SELL, D, position, stop
 
 TRAIL = TrailSpec(StopMode.OFFSET, D("0.0020"), None, D("0.0005"))

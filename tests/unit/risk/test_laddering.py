@@ -13,8 +13,9 @@ from shared.models.guard import Guard
 from shared.models.ladder import Exit, Ladder, Rung
 from shared.models.signal import TrailSpec
 from shared.models.trading import Position, WorkingOrder
-from shared.risk.guarding import Due, Look, Market, look, newest
+from shared.risk.guarding import Due, Look, look, newest
 from shared.risk.laddering import climbed, due, promised
+from shared.risk.levels import Market
 from tests.unit.risk import builders
 from tests.unit.risk.builders import BUY, MNQ, NOW, SELL, D, position, stop
 from tests.unit.risk.test_guarding import at

@@ -1,0 +1,138 @@
+"""A stop that is gone at a broker's simulator: set again, once; where that is refused the position is closed. Real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from local.keys.fleet import KeyFiles
+from shared.brokers.port import Broker
+from shared.models.command import Protection
+from shared.models.enums import CommandKind, OrderType
+from shared.models.market import Instrument
+from shared.models.trading import AccountSnapshot
+from tests.conformance.harness import accepted, leg_of, sent
+from tests.conformance.simulators import Operator, running_simulator
+from tests.integration.test_books_brokers import CASES, Case, becomes, begin, mover, the_hand
+from tests.integration.test_worker_connections import send
+from tests.support.connections import Customer, fleet_worker
+from tests.support.stacks import RunningStack
+from tests.support.trading import until
+
+SETS = {"tradelocker": "protect", "topstepx": "place", "metatrader": "protect"}
+"""By which of its operations a broker sets the stop of a position."""
+REFUSALS = {"tradelocker": "stop_loss", "topstepx": "closed", "metatrader": "10016"}
+LONG_AGO = (
+    "update engine.commands set submitted_at = submitted_at - interval '1 minute',"
+    " answered_at = answered_at - interval '1 minute';"
+    "update public.fills set created_at = created_at - interval '1 minute';"
+    "update public.orders set created_at = created_at - interval '2 minutes'"
+)
+"""Lists do not lag behind what was done so long ago."""
+
+
+TOOK = (
+    "select round(extract(epoch from n.since - '{0}'), 1) || ' ' || round(extract(epoch from n.asked_at - '{0}'), 1)"
+    " || ' ' || round(extract(epoch from d.finished_at - '{0}'), 1)"
+    " from engine.naked n join public.deliveries d on d.event_id = n.event_id order by n.id limit 1"
+)
+"""Seconds since a moment: when it was first seen, when the stop was asked for, when it was seen to stand."""
+
+
+def stops(seen: AccountSnapshot) -> list[Any]:
+    """Every stop that stands at the broker: as an order, or as the position's."""
+    orders = [each.stop_price for each in seen.orders if each.type is OrderType.STOP and each.reduce_only]
+    return orders or [each.stop_loss for each in seen.positions if each.stop_loss is not None]
+
+
+async def taken_away(hand: Broker, instrument: Instrument) -> None:
+    """The trader removes the stop of his position at the broker himself."""
+    (held,) = (await hand.snapshot()).positions
+    leg = leg_of(
+        instrument, kind=CommandKind.PROTECT, side=held.side, qty=held.qty, held_qty=held.qty,
+        venue_position_id=held.venue_position_id, protection=Protection(clear_stop_loss=True),
+    )  # fmt: skip
+    accepted(await hand.execute(sent(leg)))
+    assert stops(await hand.snapshot()) == []
+
+
+@contextmanager
+def workers(stack: RunningStack, files: KeyFiles, venue: Operator, case: Case) -> Iterator[None]:
+    """One that executes, one that watches."""
+    urls = {case.place.broker: venue.url}
+    with (
+        fleet_worker(stack.database, files, urls),
+        fleet_worker(stack.database, files, urls, "positions"),
+    ):
+        yield
+
+
+@pytest.mark.parametrize("case", CASES, ids=[each.place.broker for each in CASES])
+async def test_a_stop_taken_away_comes_back(
+    stack: RunningStack, trader: Customer, files: KeyFiles, case: Case
+) -> None:
+    """Taken away by hand it stands again a few seconds later where it stood, once, by one change. Taken away again while the
+    broker refuses to set it, the position is closed, as the limits say, and nothing is left standing."""
+    sql = stack.database.sql
+    comes = partial(becomes, stack.database, within_s=30)
+
+    async def answers(question: str, answer: str) -> None:
+        async def there() -> bool:
+            return sql(question) == answer
+
+        await until(there, 30)
+
+    changes = "select count(*) from public.webhook_events where source = 'system' and payload #>> '{intent,action}' = 'modify'"
+    with running_simulator(case.place.broker, "--no-limits") as venue, workers(stack, files, venue, case):
+        url = await begin(trader, case)
+        await trader.call("set_risk", p_scope={}, p_values={"naked_policy": "close"})
+        mover(venue, case)(0)
+        number = sql("select account_id from public.broker_accounts where trading_enabled")
+        stop = str(case.bid - 10 * case.step)
+        alert = {"action": "open", "side": "buy", "symbol": case.symbol, "ref_price": str(case.bid)}
+        road = await send(trader, url, **alert, **case.qty, sl={"mode": "price", "value": stop})
+        assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+        sql(LONG_AGO)
+        async with the_hand(venue, case, number) as hand:
+            instrument = await hand.instrument(case.symbol)
+            assert isinstance(instrument, Instrument)
+            (before,) = stops(await hand.snapshot())
+            await taken_away(hand, instrument)
+            began = sql("select clock_timestamp()")
+            await answers("select count(*) from engine.naked where ended_at is null", "1")
+            await answers("select coalesce(string_agg(why, ' '), '') from engine.naked", "its stop stands")
+            seen, asked, stands = (float(each) for each in sql(TOOK.format(began)).split())
+            print(
+                f"{case.place.broker}: seen after {seen} s, asked for after {asked} s, stands after {stands} s"
+            )
+            # On a busy machine a broker's limits may let a read, or the price, wait.
+            assert 3 <= asked - seen < 10
+            assert stands < 20
+            assert sql(changes) == "1"
+            assert stops(await hand.snapshot()) == [before]
+            sql(LONG_AGO)
+            await taken_away(hand, instrument)
+            venue.fault(
+                "refuse", operation=SETS[case.place.broker], value=REFUSALS[case.place.broker], times=None
+            )
+            # The times are proved above and in tests/unit/risk/test_naked.py: from here on they are not waited for.
+            await comes("select count(*) from engine.naked where ended_at is null", "1")
+            sql("update engine.naked set since = since - interval '3 seconds' where ended_at is null")
+            await comes("select asked_for from engine.naked where ended_at is null", "stop")
+            sql("update engine.naked set since = since - interval '7 seconds' where ended_at is null")
+            await comes("select count(*) from public.positions where closed_at is null", "0")
+            await comes(
+                "select count(*) from public.orders where status in ('working', 'partially_filled')", "0"
+            )
+            after = await hand.snapshot()
+            assert (after.positions, after.orders) == ((), ())
+    told = sql("select message from public.logs where type = 'naked_closes'")
+    assert "has had no stop for" in told
+    assert told.endswith("it is being closed.")
+    lanes = "select d.lane || ' ' || d.outcome from public.deliveries d where d.action = 'close'"
+    assert sql(lanes) == "urgent executed"
+    assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
