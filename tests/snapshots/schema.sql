@@ -528,6 +528,29 @@ ALTER TYPE engine.plain_read OWNER TO postgres;
 COMMENT ON TYPE engine.plain_read IS 'A read of an account whose day and balance are known: is_quiet = it is the new base, is_extreme = a new high or low of the day, is_kept = equity_history gets it.';
 
 --
+-- Name: position_read; Type: TYPE; Schema: engine; Owner: postgres
+--
+
+CREATE TYPE engine.position_read AS (
+	id bigint,
+	at timestamp with time zone,
+	side public.side,
+	qty numeric,
+	entry_price numeric,
+	stop_loss numeric,
+	take_profit numeric,
+	unrealized_pnl numeric
+);
+
+ALTER TYPE engine.position_read OWNER TO postgres;
+
+--
+-- Name: TYPE position_read; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TYPE engine.position_read IS 'One of our positions as a read of its account told it.';
+
+--
 -- Name: situation; Type: TYPE; Schema: engine; Owner: postgres
 --
 
@@ -8360,6 +8383,21 @@ CREATE FUNCTION engine.mark_positions(p_marks jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  c_accounts constant uuid [] := array(select x.account from jsonb_to_recordset(p_marks) as x (account uuid));
+  -- Each is found by a look-up of its own: a plan made when the table was small would hold every mark against every open
+  -- position. For the same reason it is said below whose positions can be meant at all.
+  c_reads constant engine.position_read [] := array(
+    select row(k.id, x.at, y.side, y.qty, y.entry_price, y.stop_loss, y.take_profit, y.unrealized_pnl)::engine.position_read
+    from jsonb_to_recordset(p_marks) as x (account uuid, at timestamptz, positions jsonb)
+    cross join lateral jsonb_to_recordset(x.positions) as y (
+      venue_position_id text, side public.side, qty numeric, entry_price numeric, stop_loss numeric, take_profit numeric,
+      unrealized_pnl numeric
+    )
+    cross join lateral (
+      select q.id from public.positions q where q.account_id = x.account and q.venue_position_id = y.venue_position_id limit 1
+    ) k
+  );
 begin
   -- What the broker says of value and protection is taken as said. Positions it does not name, or that we do not know, are
   -- left to whoever compares the books: here nothing opens or closes.
@@ -8370,18 +8408,8 @@ begin
       else p.entry_price end, extremes_of = p.opened_at,
     worst_pnl = least(s.unrealized_pnl, case when p.extremes_of = p.opened_at then p.worst_pnl end),
     best_pnl = greatest(s.unrealized_pnl, case when p.extremes_of = p.opened_at then p.best_pnl end)
-  from (
-    select x.account, x.at, y.* from jsonb_to_recordset(p_marks) as x (account uuid, at timestamptz, positions jsonb)
-    cross join lateral jsonb_to_recordset(x.positions) as y (
-      venue_position_id text, side public.side, qty numeric, entry_price numeric, stop_loss numeric, take_profit numeric,
-      unrealized_pnl numeric
-    )
-  ) s
-  -- Each by its own look-up: a plan made when the table was small would hold every mark against every open position.
-  cross join lateral (
-    select q.id from public.positions q where q.account_id = s.account and q.venue_position_id = s.venue_position_id limit 1
-  ) k
-  where p.id = k.id and p.closed_at is null
+  from unnest(c_reads) s
+  where p.id = s.id and p.account_id = any (c_accounts) and p.closed_at is null
     -- A fill that was recorded after the read makes it old.
     and p.as_of < s.at;
 end
@@ -9097,13 +9125,18 @@ CREATE FUNCTION engine.note_plain(p_reads engine.plain_read[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  -- Whatever the plan was made for: no more of a table is looked at than these.
+  c_accounts constant uuid [] := array(select m.account_id from unnest(p_reads) m);
 begin
   update engine.account_days d
   set high_water = greatest(d.high_water, m.equity), low_water = least(d.low_water, m.equity)
-  from unnest(p_reads) m where m.is_extreme and d.account_id = m.account_id and d.trading_day = m.trading_day;
+  from unnest(p_reads) m
+  where m.is_extreme and d.account_id = m.account_id and d.trading_day = m.trading_day and d.account_id = any (c_accounts);
   insert into public.equity_history (user_id, broker, account_id, equity, balance, unrealized_pnl, timestamp)
   select a.user_id, a.broker, a.id, m.equity, m.balance, m.equity - m.balance, m.at
-  from unnest(p_reads) m join public.broker_accounts a on a.id = m.account_id where m.is_kept;
+  from unnest(p_reads) m join public.broker_accounts a on a.id = m.account_id and a.id = any (c_accounts)
+  where m.is_kept;
   update engine.account_marks w
   set at = m.at, balance = m.balance, equity = m.equity, margin_used = m.margin_used, is_flat = m.is_flat,
     peak_equity = greatest(w.peak_equity, m.equity), stored_at = case when m.is_kept then m.at else w.stored_at end,
@@ -9111,7 +9144,7 @@ begin
     base_balance = case when m.is_quiet then m.balance else w.base_balance end,
     base_positions = case when m.is_quiet then m.positions else w.base_positions end,
     failures = 0, read_at = m.at, token = null, lease_until = null, every_s = m.every_s, due_at = engine.due_after(w, m.due_at)
-  from unnest(p_reads) m where w.account_id = m.account_id;
+  from unnest(p_reads) m where w.account_id = m.account_id and w.account_id = any (c_accounts);
 end
 $$;
 
@@ -10748,7 +10781,8 @@ begin
   perform engine.mark_positions(v_held);
   update public.broker_accounts a
   set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp()
-  from unnest(v_reads) m where a.id = m.account_id and (a.as_of is null or a.as_of <= m.at);
+  from unnest(v_reads) m
+  where a.id = m.account_id and a.id = any (v_accounts) and (a.as_of is null or a.as_of <= m.at);
   v_plain := engine.plain_reads(v_reads);
   perform engine.note_plain(v_plain);
   perform engine.note_read(m) from unnest(v_reads) m
