@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -33,6 +33,16 @@ urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 """Set in the task of a delivery that goes before others: flatten, kill switch, breach, a close that was clicked."""
 background: ContextVar[bool] = ContextVar("background", default=False)
 """Set in the task of a read that nobody waits for: it must not cost an order its turn."""
+
+
+@contextmanager
+def foreground() -> Iterator[None]:
+    """Around a read whose answer is kept for long and without which an account cannot be looked at, whoever asks."""
+    token = background.set(False)
+    try:
+        yield
+    finally:
+        background.reset(token)
 
 
 def rank() -> Rank:

@@ -7,7 +7,6 @@ from collections.abc import Sequence, Set
 from datetime import datetime
 
 from shared import log
-from shared.brokers.pacing import background
 from shared.brokers.port import Broker, ReadFailed
 from shared.brokers.registry import Registry
 from shared.models.market import Instrument, Quote
@@ -86,11 +85,7 @@ class Quotes:
 async def _ask(broker: Broker, symbol: str, priced: bool) -> _Told:
     """None = not to be had now. One symbol without a price keeps no other's stop from being moved."""
     try:
-        # Asked for once in a long while, and without it no stop is moved: not behind what nobody waits for.
-        rank = background.get()
-        background.set(False)
         instrument = await broker.instrument(symbol)
-        background.set(rank)
         if not isinstance(instrument, Instrument):
             return _NOTHING
         return instrument, await broker.quote(instrument, None) if priced else None

@@ -10,6 +10,7 @@ from shared.brokers import symbols
 from shared.brokers.kept import Kept
 from shared.brokers.metatrader import parse
 from shared.brokers.metatrader.client import Client
+from shared.brokers.pacing import foreground
 from shared.brokers.symbols import Chosen
 from shared.models.market import Ambiguous, Instrument, Quote
 
@@ -69,13 +70,15 @@ class Catalogue:
         return await kept.get(lambda: self._read_rate(currency, into))
 
     async def _read_names(self) -> Names:
-        return Names(symbols.canonical(await self._client.symbols()))
+        with foreground():
+            return Names(symbols.canonical(await self._client.symbols()))
 
     async def _read_instrument(self, name: str) -> Instrument | None:
-        spec = await self._client.specification(name)
-        if spec is None:
-            return None
-        price = await self._client.price(name)
+        with foreground():
+            spec = await self._client.specification(name)
+            if spec is None:
+                return None
+            price = await self._client.price(name)
         return parse.instrument((await self.names()).symbol(name), spec, price, self._currency)
 
     async def _read_rate(self, currency: str, into: str) -> Decimal | None:

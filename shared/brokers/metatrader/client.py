@@ -31,9 +31,9 @@ READ_TRIES = 4
 PAGE = 1000
 LIMITS: Mapping[str, tuple[int, float]] = {
     "reads of a second": (12, 1.0),
-    "reads of a minute": (140, 60.0),
+    "reads of a minute": (120, 60.0),
     "heavy reads of a second": (2, 1.0),
-    "heavy reads of a minute": (6, 60.0),
+    "heavy reads of a minute": (10, 60.0),
     "trades of a second": (10, 1.0),
     "trades of a minute": (400, 60.0),
 }

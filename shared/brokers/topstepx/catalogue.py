@@ -8,6 +8,7 @@ from shared import clock
 from shared.brokers import futures
 from shared.brokers.futures import Month
 from shared.brokers.kept import Kept
+from shared.brokers.pacing import foreground
 from shared.brokers.symbols import Chosen
 from shared.brokers.topstepx import products
 from shared.brokers.topstepx.client import Client
@@ -77,7 +78,8 @@ class Catalogue:
         return [] if row is None else [row.contract]
 
     async def _read_active(self) -> dict[str, ContractRow]:
-        found = await self._client.contracts()
+        with foreground():
+            found = await self._client.contracts()
         return {each.id: each for each in found if each.contract.active}
 
 

@@ -9,6 +9,7 @@ from shared import clock
 from shared.brokers import symbols
 from shared.brokers.errors import Refused
 from shared.brokers.kept import Kept
+from shared.brokers.pacing import foreground
 from shared.brokers.tradelocker import parse
 from shared.brokers.tradelocker.client import Client
 from shared.brokers.tradelocker.parse import Listing
@@ -104,7 +105,8 @@ class Catalogue:
         return await kept.get(lambda: self._read_rate(currency, into))
 
     async def _read_names(self) -> Names:
-        found = await self._client.instruments()
+        with foreground():
+            found = await self._client.instruments()
         return Names(
             by_id={each.id: each for each in found},
             by_key={each.key: each for each in found},
@@ -115,7 +117,8 @@ class Catalogue:
         if listing.trade_route is None:
             return None
         route = listing.info_routes[-1] if listing.info_routes else listing.trade_route
-        data = await self._client.instrument(listing.id, route)
+        with foreground():
+            data = await self._client.instrument(listing.id, route)
         price = None
         if parse.tiers(data) > 1:
             quote = await self.quote(listing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.brokers.metatrader.client import LIMITS
+from shared.brokers.pacing import background
 from shared.brokers.port import Broker, ReadFailed, Sent
 from shared.models.command import Protection
 from shared.models.enums import CommandKind, OrderStatus, OrderType, Side
@@ -229,4 +231,19 @@ async def test_a_pace_that_metaapi_never_has_to_slow_down() -> None:
         for _ in range(6):
             accepted(await broker.execute(sent(entry(instrument, D("0.01")))))
         assert len((await broker.snapshot()).positions) == 6
+        await venue.close()
+
+
+async def test_who_only_looks_has_what_a_look_needs() -> None:
+    """Lists and contracts are kept for hours, and without them an account cannot be read: a worker that has just begun
+    has them before the minute is over, though others have had what the background may take."""
+    with running_simulator("metatrader") as limited:
+        venue = MetaTraderVenue(
+            limited, "mt5 hedging", limits=LIMITS | {"heavy reads of a minute": (4, 60.0)}
+        )
+        broker = await venue.connect()
+        background.set(True)
+        async with asyncio.timeout(10):
+            for symbol in ("EURUSD", "GBPUSD", "USDJPY"):
+                assert isinstance(await broker.instrument(symbol), Instrument)
         await venue.close()
