@@ -331,7 +331,10 @@ comment on function engine.keep_spell(public.broker_accounts, jsonb) is
 alter function engine.keep_spell(public.broker_accounts, jsonb) owner to empire_engine;
 
 create function engine.keep_naked(p_results jsonb) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer
+-- Plans made when the tables were small would look through all orders for each position, with the accounts locked.
+set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   r record;
   x jsonb;

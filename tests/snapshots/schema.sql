@@ -7332,6 +7332,10 @@ COMMENT ON FUNCTION engine.keep_lock() IS 'The account''s identity remembers its
 CREATE FUNCTION engine.keep_naked(p_results jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
   r record;
