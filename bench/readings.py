@@ -7,6 +7,7 @@ import os
 import statistics
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -158,4 +159,8 @@ def memory_mb(found: Installation, name: str | None = None) -> float:
 def _share(pid: int) -> float:
     process = psutil.Process(pid)
     family = [process, *process.children(recursive=True)] if process.name() == "postgres" else [process]
-    return float(sum(each.memory_full_info().pss for each in family))
+    total = 0.0
+    for each in family:
+        with suppress(psutil.NoSuchProcess):  # a session may end meanwhile
+            total += float(each.memory_full_info().pss)
+    return total
