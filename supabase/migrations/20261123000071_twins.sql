@@ -201,8 +201,8 @@ begin
     initial_balance = coalesce((p_values ->> 'initial_balance')::numeric, b.initial_balance)
   where b.id = a.id;
   perform private.put_twin_limits(a, p_values -> 'limits');
-  -- Read now: its day may have just begun.
-  update engine.account_marks m set due_at = clock_timestamp() where m.account_id = a.id;
+  -- Read now: its day may have just begun. A read that is under way began before, and knows nothing of it.
+  perform engine.wake_accounts(array[a.id]);
   if p_values -> 'terms' is not null then
     update engine.paper_accounts k set version = version + 1, book = book || jsonb_build_object('terms', p_values -> 'terms')
     where k.account_id = a.id;
