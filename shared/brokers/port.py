@@ -1,7 +1,7 @@
 """The port every broker adapter implements. The docstrings are the contract; tests/conformance holds it.
 
 An adapter: client.py (I/O), parse.py (pure), broker.py (this port), errors.py (their codes -> ours),
-README.md. Adapters never retry a write, never raise for a refusal, and never guess: a write returns Accepted,
+README.md. It never retries a write, never raises for a refusal and never guesses: a write returns Accepted,
 Rejected or Unknown; a read returns its value or raises `ReadFailed`.
 """
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from shared.models.command import Leg
+from shared.models.command import Leg, Rival
 from shared.models.market import Ambiguous, Instrument, Quote
 from shared.models.outcome import Lookup, Outcome
 from shared.models.trading import Account, AccountSnapshot, Fill, FoundAccount
@@ -35,7 +35,7 @@ class Capabilities:
     modify_protection: stop and target of an open position can be changed.
     stop_orders: a position's stop and target are orders of their own; False = they belong to the position.
     limit_exits: several targets of a position wait there as limit orders; False = one does, we see to the others.
-    exits_shrink: a stop or target never closes more than what is open; False = it would turn the position around.
+    exits_shrink: a stop or target never closes more than is open; False = it would turn the position around.
     recognises: an entry whose label was lost is found all the same, where it is the only one that it can be.
     any_symbol: there is no list of instruments; a word that is nothing else is a share in dollars.
     read_pause_s: so many seconds apart a login's accounts can be read on and on, beside orders; 0 = as fast as we read.
@@ -72,11 +72,10 @@ class WrittenAhead:
 class Sent:
     """A command as it goes out, or went out: the leg, its ids, and what proves that it may be sent.
 
-    send_by: monotonic seconds (shared.clock), the end of the lease it is sent under. Whatever a send waits for (a
-    turn under the broker's rate limit, a login, a free connection), nothing of it leaves after that: by then
-    somebody else may be asking the broker about this very command. Without meaning for a lookup.
-    taken: the broker's ids of orders that are the answer to other commands of ours: for a lookup, which must not
-    take them for this one's.
+    send_by: monotonic seconds (shared.clock), the end of the lease it is sent under. Whatever it waits for, nothing
+    of it leaves after that: somebody else may be asking the broker about it. Without meaning for a lookup.
+    taken: the broker's ids of orders that are other commands' of ours; rivals: closes of the same position whose order
+    is not known. Both for a lookup, which must not take theirs for this one's.
     """
 
     command_id: int
@@ -86,6 +85,7 @@ class Sent:
     submitted_at: datetime
     send_by: float = float("inf")
     taken: frozenset[str] = frozenset()
+    rivals: tuple[Rival, ...] = ()
 
 
 class Broker(Protocol):

@@ -26,6 +26,21 @@ class Protection:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """Another close of ours of the same position, of which the broker's order is not known (yet).
+
+    qty: None = all there is, which was `held_qty`. certain: the broker has said yes. under_way: it may still be done.
+    """
+
+    client_order_id: str
+    qty: Decimal | None
+    held_qty: Decimal | None
+    submitted_at: datetime
+    certain: bool
+    under_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """One command to one broker account.
 

@@ -48,6 +48,7 @@ class KnownOrder:
     price: Decimal | None = None
     stop_price: Decimal | None = None
     created_at: datetime | None = None
+    position_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from shared.models.command import Leg
+from shared.models.command import Leg, Rival
 from shared.models.context import Counters, EndpointRules, Limits, RiskState, SymbolWord
 from shared.models.enums import (
     Action,
@@ -278,7 +278,8 @@ class Deferral:
 class UnsettledCommand:
     """A command whose outcome is unknown. `may_resend`: the database would allow it if it is absent.
 
-    `taken`: the broker's ids of orders that other commands of the account have made.
+    `taken`: the broker's ids of orders that other commands of the account have made; `rivals`: of a close, other ones
+    of its position whose order is not known.
     """
 
     id: int
@@ -293,6 +294,7 @@ class UnsettledCommand:
     lookups: int = 0
     may_resend: bool = False
     taken: frozenset[str] = frozenset()
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

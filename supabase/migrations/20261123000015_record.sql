@@ -292,17 +292,23 @@ declare
   v_pending bigint [];
   v_modifies boolean;
   v_shows boolean;
+  v_closes boolean;
   v_shown jsonb;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
       and r ->> 'outcome' in ('accepted', 'unknown')),
-    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]'))
-  into v_pending, v_modifies, v_shows
+    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]')),
+    bool_or(c.kind = 'close' and r ->> 'venue_order_id' is not null)
+  into v_pending, v_modifies, v_shows, v_closes
   from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
   if v_pending is not null then
     -- The broker's answer is the truth, even to what was never begun by the rules.
     update public.orders o set status = 'submitting' where o.id = any (v_pending) and o.status = 'pending';
+  end if;
+  if v_closes then
+    -- Where closes carry no id, two workers may have seen the same order and each taken it for its own.
+    p_results := engine.without_claimed(p_results);
   end if;
   update engine.commands c
   set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,

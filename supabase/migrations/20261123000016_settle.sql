@@ -200,6 +200,30 @@ comment on function engine.taken_orders(engine.commands) is
 'command was sent: none of them is this command''s.';
 alter function engine.taken_orders(engine.commands) owner to empire_engine;
 
+create function engine.rival_closes(k engine.commands) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if k.kind <> 'close' then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'client_order_id', c.client_order_id, 'qty', c.request -> 'qty', 'held_qty', c.request -> 'held_qty',
+      'submitted_at', c.submitted_at, 'certain', c.state = 'accepted', 'under_way', c.state = 'submitting'
+    ) order by c.id), '[]')
+    from public.orders o join engine.commands c on c.delivery_id = o.delivery_id and c.order_id = o.id
+    where o.account_id = k.account_id and o.id <> k.order_id and o.kind = 'close' and o.venue_order_id is null
+      and o.status in ('submitting', 'working', 'partially_filled', 'unknown')
+      and c.kind = 'close' and c.state in ('submitting', 'unknown', 'accepted') and c.submitted_at is not null
+      and c.request ->> 'venue_position_id' = k.request ->> 'venue_position_id'
+  );
+end
+$$;
+comment on function engine.rival_closes(engine.commands) is
+'Other closes of a close''s position that were sent and whose order at the broker is not known: where closes carry no id, one of '
+'theirs must not be taken for this one''s.';
+alter function engine.rival_closes(engine.commands) owner to empire_engine;
+
 create function engine.claim_unsettled(p_worker text, p_executor text, p_limit integer, p_lease_ms integer) returns setof jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -225,7 +249,8 @@ begin
         'id', (t.k).id, 'delivery_id', (t.k).delivery_id, 'leg', (t.k).leg, 'kind', (t.k).kind,
         'order_id', (t.k).order_id, 'client_order_id', (t.k).client_order_id, 'request', (t.k).request,
         'submitted_at', (t.k).submitted_at, 'send_deadline', (t.k).send_deadline, 'lookups', (t.k).lookups,
-        'may_resend', engine.may_resend(t.k, d, a) = 'yes', 'taken', engine.taken_orders(t.k)
+        'may_resend', engine.may_resend(t.k, d, a) = 'yes', 'taken', engine.taken_orders(t.k),
+        'rivals', engine.rival_closes(t.k)
       ),
       'checker', v_checker, 'account', engine.account_json(a, n),
       'delivery', jsonb_build_object(
@@ -257,16 +282,33 @@ comment on function engine.send_again(engine.commands) is 'A command that never 
 alter function engine.send_again(engine.commands) owner to empire_engine;
 
 create function engine.is_claimed(k engine.commands, p_command jsonb) returns boolean
-language sql stable set search_path = '' as $$
-  select k.kind = 'place' and exists (
-    select 1 from public.orders o
+language plpgsql stable set search_path = '' as $$
+begin
+  return k.kind in ('place', 'close') and (
+    select true from public.orders o
     where o.account_id = k.account_id and o.venue_order_id = p_command ->> 'venue_order_id'
-      and o.id <> k.order_id and o.delivery_id is not null and o.kind = 'place'
-  )
+      and o.id <> k.order_id and o.delivery_id is not null and o.kind = k.kind limit 1
+  ) is not null;
+end
 $$;
 comment on function engine.is_claimed(engine.commands, jsonb) is
-'Whether the order that a lookup found for a command is already another command''s: then it cannot be this one''s.';
+'Whether the order that was found for a command is already another command''s: then it cannot be this one''s.';
 alter function engine.is_claimed(engine.commands, jsonb) owner to empire_engine;
+
+create function engine.without_claimed(p_results jsonb []) returns jsonb []
+language plpgsql stable set search_path = '' as $$
+begin
+  return array(
+    select case when c.kind = 'close' and engine.is_claimed(c, r.said)
+      then r.said - array['venue_order_id', 'filled_qty', 'avg_price', 'fills'] || '{"status": "working"}' else r.said end
+    from unnest(p_results) with ordinality as r (said, nth) join engine.commands c on c.id = (r.said ->> 'id')::bigint
+    order by r.nth
+  );
+end
+$$;
+comment on function engine.without_claimed(jsonb []) is
+'Results, those of closes without an order that another command has had: the close was taken, and its own order is told later.';
+alter function engine.without_claimed(jsonb []) owner to empire_engine;
 
 create function engine.judge(k engine.commands, p jsonb) returns text
 language plpgsql set search_path = '' as $$

@@ -141,7 +141,7 @@ begin
         'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'symbol', o.symbol,
         'root', o.root, 'side', o.side, 'type', o.type, 'status', o.status, 'qty', o.qty, 'filled_qty', o.filled_qty,
         'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at, 'price', o.price,
-        'stop_price', o.stop_price, 'created_at', o.created_at
+        'stop_price', o.stop_price, 'created_at', o.created_at, 'position_id', o.position_id
       ) order by o.id), '[]')
       from (
         select w.* from public.orders w

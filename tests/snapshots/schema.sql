@@ -2341,17 +2341,23 @@ declare
   v_pending bigint [];
   v_modifies boolean;
   v_shows boolean;
+  v_closes boolean;
   v_shown jsonb;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
       and r ->> 'outcome' in ('accepted', 'unknown')),
-    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]'))
-  into v_pending, v_modifies, v_shows
+    bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]')),
+    bool_or(c.kind = 'close' and r ->> 'venue_order_id' is not null)
+  into v_pending, v_modifies, v_shows, v_closes
   from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
   if v_pending is not null then
     -- The broker's answer is the truth, even to what was never begun by the rules.
     update public.orders o set status = 'submitting' where o.id = any (v_pending) and o.status = 'pending';
+  end if;
+  if v_closes then
+    -- Where closes carry no id, two workers may have seen the same order and each taken it for its own.
+    p_results := engine.without_claimed(p_results);
   end if;
   update engine.commands c
   set state = (r ->> 'outcome')::public.command_state, reason = (r ->> 'reason')::public.reason,
@@ -2747,7 +2753,7 @@ begin
         'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'symbol', o.symbol,
         'root', o.root, 'side', o.side, 'type', o.type, 'status', o.status, 'qty', o.qty, 'filled_qty', o.filled_qty,
         'reduce_only', o.reduce_only, 'origin', o.origin, 'expires_at', o.expires_at, 'price', o.price,
-        'stop_price', o.stop_price, 'created_at', o.created_at
+        'stop_price', o.stop_price, 'created_at', o.created_at, 'position_id', o.position_id
       ) order by o.id), '[]')
       from (
         select w.* from public.orders w
@@ -3445,7 +3451,8 @@ begin
         'id', (t.k).id, 'delivery_id', (t.k).delivery_id, 'leg', (t.k).leg, 'kind', (t.k).kind,
         'order_id', (t.k).order_id, 'client_order_id', (t.k).client_order_id, 'request', (t.k).request,
         'submitted_at', (t.k).submitted_at, 'send_deadline', (t.k).send_deadline, 'lookups', (t.k).lookups,
-        'may_resend', engine.may_resend(t.k, d, a) = 'yes', 'taken', engine.taken_orders(t.k)
+        'may_resend', engine.may_resend(t.k, d, a) = 'yes', 'taken', engine.taken_orders(t.k),
+        'rivals', engine.rival_closes(t.k)
       ),
       'checker', v_checker, 'account', engine.account_json(a, n),
       'delivery', jsonb_build_object(
@@ -6753,14 +6760,16 @@ COMMENT ON FUNCTION engine.is_being_closed(p_account uuid, p_root text) IS 'Whet
 --
 
 CREATE FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select k.kind = 'place' and exists (
-    select 1 from public.orders o
+begin
+  return k.kind in ('place', 'close') and (
+    select true from public.orders o
     where o.account_id = k.account_id and o.venue_order_id = p_command ->> 'venue_order_id'
-      and o.id <> k.order_id and o.delivery_id is not null and o.kind = 'place'
-  )
+      and o.id <> k.order_id and o.delivery_id is not null and o.kind = k.kind limit 1
+  ) is not null;
+end
 $$;
 
 ALTER FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) OWNER TO empire_engine;
@@ -6769,7 +6778,7 @@ ALTER FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) OWNER TO em
 -- Name: FUNCTION is_claimed(k engine.commands, p_command jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) IS 'Whether the order that a lookup found for a command is already another command''s: then it cannot be this one''s.';
+COMMENT ON FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) IS 'Whether the order that was found for a command is already another command''s: then it cannot be this one''s.';
 
 --
 -- Name: is_entry(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11477,6 +11486,40 @@ ALTER FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) OWN
 COMMENT ON FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) IS 'What the rules may know of an account''s money (RiskState), for a delivery or (null) for its watch. Null = the user has no such rule.';
 
 --
+-- Name: rival_closes(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.rival_closes(k engine.commands) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if k.kind <> 'close' then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'client_order_id', c.client_order_id, 'qty', c.request -> 'qty', 'held_qty', c.request -> 'held_qty',
+      'submitted_at', c.submitted_at, 'certain', c.state = 'accepted', 'under_way', c.state = 'submitting'
+    ) order by c.id), '[]')
+    from public.orders o join engine.commands c on c.delivery_id = o.delivery_id and c.order_id = o.id
+    where o.account_id = k.account_id and o.id <> k.order_id and o.kind = 'close' and o.venue_order_id is null
+      and o.status in ('submitting', 'working', 'partially_filled', 'unknown')
+      and c.kind = 'close' and c.state in ('submitting', 'unknown', 'accepted') and c.submitted_at is not null
+      and c.request ->> 'venue_position_id' = k.request ->> 'venue_position_id'
+  );
+end
+$$;
+
+ALTER FUNCTION engine.rival_closes(k engine.commands) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION rival_closes(k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.rival_closes(k engine.commands) IS 'Other closes of a close''s position that were sent and whose order at the broker is not known: where closes carry no id, one of theirs must not be taken for this one''s.';
+
+--
 -- Name: room_of(uuid[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -13791,6 +13834,32 @@ ALTER FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) OWNER TO 
 --
 
 COMMENT ON FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) IS 'The account with these settings.';
+
+--
+-- Name: without_claimed(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.without_claimed(p_results jsonb[]) RETURNS jsonb[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return array(
+    select case when c.kind = 'close' and engine.is_claimed(c, r.said)
+      then r.said - array['venue_order_id', 'filled_qty', 'avg_price', 'fills'] || '{"status": "working"}' else r.said end
+    from unnest(p_results) with ordinality as r (said, nth) join engine.commands c on c.id = (r.said ->> 'id')::bigint
+    order by r.nth
+  );
+end
+$$;
+
+ALTER FUNCTION engine.without_claimed(p_results jsonb[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION without_claimed(p_results jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.without_claimed(p_results jsonb[]) IS 'Results, those of closes without an order that another command has had: the close was taken, and its own order is told later.';
 
 --
 -- Name: without_secrets(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -26754,6 +26823,12 @@ REVOKE ALL ON FUNCTION engine.rest_twins(p_run bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.risk_json(a public.broker_accounts, p_delivery bigint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION rival_closes(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.rival_closes(k engine.commands) FROM PUBLIC;
+
+--
 -- Name: FUNCTION room_of(p_accounts uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -27178,6 +27253,12 @@ REVOKE ALL ON FUNCTION engine.what_it_closes(p_account uuid, l jsonb, OUT closin
 
 REVOKE ALL ON FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.with_settings(a public.broker_accounts, p jsonb) TO postgres;
+
+--
+-- Name: FUNCTION without_claimed(p_results jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.without_claimed(p_results jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION without_secrets(p jsonb, p_depth integer); Type: ACL; Schema: engine; Owner: empire_engine

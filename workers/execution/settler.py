@@ -137,4 +137,12 @@ def is_proof(command: UnsettledCommand, can: Capabilities, now: datetime) -> boo
 
 def _sent(command: UnsettledCommand) -> Sent:
     at = command.submitted_at or clock.now()
-    return Sent(command.id, command.client_order_id, command.request, WrittenAhead(), at, taken=command.taken)
+    return Sent(
+        command.id,
+        command.client_order_id,
+        command.request,
+        WrittenAhead(),
+        at,
+        taken=command.taken,
+        rivals=command.rivals,
+    )

@@ -24,7 +24,8 @@ def closes(
 ) -> dict[str | None, KnownOrder]:
     """Closes of ours by the number of the broker's order that was theirs; `fills` are new, `known` are those with one.
 
-    It is one that closed as much at most, on their side, after they were written. Each has one, the oldest first.
+    It is one that closed as much at most, on their side, after they were written. Each has one: the oldest that asked
+    for as much, else the oldest.
     """
     nameless = [
         each
@@ -40,7 +41,8 @@ def closes(
         if number is None or number in found or number in known or first.effect is not Effect.CLOSE:
             continue
         qty = sum((each.qty for each in fills if each.venue_order_id == number), Decimal(0))
-        mine = next((each for each in nameless if _could_be(each, first, qty)), None)
+        could = [each for each in nameless if _could_be(each, first, qty)]
+        mine = next((each for each in could if each.qty == qty), could[0] if could else None)
         if mine is not None:
             found[number] = mine
             nameless.remove(mine)
@@ -49,4 +51,5 @@ def closes(
 
 def _could_be(close: KnownOrder, fill: Fill, qty: Decimal) -> bool:
     after = close.created_at is None or fill.at >= close.created_at - CLOCKS
-    return after and (close.symbol, close.side) == (fill.symbol, fill.side) and qty <= close.qty
+    same = close.position_id is None or fill.venue_position_id in (None, close.position_id)
+    return same and after and (close.symbol, close.side) == (fill.symbol, fill.side) and qty <= close.qty

@@ -134,12 +134,19 @@ class Follower:
             # MetaTrader 4 takes no label with a close: what it shows there is the entry's.
             if (each.client_id is None or self._desk.seen.is_mt4)
             and not each.is_levels
+            and each.order_id not in command.taken
             and not self._desk.memory.is_anothers(each.id, tag)
         ]
         if leg.qty is None:
             return bare
         same = [each for each in bare if each.volume == leg.qty]
         return same if len(same) == 1 else []
+
+    async def others(self, command: Sent) -> Decimal:
+        """What other commands of ours have closed of what a close names, lately."""
+        deals = await self._desk.deals(command.submitted_at - SKEW)
+        theirs = [e for e in deals if not e.opens and e.order_id in command.taken and self._is_of(e, command)]
+        return sum((each.volume for each in theirs), ZERO)
 
     def _is_of(self, deal: DealRow, command: Sent) -> bool:
         leg = command.leg

@@ -127,6 +127,8 @@ class Settler:
         if not positions:
             return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
         if leg.qty is not None and leg.held_qty is not None and not untouched:
+            if left + await self._follower.others(command) >= leg.held_qty:
+                return self._absent(command)
             return self._absent(command, CannotTell(f"{left} lots are left, and history does not show why"))
         return self._absent(command)
 

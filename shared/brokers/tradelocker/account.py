@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from shared import clock
+from shared import clock, log
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.tradelocker.catalogue import Catalogue
 from shared.brokers.tradelocker.client import Client, Timing
@@ -20,6 +20,7 @@ from shared.models.enums import Side
 from shared.models.trading import Account
 
 T = TypeVar("T")
+_log = log.get("tradelocker")
 SKEW = timedelta(minutes=2)
 """How far the broker's clock may be from ours."""
 AGAIN_S = 0.2
@@ -107,3 +108,12 @@ class Desk:
         moved = row.average - known.average
         sign = 1 if known.side is Side.BUY else -1
         return round(moved * sign * row.filled * instrument.contract_size * rate, 8)
+
+
+async def or_else(certain: T, telling: Awaitable[T]) -> T:
+    """What the lists tell about a command that was taken; else what is certain without them."""
+    try:
+        return await telling
+    except (BrokerError, UnreadableError) as error:
+        _log.info("taken, and what it did could not be read", error=str(error))
+        return certain

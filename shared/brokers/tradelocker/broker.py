@@ -13,6 +13,7 @@ from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Capabilities, ReadFailed, Sent
 from shared.brokers.tradelocker.account import Desk
 from shared.brokers.tradelocker.catalogue import Meant
+from shared.brokers.tradelocker.closing import Closer
 from shared.brokers.tradelocker.rows import OrderRow
 from shared.brokers.tradelocker.sending import Sender
 from shared.brokers.tradelocker.settling import Settler
@@ -33,8 +34,9 @@ class TradeLockerBroker:
     def __init__(self, desk: Desk, capabilities: Capabilities) -> None:
         self._desk = desk
         self._capabilities = capabilities
-        self._sender = Sender(desk)
-        self._settler = Settler(desk, self._sender)
+        closer = Closer(desk)
+        self._sender = Sender(desk, closer)
+        self._settler = Settler(desk, self._sender, closer)
 
     @property
     def capabilities(self) -> Capabilities:

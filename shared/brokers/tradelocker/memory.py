@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from shared.brokers.tradelocker.closes import Claim
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.models.enums import Side
 
@@ -32,6 +33,7 @@ class Memory:
     def __init__(self) -> None:
         self._positions: OrderedDict[str, KnownPosition] = OrderedDict()
         self._told: OrderedDict[str, str] = OrderedDict()
+        self._claims: OrderedDict[str, tuple[str, Claim]] = OrderedDict()
         self._oldest: datetime | None = None
         self._looked = False
 
@@ -51,6 +53,7 @@ class Memory:
 
     def told(self, order_id: str, client_order_id: str) -> None:
         """This order's fill was the answer to a command: it cannot be the answer to another."""
+        self._claims.pop(client_order_id, None)
         self._told[order_id] = client_order_id
         if len(self._told) > KEPT:
             self._told.popitem(last=False)
@@ -58,6 +61,20 @@ class Memory:
     def is_anothers(self, order_id: str, client_order_id: str) -> bool:
         """Whether the fill of an order was the answer to another command."""
         return self._told.get(order_id, client_order_id) != client_order_id
+
+    def claim(self, position_id: str, claim: Claim) -> None:
+        """A close of ours goes out, or has been taken: one order of this position is its."""
+        self._claims[claim.name] = position_id, claim
+        if len(self._claims) > KEPT:
+            self._claims.popitem(last=False)
+
+    def unclaim(self, client_order_id: str) -> None:
+        """A close was not done."""
+        self._claims.pop(client_order_id, None)
+
+    def claims(self, position_id: str) -> list[Claim]:
+        """Closes of a position that this process has sent, and whose orders nobody has told."""
+        return [claim for held, claim in self._claims.values() if held == position_id]
 
     def saw_working(self, rows: Iterable[OrderRow]) -> None:
         """Orders that work: history is asked for from the oldest on, whichever date its filter means."""

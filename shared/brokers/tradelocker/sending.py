@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 
 from shared import clock, log
 from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker import wording
-from shared.brokers.tradelocker.account import Desk
+from shared.brokers.tradelocker.account import Desk, or_else
+from shared.brokers.tradelocker.closing import Closer
 from shared.brokers.tradelocker.errors import outcome_of, reason_for
 from shared.brokers.tradelocker.parse import Listing
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
-from shared.brokers.tradelocker.views import closings
 from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType
 from shared.models.outcome import Accepted, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
 from shared.models.trading import Fill, Position
 
-T = TypeVar("T")
 _log = log.get("tradelocker")
-MEET_S = 0.5
 
 
 class Sender:
     """Executes commands on one account."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, closer: Closer) -> None:
+        self._desk, self._closer = desk, closer
 
     async def send(self, command: Sent) -> Outcome:
         """Exactly one write for the command, within `send_within` and by `send_by`, or never; no raising."""
@@ -68,7 +63,7 @@ class Sender:
         # From here on the broker has it, whatever we fail to see.
         taken: Outcome = Accepted(order_id, OrderStatus.WORKING)
         row = await self._seen(order_id, leg.type, command.submitted_at)
-        return taken if row is None else await _or(taken, self._placed(command, row))
+        return taken if row is None else await or_else(taken, self._placed(command, row))
 
     async def _seen(self, order_id: str, kind: OrderType, since: datetime) -> OrderRow | None:
         """The order in a list: a market order when it is final, another one as soon as it is there."""
@@ -123,15 +118,9 @@ class Sender:
     # Exits.
 
     async def _close(self, command: Sent, by: float) -> Outcome:
-        leg = command.leg
-        if leg.venue_position_id is None:
+        if command.leg.venue_position_id is None:
             return await self._close_symbol(command, by)
-        with suppress(BrokerError, UnreadableError, TimeoutError):
-            async with asyncio.timeout(MEET_S):  # an exit does not wait for what only its result needs
-                await self._desk.meet(leg.venue_position_id)
-        await self._desk.client.close_position(leg.venue_position_id, leg.qty, by)
-        taken = Accepted(None, OrderStatus.WORKING)
-        return await _or(taken, self.closed(command, self._desk.patience.confirm))
+        return await self._closer.close(command, by)
 
     async def _close_symbol(self, command: Sent, by: float) -> Outcome:
         """Whatever there is of an instrument, by the broker's own close of all of it."""
@@ -144,57 +133,6 @@ class Sender:
 
         gone = await self._desk.until(look, self._desk.patience.confirm)
         return Accepted(None, OrderStatus.FILLED if gone else OrderStatus.WORKING)
-
-    async def closed(self, command: Sent, seconds: float) -> Accepted:
-        """What a close that the broker has taken did, as far as it shows within `seconds`. Reads only."""
-        leg = command.leg
-        position_id = leg.venue_position_id or ""
-        wanted = leg.qty if leg.qty is not None else leg.held_qty
-        apart = timedelta(seconds=self._desk.patience.apart)
-        seen: list[OrderRow] = []
-
-        async def look() -> bool | None:
-            history = await self._desk.history(command.submitted_at)
-            mine = [
-                each
-                for each in closings(history, position_id, leg.side, command.submitted_at - apart)
-                if each.id not in command.taken
-                and not self._desk.memory.is_anothers(each.id, command.client_order_id)
-            ]
-            seen[:] = _matching(mine, leg.qty, leg.held_qty)
-            done = sum((each.filled for each in seen), Decimal(0))
-            return True if seen and (wanted is None or done >= wanted) else None
-
-        complete = await self._desk.until(look, seconds)
-        return await self._closing(command, seen, complete is not None)
-
-    async def _closing(self, command: Sent, rows: list[OrderRow], complete: bool) -> Accepted:
-        if not rows:
-            return Accepted(None, OrderStatus.WORKING)
-        lens, fills = await self._desk.lens(), []
-        for row in rows:
-            self._desk.memory.told(row.id, command.client_order_id)
-            realised = await self._desk.realised(row)
-            fills.append(lens.fill(row, Effect.CLOSE, command.client_order_id, realised))
-        qty = sum((each.qty for each in fills), Decimal(0))
-        average = sum((each.qty * each.price for each in fills), Decimal(0)) / qty
-        ended = all(each.is_final for each in rows)
-        status = OrderStatus.FILLED if complete else OrderStatus.CANCELED if ended else OrderStatus.WORKING
-        left = await _or(None, self._left(command.leg, qty))
-        return Accepted(rows[-1].id, status, qty, average, tuple(fills), (left,) if left else ())
-
-    async def _left(self, leg: Leg, closed: Decimal) -> Position | None:
-        """The position after a close: gone, or as the lists show it; None where they do not show it yet."""
-        known = self._desk.memory.position(leg.venue_position_id)
-        if leg.held_qty is None or leg.venue_position_id is None or known is None:
-            return None
-        lens, rest = await self._desk.lens(), leg.held_qty - closed
-        if rest <= 0:
-            return lens.gone(leg.venue_position_id, known)
-        row = {each.id: each for each in await self._desk.positions()}.get(leg.venue_position_id)
-        if row is None or row.qty != rest:
-            return None
-        return lens.position(row, {each.id: each for each in await self._desk.orders()})
 
     # Working orders and protection.
 
@@ -213,7 +151,7 @@ class Sender:
         row = await self._desk.until(look, self._desk.patience.confirm)
         if row is not None and row.status is OrderStatus.FILLED:
             late = Rejected(Reason.ORDER_NOT_FOUND, "it was filled before")
-            return await _or(late, self._with_news(order_id, late))
+            return await or_else(late, self._with_news(order_id, late))
         filled = row.filled if row is not None else Decimal(0)
         average = row.average if row is not None else None
         return Accepted(order_id, OrderStatus.CANCELED, filled, average)
@@ -234,7 +172,7 @@ class Sender:
         rejected = outcome_of(error)
         if not isinstance(rejected, Rejected) or reason_for(error.text, error.status) not in _ABOUT_THE_ORDER:
             return rejected
-        return await _or(rejected, self._with_news(order_id, rejected))
+        return await or_else(rejected, self._with_news(order_id, rejected))
 
     async def _with_news(self, order_id: str, rejected: Rejected) -> Rejected:
         row = await self._desk.ended(order_id)
@@ -304,34 +242,6 @@ class Sender:
 
 
 _ABOUT_THE_ORDER = frozenset({Reason.ORDER_NOT_FOUND, Reason.BROKER_REJECTED, Reason.INVALID})
-
-
-async def _or(certain: T, telling: Awaitable[T]) -> T:
-    """What the lists tell about a command that was taken; else what is certain without them."""
-    try:
-        return await telling
-    except (BrokerError, UnreadableError) as error:
-        _log.info("taken, and what it did could not be read", error=str(error))
-        return certain
-
-
-def _matching(rows: list[OrderRow], qty: Decimal | None, held: Decimal | None) -> list[OrderRow]:
-    """Of a part the one row that was asked for as much; of a whole close the last ones that what was held takes.
-
-    Earlier ones are parts that were closed before, perhaps by another process.
-    """
-    if qty is not None:
-        return [each for each in rows if each.qty == qty][-1:]
-    taken: list[OrderRow] = []
-    for each in sorted(rows, key=_age, reverse=True):
-        if held is None or sum((row.filled for row in taken), each.filled) <= held:
-            taken.insert(0, each)
-    return taken
-
-
-def _age(row: OrderRow) -> tuple[datetime, str]:
-    """Later ones are greater."""
-    return row.at or clock.EPOCH, row.id
 
 
 def _missing(row: PositionRow, wanted: Protection) -> Protection:

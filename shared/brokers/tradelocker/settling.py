@@ -9,6 +9,7 @@ from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker.account import SKEW, Desk
+from shared.brokers.tradelocker.closing import Closer
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
 from shared.brokers.tradelocker.sending import Sender
 from shared.brokers.tradelocker.views import guarded, looks_like
@@ -20,8 +21,8 @@ from shared.models.reasons import Reason
 class Settler:
     """Looks for the effect of a command on one account."""
 
-    def __init__(self, desk: Desk, sender: Sender) -> None:
-        self._desk, self._sender = desk, sender
+    def __init__(self, desk: Desk, sender: Sender, closer: Closer) -> None:
+        self._desk, self._sender, self._closer = desk, sender, closer
 
     async def look(self, command: Sent) -> Lookup:
         """Found, Absent (only when the lists have had time to show it) or CannotTell; never raises."""
@@ -75,37 +76,24 @@ class Settler:
         return self._absent(command)
 
     async def _closed(self, command: Sent) -> Lookup:
-        """By comparing the position: what is left of it says whether it was closed."""
+        """By comparing the position, and by the order that it made."""
         leg = command.leg
         if leg.venue_position_id is None:
             return await self._symbol_closed(command)
         held = next((e for e in await self._desk.positions() if e.id == leg.venue_position_id), None)
         if held is not None and (leg.qty is None or (leg.held_qty is not None and held.qty >= leg.held_qty)):
             return self._absent(command)
-        accepted = await self._sender.closed(command, 0)
-        if accepted.fills:
-            return Found(replace(accepted, status=OrderStatus.FILLED) if held is None else accepted)
+        told = await self._closer.found(command, gone=held is None)
+        if isinstance(told, CannotTell):
+            return told
+        if told is not None:
+            return Found(replace(told, status=OrderStatus.FILLED) if held is None else told)
         if held is None:
             return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
-        alike = await self._alike(command)
+        alike = await self._closer.alike(command)
         if alike:
             return CannotTell(f"{held.qty} is left, and an order may be its: {', '.join(sorted(alike))}")
         return self._absent(command)
-
-    async def _alike(self, command: Sent) -> list[str]:
-        """Ids of all orders that a close of a part could have made, if the clocks differ as much as they ever may."""
-        leg = command.leg
-        rows = (*await self._desk.orders(), *await self._desk.history(command.submitted_at))
-        return [
-            each.id
-            for each in rows
-            if each.position_id == leg.venue_position_id
-            and (each.side, each.type, each.qty) == (leg.side, OrderType.MARKET, leg.qty)
-            and (each.created is None or each.created >= command.submitted_at - SKEW)
-            and (each.filled or not each.is_final)
-            and each.id not in command.taken
-            and not self._desk.memory.is_anothers(each.id, command.client_order_id)
-        ]
 
     async def _symbol_closed(self, command: Sent) -> Lookup:
         listing = (await self._desk.catalogue.names()).find(command.leg.venue_symbol)

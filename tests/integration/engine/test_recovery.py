@@ -154,6 +154,74 @@ async def test_what_a_close_has_made_is_taken_too(road: Road) -> None:
     assert all("untagged" in each["taken"] for each in told)
 
 
+async def test_the_order_of_a_close_is_recorded_once(road: Road) -> None:
+    """Two workers have seen the same order and each takes it for its own close's: the second close was taken, and has
+    neither order nor fill until its own is told. It was filled, and by our books with nothing, for ever."""
+    trader = await road.trader()
+    await road.trade(trader, qty=3)
+    same = {
+        "fills": [fill("c1", effect="close", side="sell")],
+        "venue_order_id": "c1",
+        "avg_price": Decimal("1.2"),
+    }
+    for _ in range(2):
+        await road.accept(trader, action="close")
+        (claimed,) = await road.claim(1)
+        (close,) = (await road.open_one(claimed, CLOSE))["commands"]
+        assert await road.record(claimed, [{**filled(close["id"], 1, []), **same}])
+    rows = await road.admin.fetch(
+        "select status::text, venue_order_id, filled_qty, avg_price, (select count(*) from public.fills f where f.order_id = o.id)"
+        " from public.orders o where kind = 'close' order by id"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("filled", "c1", 1, Decimal("1.2"), 1),
+        ("working", None, 0, None, 0),
+    ]
+    assert await road.broken() == {}
+
+
+async def test_a_close_in_doubt_is_asked_about_with_its_rivals(road: Road) -> None:
+    """Whoever asks is told of the other closes of its position whose order nobody knows: one that the broker has taken,
+    one in doubt; not of one whose order is known, of another position, or that was refused."""
+    trader = await road.trader()
+    await road.trade(trader, qty=9)
+    part = {
+        **CLOSE,
+        "venue_position_id": "p1",
+        "request": {"venue_position_id": "p1", "qty": 1, "held_qty": 9},
+    }
+    other = {**part, "request": {"venue_position_id": "p2", "qty": 1, "held_qty": 9}}
+    legs = [
+        {**part, "leg": 0},
+        {**part, "leg": 1},
+        {**part, "leg": 2},
+        {**part, "leg": 3},
+        {**other, "leg": 4},
+        {**part, "leg": 5},
+    ]
+    await road.accept(trader, action="close")
+    (claimed,) = await road.claim(1)
+    ids = [each["id"] for each in (await road.open_one(claimed, *legs))["commands"]]
+    taken = filled(ids[0], 0, [], venue_order_id=None, status="working")
+    known = filled(ids[2], 1, [fill("c1", effect="close", side="sell")])
+    told = [taken, known, outcome(ids[5], "rejected", "position_not_found")]
+    await road.record(claimed, told, outcome=None)
+    await road.lose_leases()
+    await road.rescue()
+    asked_about = {each["command"]["id"]: each["command"] for each in await road.unsettled()}
+    assert set(asked_about) == {ids[1], ids[3], ids[4]}
+    rivals = {each["client_order_id"]: each for each in asked_about[ids[1]]["rivals"]}
+    names = await road.column(
+        "select client_order_id from engine.commands where id = any ($1) order by id", ids
+    )
+    assert {name: (e["certain"], e["under_way"]) for name, e in rivals.items()} == {
+        names[0]: (True, False),
+        names[3]: (False, False),
+    }
+    assert {(each["qty"], each["held_qty"]) for each in rivals.values()} == {(1, 9)}
+    assert asked_about[ids[4]]["rivals"] == []
+
+
 async def test_found_rejected(road: Road) -> None:
     """The broker had refused it: rejected with its reason, and the trade given back."""
     claimed = await died(road, await road.trader())

@@ -77,3 +77,24 @@ async def test_a_doubtful_part_on_metatrader_4(make: type[MetaTraderVenue], done
     fresh = await (await venue.connect()).lookup(later)
     # A new process does not know which of two equal deals was the other command's.
     assert isinstance(fresh, CannotTell if done else Absent), fresh
+
+
+@pytest.mark.parametrize("part", [None, LOTS], ids=["whole", "part"])
+async def test_what_another_close_did_on_metatrader_4(make: type[MetaTraderVenue], part: D | None) -> None:
+    """A close never arrived, and another of ours, planned from the same read, has closed as much: whoever knows whose that
+    order is does not take it for the first one's, in any process. It was, and stood with no fill for ever."""
+    venue = make("mt4")
+    broker = await venue.connect()
+    instrument = await traded(broker)
+    position = await open_position(broker, instrument, 3 * LOTS)
+    venue.fault("drop_after_read", "close")
+    lost = sent(close_of(instrument, position, part), datetime.now(UTC) - timedelta(seconds=5))
+    assert isinstance(await broker.execute(lost), Unknown)
+    done = accepted(await broker.execute(sent(close_of(instrument, position, part))))
+    asked = replace(lost, taken=frozenset({str(done.venue_order_id)}))
+    answer = await (await venue.connect()).lookup(asked)
+    if part is not None:
+        assert isinstance(answer, Absent), answer
+        return
+    assert isinstance(answer, Found), answer
+    assert accepted(answer.outcome).fills == ()

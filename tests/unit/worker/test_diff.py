@@ -207,6 +207,15 @@ def test_a_close_without_a_number_is_found_by_its_fill() -> None:
     both = corrections(replace(ours, orders=(close, second)), read, [again, whole])
     names = {each.fill["venue_order_id"]: each.fill["client_order_id"] for each in both if each.fill}
     assert names == {"O9": "E1_0", "O10": "E2_0"}
+    # Of closes of different size each has the order of its own; and none that closed another position.
+    part = replace(second, qty=D(1), position_id="p1")
+    sizes = [replace(again, qty=D(1)), replace(whole, at=again.at + timedelta(seconds=1))]
+    both = corrections(replace(ours, orders=(close, part)), read, sizes)
+    names = {each.fill["venue_order_id"]: each.fill["client_order_id"] for each in both if each.fill}
+    assert names == {"O10": "E2_0", "O9": "E1_0"}
+    elsewhere = corrections(replace(ours, orders=(replace(part, position_id="p2"),)), read, sizes[:1])
+    assert elsewhere[0].fill is not None
+    assert elsewhere[0].fill["client_order_id"] is None
 
 
 def test_an_orders_new_number() -> None:
