@@ -113,9 +113,7 @@ async def flat_by(twin: Twin, limit: DrilledLimit) -> Shown:
     await twin.arm(DrilledLimit(limit.scope, limit.rule, behind), **clocks)
     refused = await twin.entry(twin.least)
     found = judged(refused, passed, ("after the time", "before it"), Reason.FLAT_BY, Reason.ACCOUNT_LOCKED)
-    locked = await twin.until(
-        lambda seen: seen.is_locked and seen.is_flat, "what was open was not closed", 15
-    )
+    locked = await twin.until(lambda seen: seen.is_locked and seen.is_flat, "what was open was not closed")
     told = f"{found.told} What was open is flat; locked ({locked.lock_reason}) until {locked.locked_until}."
     return Shown(
         found.passed, told, {**found.numbers, "lock": locked.lock_reason, "locked_until": locked.locked_until}

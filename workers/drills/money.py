@@ -22,7 +22,6 @@ from workers.drills.orders import per_ticks
 from workers.drills.shown import Shown, judged, words
 from workers.drills.twin import DrillFailed, Twin, denied, executed
 
-LOCKED_S = 15.0
 REASONS: Mapping[str, Reason] = {
     "max_daily_loss_usd": Reason.DAILY_LOSS,
     "max_daily_loss_pct": Reason.DAILY_LOSS,
@@ -113,8 +112,8 @@ async def _breach(
     over = (paid / (twin.loss(qty, Decimal(1)) - twin.loss(qty, Decimal(0)))).to_integral_value(ROUND_CEILING)
     await twin.move(entry + (ticks + over) * tick)
     try:
-        locked = await twin.until(lambda seen: seen.is_locked, "it was not locked", LOCKED_S)
-        flat = await twin.until(lambda seen: seen.is_flat, "it was not flat", LOCKED_S)
+        locked = await twin.until(lambda seen: seen.is_locked, "it was not locked")
+        flat = await twin.until(lambda seen: seen.is_flat, "it was not flat")
     except DrillFailed as error:
         told = f"{before.told} {shown(twin.loss(qty, ticks))} beyond {shown(room)} of room: {error}."
         return Shown(False, told, before.numbers)

@@ -146,9 +146,9 @@ async def quote_age(twin: Twin, limit: DrilledLimit) -> Shown:
     most = QuoteAge.model_validate(limit.settings, strict=False).max_s
     await twin.arm(limit, terms={"quote_age_s": most + 1, "leverage": LEVERAGE})
     refused = await twin.entry(twin.least)
-    await twin.arm(
-        limit, terms={"quote_age_s": max(most - 2, Decimal(0)) if most < 60 else 50, "leverage": LEVERAGE}
-    )
+    # Younger by ten seconds, where there are so many: it grows older until it is judged.
+    younger = min(max(most - 10, Decimal(0)), Decimal(50))
+    await twin.arm(limit, terms={"quote_age_s": younger, "leverage": LEVERAGE})
     passed = await twin.entry(twin.least) if most >= 2 else None
     # A quote of more than a minute is none, whatever is set.
     return judged(

@@ -27,7 +27,7 @@ from workers.credentials import KeyFile
 from workers.drills.places import opened
 from workers.drills.twin import Desk, DrillFailed, Twin
 
-CHECKED_S = 40.0
+CHECKED_S = 60.0
 SYMBOLS = ("AUDUSD", "CL1!")
 """The first that the broker has: what few trade."""
 YOUNG_S = 40
@@ -80,7 +80,6 @@ class Simulators:
             raise DrillFailed(
                 f"the simulator gives a login {len(login.accounts)} accounts, {count} are needed"
             )
-        await _early_in_a_minute()
         accounts = [replace(row.account(), currency="USD") for row in login.accounts[:count]]
         return [await self._twin(desk, each) for each in accounts]
 
@@ -127,6 +126,8 @@ class Simulators:
             raise DrillFailed(f"the simulator has none of {', '.join(SYMBOLS)}")
         address = self._venues.address(account.broker, SIMULATED, account.server, claimed=None)
         market = SimulatedMarket(self._http, address, (found.venue_symbol, found.root))
+        # As late as can be: what came before may have taken long.
+        await _early_in_a_minute()
         now = clock.now().astimezone(UTC)
         clocks = {"timezone": "UTC", "reset_time": f"{now:%H:%M}"}
         twin = Twin(desk, account, broker, market, found, clocks=clocks, gaps=True)

@@ -22,8 +22,8 @@ from shared.models.trading import Account
 from shared.store.drill_rows import DrillAnswer, DrilledLimit, DrillRun, TwinSeen
 from shared.store.port import Store
 
-ANSWER_S = 20.0
-LEAVE_S = 30.0
+ANSWER_S = LEAVE_S = 60.0
+"""So long is waited for what must come: a busy machine must not pass for a limit that does not fire."""
 LEVERAGE = 100_000
 """An own book asks for next to no margin: what is drilled is our limit, not the broker's."""
 LOOK_EVERY_S = 0.03
@@ -177,17 +177,16 @@ class Twin:
         self,
         is_so: Callable[[TwinSeen], bool],
         else_: str,
-        seconds: float = ANSWER_S,
         event: int | None = None,
     ) -> TwinSeen:
         """What is known once it is so. Raises DrillFailed when it does not become so in time."""
-        deadline = clock.monotonic() + seconds
+        deadline = clock.monotonic() + ANSWER_S
         while True:
             seen = await self.seen(event)
             if is_so(seen):
                 return seen
             if clock.monotonic() > deadline:
-                raise DrillFailed(f"{else_} within {seconds:.0f} seconds")
+                raise DrillFailed(f"{else_} within {ANSWER_S:.0f} seconds")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def read_since(self, moment: datetime) -> TwinSeen:
