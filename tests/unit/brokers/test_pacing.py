@@ -72,32 +72,32 @@ async def test_a_request_under_way_counts_until_it_is_answered() -> None:
     waiting = asyncio.ensure_future(window.turn(5))
     await asyncio.sleep(0.2)
     assert not waiting.done()
-    turn.done()
     answered = time.monotonic()
+    turn.done()
     await waiting
-    assert 0.1 <= time.monotonic() - answered < GRACE_S
+    assert time.monotonic() - answered >= 0.1
 
 
 async def test_a_turn_that_comes_too_late_is_not_taken() -> None:
     """A command that would have to wait too long is not sent, and costs nobody else a turn."""
-    window = Window(1, 5.0)
+    window = Window(1, 5000.0)
     (await window.turn(0)).done()
     for _ in range(3):
         with pytest.raises(NoTurn):
-            await window.turn(0.5)
-    with pytest.raises(NoTurn, match=r"our turn would be in 5\.\d s"):
-        await window.turn(4)
+            await window.turn(500)
+    with pytest.raises(NoTurn, match=r"our turn would be in 50\d\d\.\d s"):
+        await window.turn(4000)
 
 
 async def test_a_pause_holds_everybody_back() -> None:
     """After a 429 nobody asks before the broker said so; who cannot wait for it is told at once."""
-    window = Window(100, 1.0)
+    began, window, other = time.monotonic(), Window(100, 1.0), Window(100, 1.0)
     window.pause(0.15)
-    began = time.monotonic()
-    with pytest.raises(NoTurn, match=r"in 0\.\d s"):
-        await window.turn(0.1)
-    await window.turn(1)
-    assert time.monotonic() - began >= 0.14
+    other.pause(3600)
+    with pytest.raises(NoTurn, match=r"in 3\d{3}\.\d s"):
+        await other.turn(0.1)
+    await window.turn(60)
+    assert time.monotonic() - began >= 0.15
 
 
 async def test_the_urgent_goes_first() -> None:
@@ -187,7 +187,7 @@ async def test_a_block_is_spent_without_asking_again() -> None:
     assert (first.route, first.want, first.limit, first.reserve, first.used) == ("QUOTES", 1, 10, 2, ())
     [told] = second.used
     assert (told.block, told.calls) == (1, 8)
-    assert 0 <= told.age_ms < 500
+    assert told.age_ms >= 0
 
 
 async def test_a_limit_nobody_reaches_is_not_counted() -> None:
