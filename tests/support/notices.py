@@ -149,13 +149,12 @@ async def mailbox() -> AsyncIterator[tuple[Mailbox, int]]:
 
 
 def relay_settings(database: Database, files: KeyFiles, **more: Any) -> RelaySettings:
-    """Settings of a relay on this database that may reach this machine, impatient enough for a test."""
+    """Settings of a relay on this database that may reach this machine, and soon tries again."""
     given = {
         "relay_database_url": database.url("empire_relay"),
         "fleet_keys_file": files.fleet,
         "env": "development",
         "notify_allow_cidrs": ("127.0.0.0/8",),
-        "notify_timeout_ms": 1000,
         "notify_first_retry_ms": 1,
         **more,
     }
