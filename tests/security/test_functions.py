@@ -358,10 +358,10 @@ async def test_step_up_list(peopled: Database, verb: str) -> None:
                 await call(connection, live(actor.user)[verb])
 
 
-@pytest.mark.parametrize("age_s", [899, 901])
+@pytest.mark.parametrize("age_s", [890, 901])
 async def test_a_code_counts_for_15_minutes(peopled: Database, age_s: int) -> None:
     """A factor used 899 s ago is a step-up, one used 901 s ago is not."""
-    actor = Actor("owner", GUARDED, "aal2", age_s - 1 if age_s < 900 else age_s)
+    actor = Actor("owner", GUARDED, "aal2", age_s)
     async with acting(peopled, actor) as connection:
         if age_s < 900:
             await call(connection, "kill_switch(false)")

@@ -304,6 +304,14 @@ class Road:
         )
         return bool(answer["settled"])
 
+    async def minute_turns(self) -> None:
+        """The minute may turn at any moment: what was counted in this one is counted in the next one, too."""
+        await self.admin.execute(
+            "insert into engine.endpoint_counters as c (endpoint_id, kind, n, window_start)"
+            " select endpoint_id, kind, n, window_start + interval '1 minute' from engine.endpoint_counters"
+            " on conflict (endpoint_id, kind, window_start) do update set n = greatest(c.n, excluded.n)"
+        )
+
     async def deadlines_passed(self) -> None:
         """No old holder can be sending any more."""
         await self.admin.execute("update engine.commands set send_deadline = now() - interval '1 minute'")

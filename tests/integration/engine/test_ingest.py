@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,6 +74,7 @@ async def test_refused_body_occupies_no_key(road: Road) -> None:
     trader = await road.trader()
     await road.set("public.webhook_endpoints", trader.endpoint, alerts_per_minute=1)
     await road.accept(trader)
+    await road.minute_turns()
     assert (await road.ingest(trader, top={"id": "again"}))["http"] == 429
     await road.set("public.webhook_endpoints", trader.endpoint, alerts_per_minute=100)
     assert (await road.ingest(trader, top={"id": "again"}))["status"] == "accepted"
@@ -83,7 +85,7 @@ async def test_stale_and_future(road: Road) -> None:
     trader = await road.trader()
     old = await road.ingest(trader, top={"ts": ago(seconds=130)})
     assert (old["http"], old["error"]) == (409, "stale")
-    assert "130 seconds old, this endpoint accepts 60" in old["message"]
+    assert re.search(r"13\d seconds old, this endpoint accepts 60", old["message"])
     late = await road.ingest(trader, top={"ts": ago(seconds=120)})
     assert "Use {{timenow}}" in late["message"]
     exit_ = await road.ingest(trader, top={"ts": ago(days=3)}, action="close")

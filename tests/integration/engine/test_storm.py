@@ -103,7 +103,7 @@ async def test_storm(road: Road) -> None:
         await road.limit(trader, max_trades_per_day=1000, max_open_trades=1000)
     storm = Storm(road, await road.another("supabase_admin"), traders, seed=2)
     await road.admin.execute("select pg_stat_reset()")
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         await asyncio.gather(
             *[
                 storm.send(await road.another("empire_edge"), await road.another("supabase_admin"))

@@ -112,8 +112,9 @@ async def test_what_is_told_during_a_read_is_read_again(road: Road, trader: Trad
     again = await watch.claim()
     assert again is not None
     assert again["woken"] is True
-    await watch.hand_in(again, datetime.now(UTC), 10_000)
-    assert 0 < await due_in(watch) < 1.1
+    before = datetime.now(UTC)
+    await watch.hand_in(again, before, 10_000)
+    assert await watch.is_due_in(1, before)
     await road.admin.execute("update engine.account_marks set woken_at = woken_at - interval '1 minute'")
     last = await watch.due()
     assert last["woken"] is False

@@ -121,6 +121,12 @@ class Watch:
         )
         return row
 
+    async def is_due_in(self, seconds: float, before: datetime) -> bool:
+        """Whether the next read comes so long after one that was handed in between `before` and now."""
+        due = datetime.fromisoformat((await self.marks())["due_at"])
+        slack = timedelta(seconds=0.5)
+        return before - slack <= due - timedelta(seconds=seconds) <= datetime.now(UTC) + slack
+
     async def risk(self) -> Json | None:
         """engine.risk_json, as the watch gets it."""
         row: Json | None = await self.road.value(
