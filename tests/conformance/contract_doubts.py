@@ -12,6 +12,8 @@ from shared.brokers.port import ReadFailed
 from shared.models.outcome import Absent, CannotTell, Found, Rejected, Unknown
 from shared.models.reasons import Reason
 from tests.conformance.harness import (
+    HASTY_S,
+    PATIENT_S,
     ContractVenue,
     accepted,
     close_of,
@@ -41,6 +43,7 @@ class Doubts:
         self, venue: ContractVenue, fault: str, made: int
     ) -> None:
         """No answer is Unknown, never a refusal; asking the venue tells whether it arrived; it is sent once."""
+        venue.answer_s = HASTY_S if fault.startswith("hang") else PATIENT_S
         broker = await venue.connect()
         instrument = await instrument_of(broker, venue)
         venue.fault(fault, "place")
@@ -59,6 +62,7 @@ class Doubts:
         self, venue: ContractVenue, fault: str, done: int, whole: bool
     ) -> None:
         """The same for a close, of everything and of a part: the position tells."""
+        venue.answer_s = HASTY_S if fault.startswith("hang") else PATIENT_S
         broker = await venue.connect()
         instrument = await instrument_of(broker, venue)
         position = await open_position(broker, instrument, 3 * venue.qty)

@@ -20,6 +20,8 @@ from shared.models.trading import Position
 T = TypeVar("T")
 D = Decimal
 PATIENCE_S = 60.0
+PATIENT_S, HASTY_S = 20.0, 1.0
+"""How long an adapter waits for an answer: on a busy machine, and where none will come."""
 _numbers = itertools.count(1)
 
 
@@ -36,6 +38,8 @@ class ContractVenue(Protocol):
     ask: Decimal
     qty: Decimal
     """A small quantity; twice and thrice of it are on the step too."""
+    answer_s: float
+    """So long a broker that is connected from now on waits for an answer."""
 
     async def connect(self) -> Broker:
         """A new broker of the account, as another worker would have it: it remembers nothing."""

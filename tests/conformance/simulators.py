@@ -32,6 +32,10 @@ class Operator:
         """Let everything work again."""
         self._call("DELETE", "/_sim/faults")
 
+    def release(self) -> None:
+        """Whoever hangs now goes on at once."""
+        self._call("POST", "/_sim/faults/release")
+
     def price(self, symbol: str, bid: Decimal, ask: Decimal) -> None:
         """Set a price and hold it."""
         self._call("POST", "/_sim/prices", {"symbol": symbol, "bid": bid, "ask": ask})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
@@ -21,9 +21,10 @@ from shared.models import enums
 from shared.models.enums import MarginMode
 from shared.models.trading import Account
 from tests.conformance.broker_contract import BrokerContract
+from tests.conformance.harness import PATIENT_S
 from tests.conformance.simulators import Operator, running_simulator
 
-TIMING = Timing(request_timeout=1.0, trade_timeout=1.0, send_within=2.0, read_within=5.0)
+TIMING = Timing(request_timeout=PATIENT_S, trade_timeout=PATIENT_S, send_within=2.0, read_within=5.0)
 PATIENCE = Patience(confirm=1.0, lag=1.2, reapply=0.3)
 UNLIMITED = dict.fromkeys(LIMITS, (1000, 1.0))
 KIND_NAMES = [kind.name for kind in KINDS]
@@ -69,6 +70,7 @@ class MetaTraderVenue:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     opened: list[MetaTrader] = field(default_factory=list)
     timing: Timing = TIMING
+    answer_s: float = PATIENT_S
     patience: Patience = PATIENCE
     limits: Mapping[str, tuple[int, float]] = field(default_factory=lambda: UNLIMITED)
 
@@ -117,7 +119,8 @@ class MetaTraderVenue:
         async def login(_: Account) -> Login:
             return Login(self.operator.url, server, user, self.token)
 
-        connect = MetaTrader(open_http, login, self.timing, self.patience, self.limits)
+        timing = replace(self.timing, request_timeout=self.answer_s, trade_timeout=self.answer_s)
+        connect = MetaTrader(open_http, login, timing, self.patience, self.limits)
         self.opened.append(connect)
         return connect
 

@@ -28,12 +28,12 @@ from shared.store.postgres import PostgresStore
 from tests.conformance.broker_contract import BrokerContract
 from tests.conformance.contract_doubts import Doubts
 from tests.conformance.contract_trading import Trading
+from tests.conformance.harness import PATIENT_S
 from tests.conformance.test_tradelocker import account as an_account
 from tests.support.clusters import Database
 from tests.support.trading import new_trader, venue
 from tests.support.wire import Wire
 
-ANSWER_S = 1.0
 NEVER_HERE = {
     "drop_bracket": "stop and target are part of the position, written with it",
     "strip_comment": "our id is the key that answers are kept under",
@@ -66,6 +66,7 @@ class HttpVenue(Client):
     mode: MarginMode
     number: str = field(default_factory=lambda: str(uuid.uuid4()))
     opened: list[Http] = field(default_factory=list)
+    answer_s: float = PATIENT_S
 
     async def connect(self) -> Broker:
         broker = self._broker(self.simulator.url, self.number)
@@ -107,7 +108,7 @@ class HttpVenue(Client):
         self.simulator.stop()
 
     def _broker(self, url: str, number: str) -> PaperBroker:
-        self.opened.append(open_http(url, ANSWER_S))
+        self.opened.append(open_http(url, self.answer_s))
         mine = account(number, self.mode)
         return PaperBroker(mine, HttpBook(self.opened[-1], mine))
 
@@ -126,6 +127,7 @@ class PostgresVenue(Client):
     number: str
     mode: MarginMode
     opened: list[PostgresStore] = field(default_factory=list)
+    answer_s: float = PATIENT_S
 
     async def connect(self) -> Broker:
         return self._broker(self.number)
@@ -166,7 +168,7 @@ class PostgresVenue(Client):
         self.wire.down()
 
     def _broker(self, number: str) -> PaperBroker:
-        self.opened.append(PostgresStore(self.address, command_timeout_s=ANSWER_S))
+        self.opened.append(PostgresStore(self.address, command_timeout_s=self.answer_s))
         return PaperBroker(account(number, self.mode), PostgresBook(self.opened[-1], number))
 
     def _json(self, query: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import httpx
@@ -21,9 +21,10 @@ from shared.brokers.transport import open_http
 from shared.models import enums
 from shared.models.trading import Account
 from tests.conformance.broker_contract import BrokerContract
+from tests.conformance.harness import PATIENT_S
 from tests.conformance.simulators import Operator, running_simulator
 
-TIMING = Timing(request_timeout=1.0, send_within=2.0, read_within=5.0)
+TIMING = Timing(request_timeout=PATIENT_S, send_within=2.0, read_within=5.0)
 PATIENCE = Patience(confirm=1.0, lag=1.2, reapply=0.3)
 READS = ("positions", "query", "orders", "trades", "accounts")
 KEY = "correct horse battery"
@@ -67,6 +68,7 @@ class TopstepXVenue:
     opened: list[TopstepX] = field(default_factory=list)
     limits: Mapping[str, tuple[int, float]] | None = None
     patience: Patience = PATIENCE
+    answer_s: float = PATIENT_S
 
     async def connect(self) -> Broker:
         connect = self.connector()
@@ -117,7 +119,8 @@ class TopstepXVenue:
         async def login(_: Account) -> Login:
             return Login(self.operator.url, "", self.user, KEY)
 
-        connect = TopstepX(open_http, login, timing=TIMING, patience=self.patience, limits=self.limits)
+        timing = replace(TIMING, request_timeout=self.answer_s)
+        connect = TopstepX(open_http, login, timing=timing, patience=self.patience, limits=self.limits)
         self.opened.append(connect)
         return connect
 

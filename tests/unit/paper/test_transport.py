@@ -89,7 +89,7 @@ async def test_no_write_is_sent_twice(method: str) -> None:
                 return
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
-    async with server(talk) as url, open_http(url, 1) as client:
+    async with server(talk) as url, open_http(url, 20) as client:
         assert (await client.request(method, "/orders", content=b"{}")).text == "ok"
         with pytest.raises(Unanswered) as caught:
             await client.request(method, "/orders", content=b"{}")
@@ -128,7 +128,7 @@ async def test_an_answer_is_status_body_and_headers() -> None:
         writer.write(head.encode() + b"\r\n\r\n" + body)
         writer.close()
 
-    async with server(talk) as url, open_http(url, 1) as client:
+    async with server(talk) as url, open_http(url, 20) as client:
         answer = await client.request("GET", "/")
     assert (answer.status, answer.content) == (429, b'{"price": "1.1\xff"}')
     assert answer.headers["Retry-After"] == "3"

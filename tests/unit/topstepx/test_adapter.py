@@ -14,6 +14,7 @@ from shared.models.market import Instrument
 from shared.models.outcome import Accepted, Found, Rejected, Unknown
 from shared.models.reasons import Reason
 from tests.conformance.harness import (
+    HASTY_S,
     accepted,
     close_of,
     entry,
@@ -200,6 +201,7 @@ async def test_more_orders_than_a_page(venue: TopstepXVenue) -> None:
 
 async def test_a_lookup_finds_a_resting_order(venue: TopstepXVenue) -> None:
     """Hung after it was accepted: found as working, with the broker's id."""
+    venue.answer_s = HASTY_S
     broker = await venue.connect()
     instrument = await mnq(broker)
     venue.fault("hang_after_accept", "place")

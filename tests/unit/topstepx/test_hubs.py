@@ -81,7 +81,7 @@ async def next_of(ws: aiohttp.ClientWebSocketResponse, count: int) -> list[tuple
     """The next so many calls of the hub: method and argument."""
     found: list[tuple[str, Any]] = []
     while len(found) < count:
-        for text in (await ws.receive_str(timeout=10)).split(END):
+        for text in (await ws.receive_str(timeout=60)).split(END):
             message = codec.decode(text) if text else {}
             if message.get("type") == 1:
                 found.append((message["target"], message["arguments"][0]))

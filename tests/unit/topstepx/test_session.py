@@ -33,7 +33,7 @@ def operator() -> Iterator[Operator]:
 @pytest.fixture
 async def http(operator: Operator) -> AsyncIterator[Http]:
     """The client that adapters use."""
-    async with open_http(operator.url, 2.0) as client:
+    async with open_http(operator.url, 20.0) as client:
         yield client
     operator.clear()
 

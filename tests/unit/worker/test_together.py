@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
+
+import pytest
 
 from shared.models import enums
 from shared.models.enums import Action, Lane
 from shared.store.rows import AccountRow, Claimed, Delivery, Event
+from tests.support.leaps import leaping
 from workers.execution.together import AT_MOST_S, QUIET_S, Together, groups
 
-SLACK_S = 0.5
-"""For a machine that has other things to do."""
+HANGS_S = 60.0
+"""Nobody waits so long, on a busy machine, too."""
 
 
 async def arrived(meeting: Together, after_s: float = 0.0) -> tuple[float, Together | None]:
     """One that comes after a while: how long it then waited, and whom it went on with."""
-    came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(after_s, came.set_result, None)
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[None] = loop.create_future()
+    loop.call_later(after_s, came.set_result, None)
     await came
-    began = time.monotonic()
+    began = loop.time()
     others = await meeting.arrive()
-    return time.monotonic() - began, others
+    return loop.time() - began, others
 
 
 async def test_when_the_last_has_come_all_go_at_once() -> None:
@@ -51,37 +54,45 @@ async def test_who_leaves_is_not_waited_for() -> None:
     again = await asyncio.gather(*waiting)
     assert again[0] is not None
     assert again[0] is again[1]
-    async with asyncio.timeout(SLACK_S):
+    async with asyncio.timeout(HANGS_S):
         await asyncio.gather(again[0].arrive(), again[0].arrive())
 
 
-async def test_one_that_does_not_come_holds_nobody_up_for_long() -> None:
+def test_one_that_does_not_come_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others go when nobody else has come for a while; the late one goes alone, and waits for nothing."""
-    meeting = Together(3)
-    waited = await asyncio.gather(arrived(meeting), arrived(meeting))
-    assert all(QUIET_S * 0.9 <= each < QUIET_S + SLACK_S for each, _ in waited)
-    late = await arrived(meeting)
-    assert late[1] is None
-    assert late[0] < QUIET_S
+
+    async def meet() -> None:
+        meeting = Together(3)
+        waited = await asyncio.gather(arrived(meeting), arrived(meeting))
+        assert [each for each, _ in waited] == pytest.approx([QUIET_S] * 2)
+        assert await arrived(meeting) == (0, None)
+
+    leaping(monkeypatch, meet())
 
 
-async def test_while_others_keep_coming_they_are_waited_for() -> None:
+def test_while_others_keep_coming_they_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each that comes makes those who are there wait a little longer: all of them go on together."""
-    meeting = Together(5)
-    half = QUIET_S / 2
-    came = await asyncio.gather(*(arrived(meeting, after_s=half * number) for number in range(4)))
-    assert len({others for _, others in came}) == 1
-    assert came[0][0] >= 3 * half * 0.9
+
+    async def meet() -> None:
+        meeting, half = Together(5), QUIET_S / 2
+        came = await asyncio.gather(*(arrived(meeting, after_s=half * number) for number in range(4)))
+        assert len({others for _, others in came}) == 1
+        assert came[0][0] == pytest.approx(3 * half + QUIET_S)
+
+    leaping(monkeypatch, meet())
 
 
-async def test_nobody_waits_longer_than_at_most() -> None:
+def test_nobody_waits_longer_than_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many keep coming: the first goes after that time, and who comes later is late."""
-    meeting = Together(100)
-    apart = QUIET_S / 2
-    came = await asyncio.gather(*(arrived(meeting, apart * number) for number in range(20)))
-    assert came[0][0] < AT_MOST_S + SLACK_S
-    assert came[0][1] is not None
-    assert came[-1][1] is None
+
+    async def meet() -> None:
+        meeting, apart = Together(100), QUIET_S / 2
+        came = await asyncio.gather(*(arrived(meeting, apart * number) for number in range(20)))
+        assert came[0][0] == pytest.approx(AT_MOST_S)
+        assert came[0][1] is not None
+        assert came[-1][1] is None
+
+    leaping(monkeypatch, meet())
 
 
 async def test_one_that_is_stopped_while_it_waits_is_not_met_again() -> None:
@@ -94,7 +105,7 @@ async def test_one_that_is_stopped_while_it_waits_is_not_met_again() -> None:
     meeting.leave()
     again = await goes
     assert again is not None
-    async with asyncio.timeout(SLACK_S):
+    async with asyncio.timeout(HANGS_S):
         await again.arrive()
 
 
