@@ -4,6 +4,7 @@ GET    /_sim/log                 every write received, oldest first: when it was
 GET    /_sim/faults              the faults in force
 POST   /_sim/faults              add: {"kind", "value"?, "operation"?, "times"?, "rate"?} or a list of them
 DELETE /_sim/faults              none any more
+POST   /_sim/faults/release      whoever hangs now goes on at once
 POST   /_sim/prices              {"symbol", "bid", "ask"?} sets and holds a price; {"symbol"} lets it walk
 POST   /_sim/steps               {"count"}: the market moves so many times at once
 GET    /_sim/state               positions, orders and history of every account, in the simulator's own words
@@ -70,6 +71,7 @@ class Admin:
             web.get("/_sim/faults", _local(self._list)),
             web.post("/_sim/faults", _local(self._add)),
             web.delete("/_sim/faults", _local(self._clear)),
+            web.post("/_sim/faults/release", _local(self._release)),
             web.post("/_sim/prices", _local(self._price)),
             web.post("/_sim/steps", _local(self._steps)),
             web.get("/_sim/state", _local(self._state)),
@@ -91,6 +93,10 @@ class Admin:
     async def _clear(self, _: web.Request) -> web.Response:
         self.faults.clear()
         self.faults_changed()
+        return answer({"ok": True})
+
+    async def _release(self, _: web.Request) -> web.Response:
+        self.faults.release()
         return answer({"ok": True})
 
     async def _price(self, request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -129,6 +130,7 @@ class Faults:
 
     def __init__(self, faults: list[Fault] | None = None, seed: int = 1) -> None:
         self._faults = list(faults or ())
+        self._released = asyncio.Event()
         self._dice = random.Random(seed)  # noqa: S311  a simulation, not a secret
 
     def add(self, fault: Fault) -> None:
@@ -138,6 +140,17 @@ class Faults:
     def clear(self) -> None:
         """Everything works again."""
         self._faults.clear()
+
+    def release(self) -> None:
+        """Whoever hangs now goes on at once."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def hang(self, fault: Fault) -> None:
+        """For as long as it says, or until the release."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await self._released.wait()
 
     def active(self) -> list[Fault]:
         """The faults in force, in order."""
@@ -207,7 +220,7 @@ def middleware(
         if refused is not None:
             return refused
         # aiohttp goes on when the client has given up: what was asked for is done all the same.
-        return await _done(fault, request, handler, answers)
+        return await _done(faults, fault, request, handler, answers)
 
     return strike
 
@@ -228,13 +241,15 @@ def _not_done(fault: Fault, request: web.Request, answers: Answers) -> web.Respo
             return None
 
 
-async def _done(fault: Fault, request: web.Request, handler: Handler, answers: Answers) -> web.StreamResponse:
+async def _done(
+    faults: Faults, fault: Fault, request: web.Request, handler: Handler, answers: Answers
+) -> web.StreamResponse:
     if fault.kind is Kind.HANG_BEFORE:
-        await asyncio.sleep(fault.seconds)
+        await faults.hang(fault)
     answer = await handler(request)
     match fault.kind:
         case Kind.LATE | Kind.HANG_AFTER_ACCEPT:
-            await asyncio.sleep(fault.seconds)
+            await faults.hang(fault)
         case Kind.DROP_AFTER_ACCEPT:
             return _cut(request)
         case Kind.ERROR_AFTER:

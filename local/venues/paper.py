@@ -11,7 +11,8 @@ GET    /accounts/<id>                       PaperState
 GET    /accounts/<id>/fills?since=<time>    fills, oldest first
 GET    /log, DELETE /log                    every write received: {received_ns, account, client_order_id,
 applied ...} POST   /faults, DELETE /faults              {"kind", "value"?, "operation"?, "times"?, "rate"?}
-(local/venues/faults.py) POST   /prices                              {"symbol", "price"}: meets every book
+(local/venues/faults.py) POST   /faults/release                      whoever hangs now goes on at once
+POST   /prices                              {"symbol", "price"}: meets every book
 POST   /refuse                              {"seconds"}: connections are refused for so long
 
 Operations of faults: execute, lookup, read. `refuse=<reason>`, `refuse_later` (there is no later: the same) and
@@ -152,6 +153,7 @@ class Venue:
             web.delete("/log", self._forget),
             web.post("/faults", self._add_fault),
             web.delete("/faults", self._clear_faults),
+            web.post("/faults/release", self._release),
             web.post("/prices", self._price),
         ]
 
@@ -197,6 +199,10 @@ class Venue:
 
     async def _clear_faults(self, _: web.Request) -> web.Response:
         self.faults.clear()
+        return web.Response()
+
+    async def _release(self, _: web.Request) -> web.Response:
+        self.faults.release()
         return web.Response()
 
     async def _price(self, request: web.Request) -> web.Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 
 import httpx
@@ -13,6 +12,7 @@ from local.console.connecting import Place
 from local.demo.people import endpoint_url
 from local.keys.fleet import KeyFiles
 from tests.conformance.simulators import running_simulator
+from tests.support.clusters import PATIENCE_S
 from tests.support.connections import (
     PASSWORD,
     SIM,
@@ -50,10 +50,10 @@ async def connected(trader: Customer, place: Place = SIM, secret: str = PASSWORD
 async def send(trader: Customer, url: str, **intent: object) -> dict[str, object]:
     """An alert's one delivery, once it is done."""
     body = {"version": "unify.v1", "source": "tradingview", "id": uuid.uuid4().hex, "intent": intent}
-    async with httpx.AsyncClient(timeout=5) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         answer = await http.post(url, json=body)
     assert answer.status_code == 202, answer.text
-    road = await events.wait_finished(trader.client, answer.json()["event_id"], 40)
+    road = await events.wait_finished(trader.client, answer.json()["event_id"], PATIENCE_S)
     assert road.finished, road
     [delivery] = road.deliveries
     return dict(delivery)
@@ -105,7 +105,7 @@ async def test_an_exit_waits_until_the_broker_takes_it(
 async def test_a_broker_that_hangs_holds_up_no_other_verdict(
     stack: RunningStack, trader: Customer, files: KeyFiles
 ) -> None:
-    """Two doubtful entries, one at a broker whose lists hang: the other is found at once, the first when it can be."""
+    """Two doubtful entries, one at a broker whose lists hang: the other is found meanwhile, the first when it can be."""
 
     async def asked_about() -> bool:
         return stack.database.sql("select count(*) from engine.commands where lookups > 0") == "1"
@@ -119,16 +119,14 @@ async def test_a_broker_that_hangs_holds_up_no_other_verdict(
         _, url = await connected(trader, Place("topstepx", "simulated"), "an-api-key-of-projectx")
         assert (await send(trader, url, **FUTURE))["outcome"] == "executed"
         stuck.fault("drop_after_accept", operation="place")
-        stuck.fault("hang_before", operation="history", times=None)
+        stuck.fault("hang_before", value="600", operation="history", times=None)
         first = asyncio.create_task(send(trader, stuck_url, **ENTRY))
         await until(asked_about)
         healthy.fault("drop_after_accept", operation="place")
-        began = time.monotonic()
         found = await send(trader, url, **FUTURE)
-        took = time.monotonic() - began
         assert found["outcome"] == "executed", found
         assert [each["stage"] for each in found["trace"]].count("settle") > 0, "it was not in doubt"
         assert not first.done()
         stuck.clear()
+        stuck.release()
         assert (await first)["outcome"] == "executed"
-    assert took < 8, "it waited for the other broker"

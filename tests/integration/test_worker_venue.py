@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.clusters import Database
 from tests.support.trading import new_trader, until, venue, worker
+from tests.support.venue_admin import no_faults, release
 
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.1, "ref_price": 1.1}
 SHORT = {"lease_ms": 1500, "heartbeat_ms": 300, "send_margin_ms": 300, "request_timeout_ms": 500}
@@ -92,19 +93,23 @@ async def test_refused_before_reading_is_rejected(
 async def test_hanging_account_holds_up_nobody_else(
     database: Database, connection: asyncpg.Connection
 ) -> None:
-    """One order hangs at the venue; the other accounts' alerts are executed meanwhile."""
+    """While one order hangs at the venue the other accounts' alerts are executed."""
     stuck = await new_trader(database, connection, server="SIM")
     other = await new_trader(database, connection, server="SIM", accounts=10)
     with venue() as (url, _), worker(database, paper_venue_url=url):
         fault(url, "hang_after_accept")
+        fault(url, "hang_before", "lookup", times=1000)
         hanging = await stuck.alert(**BUY)
 
         async def hangs() -> bool:
             return len(log(url)) == 1
 
         await until(hangs)
-        done = await other.deliveries(await other.alert(**BUY), timeout_s=8)
+        done = await other.deliveries(await other.alert(**BUY))
         assert [row["outcome"] for row in done] == ["executed"] * 10
+        assert [row["status"] for row in await stuck.rows("deliveries", event_id=hanging)] != ["done"]
+        no_faults(url)
+        release(url)
         assert (await stuck.delivery(hanging))["outcome"] == "executed"
         assert len(log(url)) == 11
     assert await stuck.invariants() == {}
@@ -116,14 +121,18 @@ async def test_account_that_cannot_be_read_holds_up_nobody_of_its_alert(
     """Accounts of one alert wait for one another for a moment only: of eleven one is read late, ten are executed."""
     trader = await new_trader(database, connection, server="SIM", accounts=11)
     with venue() as (url, _), worker(database, paper_venue_url=url):
-        fault(url, "hang_before", "read", value="3")
+        fault(url, "hang_before", "read")
         event = await trader.alert(**BUY)
 
-        async def ten_are_done() -> bool:
-            rows = await trader.rows("deliveries", event_id=event)
-            return sum(row["outcome"] == "executed" for row in rows) >= 10
+        async def outcomes() -> list[str | None]:
+            return [row["outcome"] for row in await trader.rows("deliveries", event_id=event)]
 
-        await until(ten_are_done, 2.5)
+        async def ten_are_done() -> bool:
+            return (await outcomes()).count("executed") >= 10
+
+        await until(ten_are_done)
+        assert (await outcomes()).count(None) == 1
+        release(url)
         assert [row["outcome"] for row in await trader.deliveries(event)] == ["executed"] * 11
     assert await trader.invariants() == {}
 

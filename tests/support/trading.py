@@ -142,14 +142,15 @@ async def new_trader(
 
 
 async def _open_account(trader: Trader, mode: str, server: str | None, balance: int) -> str:
+    # Its day ends in half a day, whenever the test runs: midnight is in tests of its own.
     account = str(uuid.uuid4())
     await trader.connection.execute(
         f"""
         insert into public.broker_connections (id, user_id, broker, environment, server, status)
         values ('{account}', '{trader.user}', 'paper', 'simulated', nullif('{server or ""}', ''), 'connected');
         insert into public.broker_accounts (id, connection_id, user_id, broker, account_id, margin_mode,
-          trading_enabled) values ('{account}', '{account}', '{trader.user}', 'paper', 'P{account[:8]}',
-          '{mode}', true);
+          trading_enabled, reset_time) values ('{account}', '{account}', '{trader.user}', 'paper', 'P{account[:8]}',
+          '{mode}', true, date_trunc('minute', now() at time zone 'UTC' + interval '12 hours')::time);
         insert into engine.paper_accounts (account_id, balance) values ('{account}', {balance});
         insert into public.webhook_endpoint_accounts (endpoint_id, account_id, user_id)
         values ('{trader.endpoint}', '{account}', '{trader.user}');

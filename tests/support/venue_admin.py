@@ -19,6 +19,11 @@ def no_faults(url: str) -> None:
     httpx.delete(f"{url}/faults").raise_for_status()
 
 
+def release(url: str) -> None:
+    """Whoever hangs now goes on at once."""
+    httpx.post(f"{url}/faults/release").raise_for_status()
+
+
 def written(url: str) -> list[dict[str, Any]]:
     """Every write the venue has received, in order."""
     log: list[dict[str, Any]] = httpx.get(f"{url}/log").json()

@@ -22,10 +22,13 @@ from local.scratch import ScratchCluster
 from tests.support.clusters import Database, clone
 from tests.support.processes import Running
 from tests.support.trading import Trader, new_trader, until, venue, worker
+from tests.support.venue_admin import release
 
 SHORT = {"lease_ms": 1200, "heartbeat_ms": 300, "send_margin_ms": 200, "request_timeout_ms": 2000}
 """A worker that is missed after a second. A request may be under way 2 s longer: more than HANG_S."""
 HANG_S = "1.2"
+UNTIL_RELEASED_S = "60"
+"""Longer than any accident takes to be staged, on a busy machine, too."""
 SETTLED_S = 60.0
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.1, "ref_price": 1.1}
 CLOSE = {"action": "close", "symbol": "EURUSD", "ref_price": 1.1}
@@ -140,6 +143,11 @@ class Stage:
         """No more faults; those that have struck go on."""
         httpx.delete(f"{self.url}/faults")
 
+    def release(self) -> None:
+        """No more faults; those that have struck are over."""
+        self.heal()
+        release(self.url)
+
     async def prepare(self) -> None:
         """A trader for every action, with the positions and orders that it needs."""
         for action, task in TASKS.items():
@@ -231,11 +239,11 @@ async def kill_at(scene: Stage, step: Step, running: Running) -> None:
     if step in (Step.CLAIMED, Step.WRITTEN):
         await stop_in_write(scene, running, signal.SIGKILL, forget=step is Step.CLAIMED)
     elif step in (Step.SENDING, Step.ARRIVED):
-        scene.fault("hang_before" if step is Step.SENDING else "hang_after_accept", HANG_S)
+        scene.fault("hang_before" if step is Step.SENDING else "hang_after_accept", UNTIL_RELEASED_S)
         await scene.alerts()
         await scene.all_received()
         running.kill()
-        scene.heal()
+        scene.release()
     else:
         await _kill_in_record(scene, running, forget=step is Step.ANSWERED)
 
@@ -253,11 +261,11 @@ async def stop_in_write(scene: Stage, running: Running, how: signal.Signals, *, 
 
 
 async def _kill_in_record(scene: Stage, running: Running, *, forget: bool) -> None:
-    scene.fault("late", HANG_S)
+    scene.fault("late", UNTIL_RELEASED_S)
     await scene.alerts()
     await scene.all_received()
-    scene.heal()
     async with scene.accounts_locked():
+        scene.release()
         await scene.waits_in("record_executions", "begin_send")
         running.kill()
         if forget:

@@ -29,12 +29,14 @@ def each_executed_once(storm: Flood, events: list[int], excuses: frozenset[str] 
 
 
 async def test_a_thousand_alerts_at_once(stack: RunningStack) -> None:
-    """All are answered 202, or 429 with the reason, and each accepted one is executed once."""
+    """All end with 202, or 429 with the reason, and each accepted one is executed once."""
     settings = [{"alerts_per_minute": 100_000}] * 9 + [{"alerts_per_minute": LIMIT}]
     with flood(stack, settings) as storm:
         events = await storm.post(FLOOD)
-        assert set(storm.statuses) == {202, 429}
+        # What a busy machine has no answer for in time is told to come again, and does.
+        assert {202, 429} <= set(storm.statuses) <= {202, 429, 503}
         assert storm.statuses[202] + storm.statuses[429] == FLOOD
+        assert storm.statuses[503] < FLOOD / 10
         assert {refusal["error"] for refusal in storm.refusals} == {"rate_limited"}
         # A new minute may begin meanwhile.
         assert FLOOD * 9 // 10 + LIMIT <= len(events) <= FLOOD * 9 // 10 + 2 * LIMIT

@@ -10,9 +10,9 @@ import pytest
 
 from local.scratch import ScratchCluster
 from tests.integration.chaos.accidents import (
-    HANG_S,
     SETTLED_S,
     TASKS,
+    UNTIL_RELEASED_S,
     Aftermath,
     Stage,
     Step,
@@ -68,11 +68,11 @@ async def stopped(cluster: ScratchCluster, step: Step) -> Accident:
             if step is Step.WRITTEN:
                 await stop_in_write(scene, first, signal.SIGSTOP, forget=False)
             else:
-                scene.fault("late", HANG_S)
+                scene.fault("late", UNTIL_RELEASED_S)
                 await scene.alerts()
                 await scene.all_received()
                 first.send(signal.SIGSTOP)
-                scene.heal()
+                scene.release()
             with scene.worker():
                 before = await scene.aftermath()
                 first.send(signal.SIGCONT)
