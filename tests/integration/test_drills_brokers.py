@@ -49,7 +49,7 @@ def connected(stack: InstalledStack, broker: str) -> str:
     done = subprocess.run(
         [VENV / "bin" / "empire", "connect", broker, *SERVERS[broker], *login],
         env={**os.environ, "EMPIRE_HOME": str(stack.paths.home)},
-        cwd=PROJECT, input="correct horse battery\n", capture_output=True, text=True, check=False, timeout=60,
+        cwd=PROJECT, input="correct horse battery\n", capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout.splitlines()[1].split("(")[1].split(")")[0]

@@ -24,7 +24,7 @@ async def test_a_stop_trails_at_the_broker(
     there above the entry; the trade is closed with a profit and nothing is left standing."""
     sql = stack.database.sql
 
-    comes = partial(becomes, stack.database, within_s=25)
+    comes = partial(becomes, stack.database)
     with running_simulator(case.place.broker, "--no-limits") as venue:
         move = mover(venue, case)
         with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from tests.security.senders import Sender, alert, make_sender
 from tests.support.clusters import wait_until
@@ -71,26 +72,26 @@ def test_a_locked_account_delays_no_other_endpoint(stack: RunningStack) -> None:
     """Alerts that wait for their account's lock must come again; those of others pass, however many wait."""
     held, free = make_sender(stack), make_sender(stack)
     assert held.post(alert()).status_code == 202
-    done = threading.Event()
 
     def hold() -> None:
-        stack.database.sql(
-            f"begin; select 1 from public.broker_accounts where user_id = '{held.user.id}' for update;"
-            " select pg_sleep(4); commit"
-        )
-        done.set()
+        with suppress(RuntimeError):  # it is ended below
+            stack.database.sql(
+                f"begin; select 1 from public.broker_accounts where user_id = '{held.user.id}' for update;"
+                " select pg_sleep(600); commit"
+            )
 
     with ThreadPoolExecutor(20) as pool:
-        pool.submit(hold)
-        wait_until(lambda: _is_sleeping(stack))
+        holding = pool.submit(hold)
+        wait_until(lambda: stack.database.sql(f"select count(*) {_SLEEPING}") != "0")
         waiting = [pool.submit(held.post, alert()) for _ in range(16)]
         quick = [free.post(alert()) for _ in range(20)]
-        assert not done.is_set()
+        assert not holding.done()
+        stack.database.sql(f"select pg_terminate_backend(pid) {_SLEEPING}")
         assert {answer.status_code for answer in quick} == {202}
-        assert max(answer.elapsed.total_seconds() for answer in quick) < 2
+        # Behind the lock they would take two seconds and a half. A busy machine may hold up one of them.
+        assert sorted(answer.elapsed.total_seconds() for answer in quick)[-2] < 2
         assert {answer.result().status_code for answer in waiting} <= {202, 503}
-    assert held.post(alert()).status_code == 202
+    wait_until(lambda: held.post(alert()).status_code == 202)
 
 
-def _is_sleeping(stack: RunningStack) -> bool:
-    return stack.database.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'") != "0"
+_SLEEPING = "from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"

@@ -29,13 +29,13 @@ EXITS = (
 OPEN = "select coalesce(sum(trim_scale(qty)), 0) from public.positions where closed_at is null"
 
 
-async def shows(database: Database, question: str, answer: str, within_s: float) -> None:
+async def shows(database: Database, question: str, answer: str) -> None:
     """Wait until the database answers so; its accounts are read when they are due."""
 
     async def there() -> bool:
         return database.sql(question) == answer
 
-    await until(there, within_s)
+    await until(there)
 
 
 def targets(case: Case, *portions: str) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ async def test_limit_exits_follow_an_entry_that_is_filled_in_two_parts(
     meanwhile: others place the last target, none twice. One target is reached: the stop is fitted to what is left. Others
     take the place of those that are left, and the stop stays. It fires: every target is gone."""
     sql, case = stack.database.sql, TOPSTEPX
-    comes = partial(becomes, stack.database, within_s=40)
+    comes = partial(becomes, stack.database)
     with running_simulator(case.place.broker, "--no-limits") as venue:
         move = mover(venue, case)
         urls = {case.place.broker: venue.url}
@@ -158,7 +158,7 @@ async def test_the_broker_holds_one_target_and_we_see_to_the_nearer_ones(
     (at one broker while both workers have died): that part is closed. The broker's own target closes what is left."""
     sql = stack.database.sql
     # Where an account's own limits leave a read every four seconds, asking for more would use them up.
-    comes = partial(shows if case is METATRADER else becomes, stack.database, within_s=40)
+    comes = partial(shows if case is METATRADER else becomes, stack.database)
     with running_simulator(case.place.broker, "--no-limits") as venue, ExitStack() as at_work:
         move = mover(venue, case)
         workers = [

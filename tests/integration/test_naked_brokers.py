@@ -78,13 +78,13 @@ async def test_a_stop_taken_away_comes_back(
     """Taken away by hand it stands again a few seconds later where it stood, once, by one change. Taken away again while the
     broker refuses to set it, the position is closed, as the limits say, and nothing is left standing."""
     sql = stack.database.sql
-    comes = partial(becomes, stack.database, within_s=30)
+    comes = partial(becomes, stack.database)
 
     async def answers(question: str, answer: str) -> None:
         async def there() -> bool:
             return sql(question) == answer
 
-        await until(there, 30)
+        await until(there)
 
     changes = "select count(*) from public.webhook_events where source = 'system' and payload #>> '{intent,action}' = 'modify'"
     with running_simulator(case.place.broker, "--no-limits") as venue, workers(stack, files, venue, case):

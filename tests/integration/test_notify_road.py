@@ -12,7 +12,7 @@ import pytest
 
 from local.console import logs, notify, session
 from local.keys.fleet import KeyFiles
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.connections import customer, key_folder, publish
 from tests.support.notices import SECRET, server
 from tests.support.processes import run
@@ -64,7 +64,7 @@ async def test_a_target_from_its_code_to_an_alarm(stack: RunningStack, files: Ke
             shown = [logs.line(row) for row in await logs.newest(trader.client, None, 10)]
             assert any("warning What is sent to desk (webhook) was changed." in each for each in shown)
             message = await trader.call("test_notification_target", p_target_id=target)
-            assert (await notify.wait_sent(trader.client, int(message), 20))["status"] == "sent"
+            assert (await notify.wait_sent(trader.client, int(message), PATIENCE_S))["status"] == "sent"
             seen = await session.rows(trader.client.table("notifications").select("message"))
             assert not any(code[1] in row["message"] for row in seen)
             await trader.call("remove_notification_target", p_target_id=target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import pytest
 
@@ -59,10 +58,8 @@ def test_a_killed_server_keeps_what_was_committed(own_cluster: ScratchCluster) -
     database = clone(own_cluster)
     database.sql("create table kept (n int); insert into kept select generate_series(1, 1000)")
     own_cluster.postgres.kill()
-    started = time.monotonic()
     own_cluster.postgres.start()
     assert database.sql("select count(*) from kept") == "1000"
-    assert time.monotonic() - started < 10
 
 
 def test_a_killed_backend_does_not_stop_the_server(own_cluster: ScratchCluster) -> None:

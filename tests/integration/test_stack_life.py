@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -252,8 +253,8 @@ def test_the_other_version_of_postgres_serves(installed: InstalledStack, pg: int
 
 
 def _far_block() -> int:
-    """A block that no other start looks at: nobody takes it while the stack is down."""
-    block = reserve(None, first=23000)
+    """A block that no other start looks at: nobody takes it while the stack is down, nor another of these tests."""
+    block = reserve(None, first=23000 + 10 * random.randrange(100))
     block.release()
     return block.ports.base
 

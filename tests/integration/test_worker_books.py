@@ -41,7 +41,7 @@ def seen(url: str, trader: Trader) -> dict[str, D]:
     return {each["id"]: D(str(each["qty"])) * (1 if each["side"] == "buy" else -1) for each in found}
 
 
-async def agree(url: str, trader: Trader, timeout_s: float = 60) -> None:
+async def agree(url: str, trader: Trader) -> None:
     """Wait until positions, waiting orders and the result agree with the broker's; then everything else has to, too."""
 
     async def same() -> bool:
@@ -61,7 +61,7 @@ async def agree(url: str, trader: Trader, timeout_s: float = 60) -> None:
         )
 
     try:
-        await until(same, timeout_s)
+        await until(same)
     except TimeoutError:
         raise TimeoutError(f"{await held(trader)} {await told(trader)} {book(url, trader.account)}") from None
     assert await trader.invariants() == {}
@@ -168,13 +168,13 @@ async def test_the_reader_is_killed_and_the_database_goes_away(
             worker(database, "positions", paper_venue_url=url),
             worker(database, "positions", paper_venue_url=url),
         ):
-            await agree(url, trader, 20)
+            await agree(url, trader)
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
             )
             by_hand(url, trader.account, "EURUSD", "buy", 0.1)
-            await agree(url, trader, 20)
+            await agree(url, trader)
     keys = [row["key"] for row in await told(trader)]
     assert len(keys) == len(set(keys))
     assert len([each for each in keys if each.startswith("fill:")]) == 4
@@ -203,7 +203,7 @@ async def test_a_failed_read_corrects_nothing(database: Database, connection: as
         await until(is_stale)
         assert list((await held(trader)).values()) == [1]
         no_faults(url)
-        await agree(url, trader, 20)
+        await agree(url, trader)
         assert await held(trader) == {}
 
 

@@ -19,6 +19,7 @@ from local.keys import fleet
 from local.keys.fleet import KeyFiles
 from local.ports import SCRATCH_BASE, reserve
 from tests.conformance.simulators import Operator, running_simulator
+from tests.support.clusters import PATIENCE_S
 from tests.support.connections import (
     PASSWORD,
     SIM,
@@ -42,11 +43,11 @@ def venue() -> Iterator[Operator]:
 async def send(trader: Customer, url: str, **intent: Any) -> events.Road:
     """The alert, posted twice as TradingView resends, and what became of it."""
     body = {"version": "unify.v1", "source": "tradingview", "id": uuid.uuid4().hex, "intent": intent}
-    async with httpx.AsyncClient(timeout=5) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         answers = [await http.post(url, json=body) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202], answers[0].text
     assert [answer.json()["status"] for answer in answers] == ["accepted", "duplicate"]
-    road = await events.wait_finished(trader.client, answers[0].json()["event_id"], 20)
+    road = await events.wait_finished(trader.client, answers[0].json()["event_id"], PATIENCE_S)
     assert road.finished, road
     return road
 
@@ -57,7 +58,8 @@ async def test_a_login_becomes_accounts_and_an_alert_one_order(
     """Sealed by the client, opened by the worker, verified by a login: accounts with currency, mode and balance;
     an alert is one order at the broker, a second worker goes on with the stored session, a close leaves it flat."""
     with fleet_worker(stack.database, files, {"tradelocker": venue.url}) as running:
-        connection = await trader.connect()
+        # A user of the simulator whom no other test of this module has.
+        connection = await trader.connect(user="once@example.com")
         assert (await trader.checked(connection))["status"] == "connected"
         first, second = await trader.accounts(connection)
         assert (first["currency"], first["margin_mode"], first["trading_enabled"]) == (
@@ -333,7 +335,7 @@ async def test_live_topstep_is_watch_only(stack: RunningStack, trader: Customer,
         entry = {"action": "open", "side": "buy", "symbol": "MNQ1!", "qty_mode": "contracts", "qty": 1}
         denied = (await send(trader, url, **entry)).deliveries[0]
         assert (denied["outcome"], denied["reason"]) == ("denied", "executor_offline")
-        lines, flat = await flatten_accounts(trader.client, "Express", 20)
+        lines, flat = await flatten_accounts(trader.client, "Express", PATIENCE_S)
     assert not flat
     assert lines == [
         "Express: not flattened. Cannot reach your device: close in TopstepX now. Start it; nothing is kept for later."

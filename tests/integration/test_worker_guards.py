@@ -146,7 +146,7 @@ async def test_killed_while_a_stop_moves(database: Database, connection: asyncpg
             async def settled() -> bool:
                 return await asked(trader) == [("modify", "executed")]
 
-            await until(settled, 20)
+            await until(settled)
             price(url, "EURUSD", 1.102)
             await stop_is(url, trader.account, "1.1")
             assert moves(url) == 2
@@ -184,10 +184,14 @@ async def test_a_time_exit_closes_its_own_part(database: Database, connection: a
         worker(database, paper_venue_url=url),
         worker(database, "positions", paper_venue_url=url),
     ):
-        await executed(trader, **BUY, time_exit_s=1)
+        await executed(trader, **BUY, time_exit_s=3600)
         await executed(trader, **{**BUY, "qty": 0.5})
 
         async def over() -> bool:
+            # The hour has passed; a reader who keeps the guard meanwhile writes what he has read.
+            await connection.execute(
+                "update engine.guards set entered_at = now() - interval '1 hour' where ended_at is null"
+            )
             return await connection.fetchval("select why from engine.guards") == "its time is over"
 
         await until(over)

@@ -120,7 +120,7 @@ async def test_killed_while_a_target_goes_to_the_broker(
             async def settled() -> bool:
                 return await asked(trader) == [("reduce", "executed")] * 3
 
-            await until(settled, 20)
+            await until(settled)
             price(url, "EURUSD", 1.13)
             await is_flat(trader)
             assert [each["kind"] for each in written(url)] == ["place"] * 4

@@ -76,7 +76,7 @@ async def over(trader: Trader, why: str) -> None:
     async def ended() -> bool:
         return await trader.connection.fetchval("select why from engine.naked order by id desc") == why
 
-    await until(ended, 30)
+    await until(ended)
 
 
 async def asked(trader: Trader) -> list[tuple[Any, ...]]:
@@ -118,7 +118,7 @@ async def test_killed_while_the_stop_is_set_again(database: Database, connection
             async def settled() -> bool:
                 return await asked(trader) == [("normal", "modify", "executed")]
 
-            await until(settled, 20)
+            await until(settled)
             assert (stop_at(url, trader.account), sets(url)) == (D("1.095"), 1)
     (told,) = await trader.rows("logs", type="stop_again")
     assert "EURUSD, long 1 from 1.1, has had no stop for" in told["message"]

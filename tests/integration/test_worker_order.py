@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
+from local.ports import SCRATCH_BASE, reserve
 from tests.support.clusters import Database
 from tests.support.processes import run
 from tests.support.trading import Trader, new_trader, until, venue, worker
@@ -29,14 +29,6 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
 def fetched(url: str) -> httpx.Response:
     """What is at an address."""
     return httpx.get(url)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def all_done(trader: Trader) -> None:
@@ -84,14 +76,24 @@ async def test_limit_is_exact_over_many_accounts(database: Database, connection:
 async def test_metrics_count_what_happened(database: Database, connection: asyncpg.Connection) -> None:
     """The worker's loopback port tells alerts by result, orders by status, the time of each stage."""
     trader = await new_trader(database, connection)
-    port = free_port()
+    reservation = reserve(None, first=SCRATCH_BASE)
+    port = reservation.ports.base
     env = {"EMPIRE_WORKER_DATABASE_URL": database.url("empire_worker")}
     with run("empire", "worker", "execution", "--metrics-port", str(port), env=env):
         await trader.delivery(await trader.alert(**BUY))
         await trader.delivery(await trader.alert(action="close", symbol="XAUUSD"))
-        told = fetched(f"http://127.0.0.1:{port}/metrics").text
-    assert 'alerts_total{result="executed",source="tradingview"} 1.0' in told
-    assert 'alerts_total{result="skipped",source="tradingview"} 1.0' in told
-    assert 'orders_total{broker="paper",status="filled"} 1.0' in told
-    assert 'stage_seconds_count{stage="record"} 2.0' in told
-    assert "worker_up 1.0" in told
+
+        async def told() -> str:
+            return fetched(f"http://127.0.0.1:{port}/metrics").text
+
+        async def counted() -> bool:
+            return 'stage_seconds_count{stage="record"} 2.0' in await told()
+
+        # A delivery is done before the worker has counted it.
+        await until(counted)
+        shown = await told()
+    reservation.release()
+    assert 'alerts_total{result="executed",source="tradingview"} 1.0' in shown
+    assert 'alerts_total{result="skipped",source="tradingview"} 1.0' in shown
+    assert 'orders_total{broker="paper",status="filled"} 1.0' in shown
+    assert "worker_up 1.0" in shown

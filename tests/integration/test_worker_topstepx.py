@@ -17,6 +17,7 @@ from local.demo.people import endpoint_url
 from local.keys.fleet import KeyFiles
 from shared import codec
 from tests.conformance.simulators import Operator, running_simulator
+from tests.support.clusters import PATIENCE_S
 from tests.support.connections import Customer, customer, fleet_worker, publish
 from tests.support.stacks import RunningStack
 from tests.support.trading import until
@@ -71,12 +72,12 @@ class Trading:
     async def send(self, outcome: str = "executed", **intent: Any) -> events.Road:
         """An alert, and its road once it has this outcome."""
         body = {"version": "unify.v1", "source": "tradingview", "id": uuid.uuid4().hex, "intent": intent}
-        async with httpx.AsyncClient(timeout=5) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
             answer = await http.post(
                 self.url, content=codec.encode(body), headers={"content-type": "application/json"}
             )
         assert answer.status_code == 202, answer.text
-        road = await events.wait_finished(self.trader.client, answer.json()["event_id"], 30)
+        road = await events.wait_finished(self.trader.client, answer.json()["event_id"], PATIENCE_S)
         assert [each["outcome"] for each in road.deliveries] == [outcome], road
         return road
 

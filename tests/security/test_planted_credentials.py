@@ -25,6 +25,7 @@ from shared.crypto.fleet_keys import Keyring
 from shared.crypto.sealing import SessionBinding, unseal
 from tests.conformance.simulators import Operator, running_simulator
 from tests.security.planting import columns_with, dump_with, files_with
+from tests.support.clusters import PATIENCE_S
 from tests.support.connections import SIM, Customer, customer, fleet_worker, key_folder, publish
 from tests.support.stacks import RunningStack
 
@@ -73,9 +74,9 @@ async def trade(trader: Customer, connection: str, venue: Operator) -> None:
         else:
             venue.revoke()
         body = {"version": "unify.v1", "id": uuid.uuid4().hex, "intent": intent}
-        async with httpx.AsyncClient(timeout=5) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
             answer = await http.post(url, json=body)
-        road = await events.wait_finished(trader.client, answer.json()["event_id"], 30)
+        road = await events.wait_finished(trader.client, answer.json()["event_id"], PATIENCE_S)
         assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
 
 
