@@ -42,7 +42,7 @@ def connect(made: InstalledStack, secret: str, *words: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -77,9 +77,9 @@ def test_keys_are_the_installations_own(installation: InstalledStack) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     shown = installation.empire("keys", "list")
     assert shown.returncode == 0, shown.stderr
-    (line,) = shown.stdout.splitlines()
-    assert "current, sealed to until" in line
-    assert "private key held" in line
+    # Another test of this module may have rotated before.
+    (current,) = [line for line in shown.stdout.splitlines() if "current, sealed to until" in line]
+    assert "private key held" in current
 
 
 def test_rotating_and_forgetting(installation: InstalledStack) -> None:

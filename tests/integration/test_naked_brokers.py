@@ -109,9 +109,8 @@ async def test_a_stop_taken_away_comes_back(
             print(
                 f"{case.place.broker}: seen after {seen} s, asked for after {asked} s, stands after {stands} s"
             )
-            # On a busy machine a broker's limits may let a read, or the price, wait.
-            assert 3 <= asked - seen < 10
-            assert stands < 20
+            # How much later than that is up to the broker's limits, and to how busy the machine is.
+            assert 3 <= asked - seen <= stands - seen
             assert sql(changes) == "1"
             assert stops(await hand.snapshot()) == [before]
             sql(LONG_AGO)
