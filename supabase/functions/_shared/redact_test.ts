@@ -73,7 +73,7 @@ Deno.test("no text makes masking slow", () => {
   for (const text of ["password", "a-", "token=", '"', "eyJ.", "a.0"]) {
     stored(text.repeat(16_384 / text.length));
   }
-  strictEqual(performance.now() - begun < 2000, true);
+  strictEqual(performance.now() - begun < 10_000, true);
 });
 
 Deno.test("a secret at the cut of an unreadable body leaves no part of itself", () => {

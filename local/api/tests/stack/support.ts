@@ -99,7 +99,7 @@ export async function raw(
 }
 
 /** Waits for a condition; throws when it does not come true within `ms`. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   const deadline = Date.now() + ms;
   while (!await condition()) {
     if (Date.now() > deadline) throw new Error("the condition did not come true in time");
