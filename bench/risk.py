@@ -9,11 +9,12 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from shared.models.context import (
     Counters,

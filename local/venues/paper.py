@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -32,6 +32,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 from aiohttp import web
+from msgspec.structs import replace
 
 from local.venues.faults import Answers, Fault, Faults, Kind, edge_rate_limit, middleware, parse_faults
 from shared import clock, codec

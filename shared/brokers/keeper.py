@@ -8,7 +8,7 @@ broker whose token never ends needs no keeper.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, replace  # noqa: TID251 - tokens are no struct: one would show them
 from datetime import timedelta
 from typing import Protocol
 

@@ -5,10 +5,11 @@ README.md. It never retries a write, never raises for a refusal and never guesse
 Rejected or Unknown; a read returns its value or raises `ReadFailed`.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
+
+from msgspec import Struct
 
 from shared.models.command import Leg, Rival
 from shared.models.market import Ambiguous, Instrument, Quote
@@ -25,8 +26,7 @@ class LoginRefused(ReadFailed):
     """This login will not do as it stands: trying again without a new credential is of no use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What an adapter can do, declared and not discovered by failure.
 
     client_id: 'enforced' = the venue refuses a repeated client order id; 'label' = it is only carried along.
@@ -63,13 +63,11 @@ class Capabilities:
     read_every_s: Decimal = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenAhead:
+class WrittenAhead(Struct, frozen=True):
     """This leg comes back from engine.commands, where only fitted legs are written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A command as it goes out, or went out: the leg, its ids, and what proves that it may be sent.
 
     send_by: monotonic seconds (shared.clock), the end of the lease it is sent under. Whatever it waits for, nothing

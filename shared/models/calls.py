@@ -1,10 +1,9 @@
 """Requests to a broker as the fleet shares them out: what a worker asks for, and what it is handed."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CallsUsed:
+class CallsUsed(Struct, frozen=True):
     """What became of a block: `calls` were made, the last has certainly arrived `age_ms` ago (negative = will have)."""
 
     block: int
@@ -12,8 +11,7 @@ class CallsUsed:
     age_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class CallsWanted:
+class CallsWanted(Struct, frozen=True):
     """Up to `want` requests on a route of a connection, of which the broker allows `limit` in `window_ms`.
 
     background: only to look on, and after whatever waits for an order. reserve: so many of the limit are kept for what
@@ -37,8 +35,7 @@ class CallsWanted:
     used: tuple[CallsUsed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CallsGranted:
+class CallsGranted(Struct, frozen=True):
     """`calls` requests, to be sent from `from_ms` to `until_ms` after the answer was made; 0 = ask in `wait_ms`."""
 
     block: int

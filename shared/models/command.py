@@ -2,17 +2,17 @@
 
 Quantities and prices here are exact; `shared.risk.fit` moves them onto the broker's grid and may only shrink."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import CommandKind, OrderType, Side, Tif
 from shared.models.ladder import Ladder
 from shared.models.signal import BreakEvenSpec, StopSpec, TrailSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Protection:
+class Protection(Struct, frozen=True):
     """Stop-loss and take-profit to be set. None = leave as it is, unless its `clear_*` says remove it."""
 
     stop_loss: Decimal | None = None
@@ -25,8 +25,7 @@ class Protection:
         return self == Protection()
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
+class Rival(Struct, frozen=True):
     """Another close of ours of the same position, of which the broker's order is not known (yet).
 
     qty: None = all there is, which was `held_qty`. certain: the broker has said yes. under_way: it may still be done.
@@ -40,8 +39,7 @@ class Rival:
     under_way: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """One command to one broker account.
 
     place:   side, type, qty, price (limit), stop_price (stop), tif, protection, reduce_only

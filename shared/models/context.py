@@ -1,9 +1,10 @@
 """Everything a decision may look at, gathered by the resolve stage: pure stages read nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from shared.models.enums import OnOpposite, OnSame, QtyMode, Scope, Side
 from shared.models.limits import ScopedRules
@@ -12,8 +13,7 @@ from shared.models.signal import StopSpec
 from shared.models.trading import Account, Position, WorkingOrder
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointRules:
+class EndpointRules(Struct, frozen=True):
     """What the webhook endpoint says about its alerts. Alerts that came in otherwise have the defaults."""
 
     id: str | None = None
@@ -27,8 +27,7 @@ class EndpointRules:
     qty: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The limits in force. None = no limit, 0 = nothing allowed.
 
     The columns hold the tightest of user, user + broker and account; `rule_sets` the rules of each of the three
@@ -48,8 +47,7 @@ class Limits:
     rule_sets: tuple[ScopedRules, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TradingDefaults:
+class TradingDefaults(Struct, frozen=True):
     """trading_config in force, merged account > broker > user. `slippage_ticks` is allowed for when sizing by risk."""
 
     qty_mode: QtyMode | None = None
@@ -59,8 +57,7 @@ class TradingDefaults:
     slippage_ticks: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class TradingDay:
+class TradingDay(Struct, frozen=True):
     """The account's trading day, from reset to reset in its own zone. Money in account currency.
 
     `flows` are deposits minus withdrawals since `began_at`; `high_water` and `low_water` the extremes of equity.
@@ -76,8 +73,7 @@ class TradingDay:
     low_water: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TradingWeek:
+class TradingWeek(Struct, frozen=True):
     """The week so far: it begins with the first trading day after Sunday's reset. Money as in TradingDay."""
 
     start_equity: Decimal | None
@@ -85,8 +81,7 @@ class TradingWeek:
     ends_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(Struct, frozen=True):
     """An entry of another delivery that is admitted and not yet part of a position."""
 
     root: str
@@ -95,8 +90,7 @@ class InFlight:
     notional_usd: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """An open position or a working entry of another account of the same trader."""
 
     account_id: str
@@ -106,8 +100,7 @@ class Elsewhere:
     notional_usd: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RiskState:
+class RiskState(Struct, frozen=True):
     """What the database remembers of an account's money. None = not known: a rule that needs it denies.
 
     `day` is None when its reset was not seen and nothing rebuilt or confirmed it. `high_close` is the highest balance
@@ -133,16 +126,14 @@ class RiskState:
     others: tuple[Elsewhere, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(Struct, frozen=True):
     """Trades of the trading day (reserved with the order, so entries in flight are in it), and entries in flight."""
 
     trades_today: int = 0
     entries_in_flight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolWord:
+class SymbolWord(Struct, frozen=True):
     """The trader's own word for the alert's symbol on this account (symbol_map). `pip_size` None = not said."""
 
     venue_symbol: str
@@ -150,8 +141,7 @@ class SymbolWord:
     tv_symbol: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExitTerms:
+class ExitTerms(Struct, frozen=True):
     """What the broker can do about exits. The port's words: shared/brokers/port.py, Capabilities."""
 
     limit_exits: bool = True
@@ -159,8 +149,7 @@ class ExitTerms:
     stop_orders: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RiskContext:
+class RiskContext(Struct, frozen=True):
     """One account at one moment. `now` is the database's clock at the claim.
 
     `instrument_known` False: the broker could not be asked; None with True: it has no such instrument.

@@ -1,8 +1,9 @@
 """A guard: what we see to while a position is open because its broker does not (trail, break-even, time exit)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side
 from shared.models.ladder import Exit, Ladder
@@ -13,8 +14,7 @@ MOVE, CLOSE, REDUCE = "move", "close", "reduce"
 """What a guard asks for: its stop elsewhere, the position gone, or as much of it as its entry has bought."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """The last thing a guard asked for, at `at`. `outcome` None = under way; `ended_at` when it had its outcome."""
 
     kind: str
@@ -24,8 +24,7 @@ class Asked:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """A row of engine.guards with what belongs to it. Prices are the broker's, times UTC.
 
     `command_state` is that of the entry or change it came with: only what the broker has accepted is kept. `order_id`

@@ -1,15 +1,15 @@
 """A ladder: several targets of one entry or position that the broker does not hold, or not yet (semantics 5)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import DeliveryOutcome
 from shared.models.signal import StopSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(Struct, frozen=True):
     """A target and the part of the quantity that leaves at it. `spec` is a price, price units, percent or, where the
     stop was given as a price, a multiple of the distance to it: all of them can be measured again from a fill."""
 
@@ -17,8 +17,7 @@ class Rung:
     spec: StopSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+class Ladder(Struct, frozen=True):
     """Targets from the nearest to the farthest. No rungs: what was said before counts no more.
 
     `at_broker`: each becomes a limit order there, as far as its entry is filled; else we close its part when the market
@@ -33,8 +32,7 @@ class Ladder:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """An exit that a ladder has asked for: `qty` at its rung `nth`, and what became of it.
 
     `outcome` None = under way. `filled` and `working` (the rest that waits) are those of its order by our books,

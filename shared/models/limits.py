@@ -4,12 +4,12 @@ Null or absent = the rule is off, 0 = nothing allowed. Percent is percent. `set_
 SQL from the data table `engine.rule_fields`; a test holds that table against `rule_fields()`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from msgspec import Struct
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
@@ -310,16 +310,14 @@ class RuleSettings(_Rule):
     pack: Pack | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScopedRules:
+class ScopedRules(Struct, frozen=True):
     """The rules that one scope sets. Every scope is asked, so that the tightest decides."""
 
     scope: RuleScope
     rules: RuleSettings
 
 
-@dataclass(frozen=True, slots=True)
-class RuleField:
+class RuleField(Struct, frozen=True):
     """One field of one rule, as `engine.rule_fields` keeps it; `choices` only where its type is a choice."""
 
     rule: str

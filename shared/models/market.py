@@ -1,9 +1,10 @@
 """What is traded: instruments as the broker states them, and the quotes used to size an order."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.models.enums import Side
 
@@ -17,8 +18,7 @@ class InstrumentKind(StrEnum):
     STOCK = "stock"
 
 
-@dataclass(frozen=True, slots=True)
-class Instrument:
+class Instrument(Struct, frozen=True):
     """One tradable symbol of one broker. Prices step by `tick_size`, quantities by `qty_step`.
 
     `venue_symbol` is the broker's own name or id (always text), `symbol` what traders call it, `root` groups
@@ -51,8 +51,7 @@ class Instrument:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
+class Ambiguous(Struct, frozen=True):
     """A symbol that several of the broker's names fit equally well: the trader decides (symbol_map), not we."""
 
     symbol: str
@@ -62,8 +61,7 @@ class Ambiguous:
         return f"{self.symbol} could be {', '.join(self.candidates)}: choose one in the symbol map"
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """Best bid and ask at a moment (UTC). `source` says where it came from: 'broker' or 'ref_price'."""
 
     symbol: str

@@ -1,8 +1,9 @@
 """A position that stands without the stop that it should have, since when, and what was done about it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import Side
 from shared.models.guard import Asked
@@ -13,8 +14,7 @@ CLOSES, ALARMS = "close", "alarm"
 """What a trader may say about positions without a stop (naked_policy)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Naked:
+class Naked(Struct, frozen=True):
     """A row of engine.naked with what belongs to it. Prices are the broker's, times UTC.
 
     `since` is the first read that showed no stop. `stop` is the one that it should have: what its entries or the

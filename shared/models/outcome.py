@@ -1,15 +1,15 @@
 """What came back from a broker: three outcomes, and what a lookup may answer. Outcomes are values."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from shared.models.enums import OrderStatus
 from shared.models.reasons import Reason
 from shared.models.trading import Fill, OrderState, Position
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The broker has it. `fills`, `positions` and `effects` are what its answer already tells:
 
     `positions`: the positions this command touched, as they now are (qty 0 = closed); `effects`: other orders of
@@ -27,8 +27,7 @@ class Accepted:
     equity: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """The broker said no: nothing was done. `text` is its own sentence, `reason` our closed word for it.
 
     `positions` and `effects` as in Accepted: what else its answer tells (a stop that was hit meanwhile).
@@ -41,8 +40,7 @@ class Rejected:
     effects: tuple[OrderState, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """We cannot know whether it arrived (timeout, cut connection, unreadable answer). Never sent again on a guess."""
 
     text: str = ""
@@ -51,20 +49,17 @@ class Unknown:
 Outcome = Accepted | Rejected | Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A lookup found the command at the broker: what became of it, which may be a refusal."""
 
     outcome: Accepted | Rejected
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """A lookup that can be trusted (see Capabilities.lookup) did not find it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CannotTell:
+class CannotTell(Struct, frozen=True):
     """The lookup failed, lags, or is ambiguous: ask again later."""
 
     text: str = ""

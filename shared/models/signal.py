@@ -1,14 +1,14 @@
 """A Signal is what one alert means for one account, before any default, size or price of the account is known."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import Action, OrderType, QtyMode, Scope, Side, StopMode, Tif
 
 
-@dataclass(frozen=True, slots=True)
-class StopSpec:
+class StopSpec(Struct, frozen=True):
     """A stop-loss or take-profit as given: a mode (the unit) and a value. mode NONE = explicitly none."""
 
     mode: StopMode
@@ -16,8 +16,7 @@ class StopSpec:
     portion: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TrailSpec:
+class TrailSpec(Struct, frozen=True):
     """A stop that follows at a distance. mode NONE = explicitly none; `step` None = as the plan says."""
 
     mode: StopMode
@@ -26,16 +25,14 @@ class TrailSpec:
     step: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BreakEvenSpec:
+class BreakEvenSpec(Struct, frozen=True):
     """The profit at which the stop goes to the entry, and how far beyond it. trigger NONE = explicitly none."""
 
     trigger: StopSpec
     plus: StopSpec | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """None = the alert said nothing: the default order is alert, endpoint, trading_config (semantics 3).
 
     `position_id` (the venue's, or ours as text) names one position: a close or change clicked or asked by id.

@@ -1,8 +1,9 @@
 """Accounts, positions, orders and fills as the database and the brokers report them. Ids of brokers are text."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from shared.models.enums import (
     Broker,
@@ -16,8 +17,7 @@ from shared.models.enums import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """One trading account at a broker. `id` is ours (uuid text), `account_number` the broker's.
 
     Money is in `currency`. `balance` and `equity` are None until read once; `as_of` is when they were read.
@@ -51,8 +51,7 @@ class Account:
     connection_version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """An open position. `qty` > 0, direction in `side`. On a hedging account there may be several a symbol.
 
     `endpoint_id` and `tag` are those of the alert that opened it (None when opened elsewhere). `venue_symbol` is
@@ -79,8 +78,7 @@ class Position:
     price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkingOrder:
+class WorkingOrder(Struct, frozen=True):
     """An order that may still fill: ours (with `id`, `client_order_id`) or one placed elsewhere.
 
     `position_id` is the venue's id of the position it protects (None on netting and for entries). `take_profit` is the
@@ -115,8 +113,7 @@ class WorkingOrder:
         return not self.reduce_only
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(Struct, frozen=True):
     """One execution. Unique per account by `venue_fill_id`. `realised` is net of nothing (gross profit of a close)."""
 
     venue_fill_id: str
@@ -135,8 +132,7 @@ class Fill:
     realised: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderState:
+class OrderState(Struct, frozen=True):
     """What a broker says about one order at one moment."""
 
     venue_order_id: str | None
@@ -148,8 +144,7 @@ class OrderState:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundAccount:
+class FoundAccount(Struct, frozen=True):
     """An account that a login has. `number` and `name` are the broker's own; `balance` None = it does not say."""
 
     number: str
@@ -159,8 +154,7 @@ class FoundAccount:
     balance: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AccountSnapshot:
+class AccountSnapshot(Struct, frozen=True):
     """One consistent read of an account: money, every open position, every working order."""
 
     balance: Decimal

@@ -3,8 +3,10 @@
 Nothing is risked by it: the distance to the stop stays what it was when the order was sized.
 """
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, OrderType, Side, StopMode
@@ -16,8 +18,7 @@ from shared.risk.prices import Anchor, anchor_to_fill, target_price
 _FIXED = frozenset({StopMode.PRICE, StopMode.NONE})
 
 
-@dataclass(frozen=True, slots=True)
-class FilledAt:
+class FilledAt(Struct, frozen=True):
     """An entry's fill so far: average price, quantity, and the broker's id of the position it made."""
 
     price: Decimal
@@ -25,8 +26,7 @@ class FilledAt:
     venue_position_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resting:
+class Resting(Struct, frozen=True):
     """A target that rests at the broker as an order of its own (netting): its leg and both ids."""
 
     leg: Leg

@@ -1,10 +1,11 @@
 """What a decision is: a plan, or the reason why there is none. Outcomes are values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from shared.models.command import Leg
 from shared.models.enums import QtyMode
@@ -14,8 +15,7 @@ from shared.risk.grid import shown
 _NO_NUMBERS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something the trader should know although it changed nothing or was decided for them."""
 
     text: str
@@ -35,8 +35,7 @@ class Check(NamedTuple):
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sizing:
+class Sizing(Struct, frozen=True):
     """How a quantity came about, every factor of it, so that a trace can show the arithmetic.
 
     qty = floor to `qty_step` of `qty_before_step`, which is, by mode: the fixed quantity in the venue's unit,
@@ -69,7 +68,7 @@ class Sizing:
 
     def numbers(self) -> dict[str, str]:
         """Every factor that took part, as text."""
-        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
         return {
             name: shown(value) if isinstance(value, Decimal) else str(value)
             for name, value in values
@@ -77,8 +76,7 @@ class Sizing:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to send, in order, before any limit is looked at. `sizing` is the arithmetic of an entry."""
 
     legs: tuple[Leg, ...]
@@ -86,8 +84,7 @@ class Plan:
     sizing: Sizing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Nothing had to be done."""
 
     reason: Reason
@@ -95,8 +92,7 @@ class Skipped:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """We do not do it. `checks` holds the verdict of every rule; the first that denies gave reason and numbers.
 
     `retry_after_read`: an exit which only lacks a fresh read of the account. It is not refused: read again,

@@ -5,11 +5,13 @@ never disagree. Money is in the account's currency. A fact that is missing is a 
 entries are denied with its reason, and nothing is flattened on it. Touching a threshold counts as reaching it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import (
@@ -30,8 +32,7 @@ COLUMNS_SCOPE: Final[RuleScope] = "account"
 """Whose the limits in the columns are said to be: they are merged, the tightest of all three, per account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unarmed:
+class Unarmed(Struct, frozen=True):
     """A rule that lacks a fact and can be neither kept nor broken. `why` says which fact, in words."""
 
     reason: Reason
@@ -62,8 +63,7 @@ class Standing(NamedTuple):
         return self.distance - loss
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(Struct, frozen=True):
     """The account now: its equity, and account currency per US dollar. None = not known."""
 
     equity: Decimal | None

@@ -6,9 +6,11 @@ could not be set in time, the position is closed, as the stop would have closed 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side, StopMode
 from shared.models.guard import CLOSE, MOVE, REDUCE, Guard
@@ -31,8 +33,7 @@ _FILLS_ON = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED, OrderS
 _DONE = frozenset({DeliveryOutcome.EXECUTED, DeliveryOutcome.SKIPPED})
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """What to ask for: `kind` move with the `stop`, close, or reduce with the `qty`. `told` says why, in words."""
 
     kind: str
@@ -41,8 +42,7 @@ class Act:
     qty: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """An exit of a ladder to be asked for: `qty` of rung `nth`; at a `price` it waits for, or (None) at the market.
     `failures`: how often it was asked for in vain."""
 
@@ -53,8 +53,7 @@ class Due:
     failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """A guard after a read. `ended`: why it is over. `blind`: without a quote for too long. `exits`: what its targets
     ask for (shared/risk/laddering.py)."""
 

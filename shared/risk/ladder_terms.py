@@ -5,8 +5,10 @@ measured again from what the entry was really filled at.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.changes import changed
 from shared.models.command import Leg
@@ -22,16 +24,14 @@ NO_MORE = Ladder((), at_broker=False)
 _AS_IS = frozenset({StopMode.PRICE, StopMode.PCT})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A take-profit as given, and its price."""
 
     spec: StopSpec
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A quantity and the target it leaves at; target None = it runs until its stop."""
 
     qty: Decimal

@@ -6,9 +6,10 @@ gone. Never more is asked for than is open and not promised to other exits.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+
+from msgspec.structs import replace
 
 from shared.models.enums import DeliveryOutcome, OrderStatus, OrderType, Side
 from shared.models.guard import Guard

@@ -1,8 +1,9 @@
 """How the legs of a plan are made: closing, canceling, shrinking protection. Numbers are given at the end."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.models.changes import changed
 from shared.models.command import Leg

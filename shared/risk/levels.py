@@ -1,8 +1,9 @@
 """Stops of open positions against the market: which of two prices is the better one, how near a stop may be. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import Side
 from shared.models.market import Instrument, Quote
@@ -12,8 +13,7 @@ QUOTE_AGE = timedelta(seconds=10)
 """An older quote moves no stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(Struct, frozen=True):
     """What a position can be sold or bought back at, as it was quoted."""
 
     quote: Quote

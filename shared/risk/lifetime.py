@@ -3,9 +3,10 @@
 What the broker lacks is kept here: the order goes out good till canceled, and is canceled when its time is over.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from shared.models.changes import changed
 from shared.models.command import Leg

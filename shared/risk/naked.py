@@ -5,9 +5,11 @@ Where the market has passed the stop it is closed, as the stop would have closed
 than our last word, and anything while a command of ours is under way.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.enums import DeliveryOutcome, Side
 from shared.models.naked import ALARMS, CLOSE, CLOSES, STOP, Naked
@@ -23,8 +25,7 @@ ENDS_AFTER = timedelta(seconds=10)
 """So long, and the policy decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
+class Lists(Struct, frozen=True):
     """What the broker's lists are worth: how far they lag, and whether a stop set twice is two orders."""
 
     lag: timedelta
@@ -36,8 +37,7 @@ class Lists:
         return min(self.lag, REMEMBERED)
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """What to ask for: `kind` stop (at `stop`) or close; `told` says why, in words."""
 
     kind: str
@@ -45,8 +45,7 @@ class Act:
     stop: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """A naked position after a read. `alarm`: what its owner has to know now. `ended`: why it is naked no more."""
 
     naked: Naked

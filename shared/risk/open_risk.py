@@ -2,8 +2,10 @@
 or being sent, at their worst. In account currency; None = it cannot be told, and nothing may be opened on that."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext
@@ -17,8 +19,7 @@ from shared.risk.money import known_base, loss_tick_value, usable_quote
 from shared.risk.scope import LIVE, protects
 
 
-@dataclass(frozen=True, slots=True)
-class AtRisk:
+class AtRisk(Struct, frozen=True):
     """`open_risk`: what is open and on its way. `order`: this plan's own worst case."""
 
     open_risk: Decimal

@@ -3,8 +3,9 @@
 A mode other than `price` is a distance from an anchor: the expected entry before the fill, the average
 fill after it (`anchor_to_fill`), a position's entry price when it is modified."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.command import Leg, Protection
 from shared.models.context import RiskContext
@@ -26,8 +27,7 @@ PIP = Decimal("0.0001")
 PIP_IN_JPY = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """What a distance is measured from. `side` is the position's.
 
     `loss_per_price_unit` is what the whole order loses when the price moves by 1, in US dollars; None = not

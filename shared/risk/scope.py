@@ -6,8 +6,9 @@ still hold. Hedging: the positions opened through this endpoint, with the alert'
 symbol, narrowed by its tag."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.context import RiskContext
 from shared.models.enums import Freshness, MarginMode, OrderStatus, OrderType, Scope, Side
@@ -26,8 +27,7 @@ LIVE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """A position, and how much of it is in scope. `in_flight` is what exits already sent will take of it."""
 
     position: Position
@@ -44,8 +44,7 @@ class Holding:
         return max(Decimal(0), min(self.qty, self.position.qty - self.in_flight))
 
 
-@dataclass(frozen=True, slots=True)
-class InScope:
+class InScope(Struct, frozen=True):
     """What the alert means. `others`: what a netting position holds beyond the alert's tag, signed."""
 
     holdings: tuple[Holding, ...]

@@ -2,8 +2,10 @@
 
 Sizes round down, never up. A computed quantity above a ceiling is cut and says so; a fixed one is denied."""
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.context import RiskContext
 from shared.models.enums import QtyMode
@@ -75,8 +77,7 @@ def qty_of_units(qty_units: Decimal, instrument: Instrument) -> Decimal:
     return qty_units if instrument.qty_unit == "units" else qty_units / instrument.contract_size
 
 
-@dataclass(frozen=True, slots=True)
-class SizeRequest:
+class SizeRequest(Struct, frozen=True):
     """An amount in a mode and where it was found; mode None = already in the venue's unit (a size of a
     position).
     """
@@ -120,8 +121,7 @@ def fixed_qty(request: SizeRequest, instrument: Instrument) -> Decimal:
     return qty_of_lots(request.amount, instrument)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
+class _Cost(Struct, frozen=True):
     """What the stop costs: the factors of loss_per_unit, in account currency. None = there is no stop."""
 
     ticks: Decimal

@@ -4,9 +4,10 @@ A worker decides by what it was shown at the claim. Rooms are what its rules lef
 off what others have put at stake since, and what the account has lost since, and only then writes the order. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext
@@ -25,8 +26,7 @@ ZERO = Decimal(0)
 Amounts = Mapping[str, Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
+class _Room(Struct, frozen=True):
     """How a rule's room shrinks: by what is put under `key` of the account or the user, and as the equity moves.
 
     `touch`: reaching the limit counts as passing it. `falls`: the rule's value is an equity that falls to its limit.

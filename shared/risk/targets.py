@@ -5,8 +5,9 @@ numbers. Netting: one entry with one stop for the total, then reduce-only limit 
 fill; where that may last, or the broker holds one target only, a ladder (shared/risk/ladder_terms.py)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.models.changes import changed
 from shared.models.command import Leg

@@ -3,9 +3,10 @@
 Pure. A rule that lacks a fact breaks nothing here: nothing is closed on a guess, and entries are denied meanwhile."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import RuleScope
@@ -21,8 +22,7 @@ UNTIL_LIFTED = frozenset({"trailing_drawdown", "static_floor"})
 """A floor that was touched stays touched: only the trader lifts its lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(Struct, frozen=True):
     """A limit that is reached on an open account. `until` None = until lifted. `numbers` are what a trader reads.
 
     `flatten`: close everything now; the account is locked in any case.
@@ -67,8 +67,7 @@ def breaches(
     return tuple(sorted(of_money + timed, key=lambda each: each.until is not None))
 
 
-@dataclass(frozen=True, slots=True)
-class Stands:
+class Stands(Struct, frozen=True):
     """Where a limit of money stands, in account currency; `distance` None = not armed, and `why`."""
 
     scope: RuleScope

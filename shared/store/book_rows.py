@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.enums import OrderStatus, OrderType, Side
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPosition:
+class KnownPosition(Struct, frozen=True):
     """A position by our books; `qty` 0 = closed. `is_ours`: something of ours is in it.
 
     `adjusted`: how often it was set without a fill.
@@ -28,8 +28,7 @@ class KnownPosition:
     adjusted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class KnownOrder:
+class KnownOrder(Struct, frozen=True):
     """An order by our books; ended ones are there as long as news of them may still come."""
 
     id: int
@@ -51,8 +50,7 @@ class KnownOrder:
     position_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """An account as we have it. `fills`: ids of those we know; `since`: what is older needs not be asked for."""
 
     since: datetime
@@ -61,8 +59,7 @@ class Books:
     orders: tuple[KnownOrder, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Struct, frozen=True):
     """What became of the corrections of an account: how many were made, and how many wait for another read."""
 
     account: str

@@ -8,14 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec import Struct
+
 from shared.models.enums import Broker, DeliveryOutcome, Freshness, MarginMode
 from shared.models.limits import RuleScope
 from shared.models.reasons import Reason
 from shared.store.rows import AccountRow
 
 
-@dataclass(frozen=True, slots=True)
-class DrilledLimit:
+class DrilledLimit(Struct, frozen=True):
     """A limit that is in force: a column of the settings or a rule, as JSON, by its scope."""
 
     scope: RuleScope

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from shared.models.command import Leg, Rival
 from shared.models.context import Counters, EndpointRules, Limits, RiskState, SymbolWord
@@ -30,8 +30,7 @@ Numbers = dict[str, str]
 Trace = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """One alert for one account. `expires_at` None = never stale (exits)."""
 
     id: int
@@ -49,8 +48,7 @@ class Delivery:
     created_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """The alert as it came; `body` is its text."""
 
     id: int
@@ -61,8 +59,7 @@ class Event:
     endpoint_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
+class AccountRow(Struct, frozen=True):
     """broker_accounts with its connection's columns. `account_id` is the broker's number, `id` ours."""
 
     id: str
@@ -117,8 +114,7 @@ class AccountRow:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Struct, frozen=True):
     """trading_config in force. `sl_pct`, `tp_pct` in percent of the entry price, `rr` = target in stops."""
 
     qty_mode: QtyMode | None = None
@@ -128,8 +124,7 @@ class Defaults:
     rr: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command as written ahead. `request` is the leg exactly as it was opened."""
 
     id: int
@@ -149,16 +144,14 @@ class Command:
     order_position_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stakes:
+class Stakes(Struct, frozen=True):
     """What had been put at stake when the delivery was claimed, by kind: on its account, and by its user."""
 
     account: dict[str, Decimal] = field(default_factory=dict)
     user: dict[str, Decimal] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """A delivery that is ours until the lease of `token` ends, with everything a decision needs.
 
     `limits` and `counters` are None where the user has set no limit at all, `defaults` where he has none, `risk`
@@ -186,8 +179,7 @@ class Claimed:
     stakes: Stakes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The legs of one delivery, to be written ahead. `risk`: what rules with an amount left (shared/risk/stakes.py)."""
 
     delivery_id: int
@@ -196,8 +188,7 @@ class Plan:
     risk: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedCommand:
+class OpenedCommand(Struct, frozen=True):
     """`go` = this worker, and only it, may send now."""
 
     id: int
@@ -210,8 +201,7 @@ class OpenedCommand:
     numbers: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """verdict: opened | denied (a hard limit said no, under the locks) | lost (the lease is not ours now)."""
 
     delivery_id: int
@@ -221,8 +211,7 @@ class Opened:
     commands: tuple[OpenedCommand, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True):
     """The answer for one command of begin_send."""
 
     id: int
@@ -232,8 +221,7 @@ class Begun:
     submitted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """How a delivery ends."""
 
     outcome: DeliveryOutcome
@@ -241,8 +229,7 @@ class Finish:
     numbers: Numbers = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """What became of a delivery's commands. `finish` None = more legs follow, keep it claimed."""
 
     delivery_id: int
@@ -254,16 +241,14 @@ class Execution:
     account: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """recorded False = an older lease: nothing was written."""
 
     delivery_id: int
     recorded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Deferral:
+class Deferral(Struct, frozen=True):
     """Give a delivery back, to be claimed again after `ms`."""
 
     delivery_id: int
@@ -274,8 +259,7 @@ class Deferral:
     trace: Trace
 
 
-@dataclass(frozen=True, slots=True)
-class UnsettledCommand:
+class UnsettledCommand(Struct, frozen=True):
     """A command whose outcome is unknown. `may_resend`: the database would allow it if it is absent.
 
     `taken`: the broker's ids of orders that other commands of the account have made; `rivals`: of a close, other ones
@@ -297,8 +281,7 @@ class UnsettledCommand:
     rivals: tuple[Rival, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unsettled:
+class Unsettled(Struct, frozen=True):
     """One unknown command to ask the broker about; `checker` is the fence of this check."""
 
     command: UnsettledCommand
@@ -306,8 +289,7 @@ class Unsettled:
     account: AccountRow
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """verdict: found | absent | cannot_tell. `next_ms` = when to ask again."""
 
     command_id: int
@@ -318,8 +300,7 @@ class Settlement:
     trace: Trace
 
 
-@dataclass(frozen=True, slots=True)
-class PaperBook:
+class PaperBook(Struct, frozen=True):
     """A paper account's money and book (JSON text) as last saved; `version` fences the next save."""
 
     version: int
@@ -329,20 +310,17 @@ class PaperBook:
     margin_mode: MarginMode = MarginMode.NETTING
 
 
-@dataclass(frozen=True, slots=True)
-class PaperSaved:
+class PaperSaved(Struct, frozen=True):
     saved: bool
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rescued:
+class Rescued(Struct, frozen=True):
     rearmed: int = 0
     unsettled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionCheck:
+class ConnectionCheck(Struct, frozen=True):
     """A login to be checked, ours until the lease of `token` ends. `attempts` counts this one."""
 
     token: int
@@ -358,8 +336,7 @@ class ConnectionCheck:
     login: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedConnection:
+class CheckedConnection(Struct, frozen=True):
     """outcome: connected (with its accounts) | failed (a new credential is needed) | later (after `retry_ms`)."""
 
     outcome: str
@@ -368,7 +345,7 @@ class CheckedConnection:
     accounts: tuple[FoundAccount, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SealedCredential:
     """The sealed credential in force and the row it belongs to; or `refusal`, and nothing else.
 
@@ -378,7 +355,7 @@ class SealedCredential:
     refusal: str | None = None
     key_id: str = ""
     version: int = 0
-    sealed: str = field(default="", repr=False)
+    sealed: str = dataclasses.field(default="", repr=False)
     user_id: str = ""
     broker: str = ""
     environment: str = ""
@@ -387,11 +364,11 @@ class SealedCredential:
     login: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SealedSession:
     """A broker's session tokens as stored; `sealed` in hexadecimal."""
 
     version: int
     key_id: str
     expires_at: datetime
-    sealed: str = field(repr=False)
+    sealed: str = dataclasses.field(repr=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared.models.context import Limits, RiskState
 from shared.models.guard import Guard
@@ -14,8 +15,7 @@ from shared.models.trading import Position, WorkingOrder
 from shared.store.rows import AccountRow
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """An account to be read now, ours until the lease of `token` ends. `positions` and `orders`: as last seen.
 
     `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
@@ -37,8 +37,7 @@ class Watched:
     woken: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """A login that is ours to listen to, until the lease of `token` ends. `account`: one of its accounts, for what is
     the login's; `accounts`: the broker's number of each -> our id."""
 
@@ -48,8 +47,7 @@ class Stream:
     accounts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ToldPrice:
+class ToldPrice(Struct, frozen=True):
     """A price that an alert came with, as text; `symbol` as the alert has it."""
 
     user_id: str
@@ -57,8 +55,7 @@ class ToldPrice:
     price: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToldPrices:
+class ToldPrices(Struct, frozen=True):
     """Prices of alerts, oldest first; `last` is the id to ask after the next time."""
 
     last: int

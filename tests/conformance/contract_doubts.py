@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.brokers.port import ReadFailed
 from shared.models.outcome import Absent, CannotTell, Found, Rejected, Unknown

@@ -7,13 +7,14 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from shared import clock, codec
 from shared.brokers.paper.book import PaperCommand

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conformance import test_metatrader
 from tests.conformance.simulators import running_simulator
 from tests.integration.steps.house import House, house
 from tests.support.clusters import Database
 
-QUICK = replace(test_metatrader.TIMING, read_within=0.2)
+QUICK = dataclasses.replace(test_metatrader.TIMING, read_within=0.2)
 LOTS = {"qty_mode": "lots", "qty": "0.05"}
 RISK = {"qty_mode": "risk_pct", "qty": "1", "sl": {"mode": "pips", "value": 20}}
 ENTRIES: dict[str, dict[str, Any]] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from local import broker_page
 from shared.brokers.port import Capabilities
 from shared.brokers.registry import DECLARED, with_logins
@@ -12,7 +10,7 @@ from shared.models.enums import Broker
 
 def test_every_capability_has_a_row_and_every_broker_a_column() -> None:
     """A new capability or broker cannot be left out of the page."""
-    assert broker_page.fields_on_the_page() == {each.name for each in fields(Capabilities)}
+    assert broker_page.fields_on_the_page() == set(Capabilities.__struct_fields__)
     assert set(DECLARED) == set(Broker)
     head = next(line for line in broker_page.broker_page().splitlines() if line.startswith("| | "))
     assert head == "| | TradeLocker | TopstepX | MetaTrader | paper |"

@@ -7,10 +7,11 @@ account. The market is then moved to one tick short of it (nothing may happen), 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskState, TradingDay, TradingWeek
 from shared.models.limits import RuleSettings, ScopedRules

@@ -10,11 +10,12 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 
 import httpx
+from msgspec.structs import replace
 
 from shared import clock, codec
 from shared.brokers.registry import Registry

@@ -6,10 +6,12 @@ What the claim brought is used as it is; the broker is asked only for what is mi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from shared.brokers.port import Broker, Capabilities, ReadFailed
 from shared.models.context import (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from shared import clock, log
 from shared.brokers.port import Capabilities, ReadFailed, Sent, WrittenAhead

@@ -6,8 +6,10 @@ The database does the rest in one transaction (engine.breach): lock, halt, urgen
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared import clock, log
 from shared.models.context import Limits

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, OrderType, Side, Tif
@@ -14,8 +15,7 @@ from shared.models.outcome import Accepted, Rejected
 from shared.models.trading import Fill
 
 
-@dataclass(frozen=True, slots=True)
-class PaperPosition:
+class PaperPosition(Struct, frozen=True):
     """`symbol` is the instrument's venue symbol. `qty` > 0."""
 
     id: str
@@ -28,8 +28,7 @@ class PaperPosition:
     take_profit: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PaperOrder:
+class PaperOrder(Struct, frozen=True):
     """A limit or stop order that waits. `position_id`: the position it reduces, when it names one."""
 
     id: str
@@ -48,8 +47,7 @@ class PaperOrder:
     position_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PaperTerms:
+class PaperTerms(Struct, frozen=True):
     """Conditions of an account. Slippage in ticks against every market and stop fill; commission per unit of
     quantity and side, in account currency; `leverage` divides the notional into margin. Spread and age of quotes
     count on accounts with a market of their own only."""
@@ -61,8 +59,7 @@ class PaperTerms:
     quote_age_s: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class PaperState:
+class PaperState(Struct, frozen=True):
     """Everything a book knows. `prices` = the last price of each symbol; `next_id` numbers what it makes."""
 
     balance: Decimal
@@ -75,8 +72,7 @@ class PaperState:
     terms: PaperTerms = field(default_factory=PaperTerms)
 
 
-@dataclass(frozen=True, slots=True)
-class PaperCommand:
+class PaperCommand(Struct, frozen=True):
     """A leg as it reaches the book. `market_price` came with it; without, the last price counts."""
 
     client_order_id: str
@@ -115,8 +111,7 @@ class PaperCommand:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PaperAnswer:
+class PaperAnswer(Struct, frozen=True):
     """Exactly one of the two is set."""
 
     accepted: Accepted | None = None

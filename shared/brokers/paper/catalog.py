@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 D = Decimal
 
@@ -32,8 +33,7 @@ CRYPTO_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "E
 """Longest first: BTCUSDT is quoted in USDT, not in T."""
 
 
-@dataclass(frozen=True, slots=True)
-class Future:
+class Future(Struct, frozen=True):
     """tick in price points, tick_value in `currency` per contract; `months` are the codes that trade.
 
     A month stops being the active contract on day `roll_day`, `roll_months` months before its own.

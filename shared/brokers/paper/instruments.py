@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from shared.brokers.paper.catalog import (
     COARSE_CURRENCIES,

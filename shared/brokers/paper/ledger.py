@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.brokers.paper.book import PaperOrder, PaperPosition, PaperState
 from shared.brokers.paper.instruments import cached_instrument
@@ -24,8 +26,7 @@ class Refused(Exception):
         self.rejected = Rejected(reason, text, {name: f"{value:f}" for name, value in numbers.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     balance: Decimal
     next_id: int
     positions: tuple[PaperPosition, ...]

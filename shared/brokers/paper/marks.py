@@ -8,10 +8,11 @@ another one's books.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
+
+from msgspec import Struct
 
 from shared import clock
 from shared.brokers.paper.instruments import cached_instrument
@@ -44,8 +45,7 @@ class PriceRows(Protocol):
     async def mark_books(self, *, prices: Sequence[BookPrice]) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class BookPrice:
+class BookPrice(Struct, frozen=True):
     """A price in a book's own words."""
 
     user_id: str

@@ -6,9 +6,10 @@ and targets), then the command itself is done. Nothing fills between the prices 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperOrder, PaperPosition, PaperState
 from shared.brokers.paper.ledger import Ledger, Refused

@@ -4,9 +4,10 @@ So a price can be moved on purpose, be old, or have a spread, without anybody el
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared import clock
 from shared.brokers.paper.broker import PaperBroker

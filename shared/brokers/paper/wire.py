@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shared.brokers.paper.book import PaperAnswer, PaperOrder, PaperPosition, PaperState, PaperTerms
 from shared.models.enums import OrderStatus
@@ -15,8 +17,7 @@ PRICES_KEPT = 200
 """Prices are kept for so many symbols at most, and for every symbol with a position or an order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A book without its money, as it lies in the database. An empty object is a new book."""
 
     next_id: int = 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from shared import log
 from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError

@@ -6,9 +6,10 @@ A close makes one order. That of a part is for the part; that of all there is co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from shared import clock
 from shared.brokers.tradelocker.rows import OrderRow
@@ -16,8 +17,7 @@ from shared.models.command import Rival
 from shared.models.enums import OrderType
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A close of ours of one position, which has made an order or may have.
 
     qty: None = all there is, which was `held`. since: no older order is its. certain: the broker has said yes.

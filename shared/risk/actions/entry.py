@@ -1,9 +1,11 @@
 """An entry: price, protection, size, legs. Every action that opens comes through `entry_plan`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.models.changes import changed
 from shared.models.command import Leg, Protection
@@ -33,8 +35,7 @@ from shared.risk.targets import entry_legs
 PENDING_ENTRY_LIFE = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
+class _Setting(Struct, frozen=True):
     """What an entry is calculated from. `price` is None when no quote can be had and none is needed."""
 
     signal: Signal

@@ -1,8 +1,9 @@
 """close, reduce, flatten: they only make exposure smaller. No limit refuses them, and none flips."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext

@@ -1,8 +1,9 @@
 """modify: changes the protection of positions in scope, or one pending entry."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.models.command import Leg, Protection
 from shared.models.context import RiskContext

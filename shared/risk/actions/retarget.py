@@ -5,8 +5,9 @@ a position, which closes all that is left, and we see to the nearer ones (semant
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.models.changes import changed
 from shared.models.command import Leg

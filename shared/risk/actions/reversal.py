@@ -1,7 +1,8 @@
 """reverse and target: from one position to another. The close comes first, the entry waits for it."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from shared.models.context import RiskContext
 from shared.models.enums import QtyMode, Side

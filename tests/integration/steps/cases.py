@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import uuid
-from dataclasses import replace
 from decimal import Decimal as D
+
+from msgspec.structs import replace
 
 from shared.brokers.port import Broker
 from shared.models.market import Instrument
@@ -73,7 +75,7 @@ async def lived(database: Database, case: str, seed: int, steps: int) -> Life:
     (name, *options), ground, begin = CASES[case]
     with running_simulator(name, "--no-limits", "--seed", str(seed), *options) as operator:
         if name == "topstepx":
-            ground = replace(ground, listing=operator.ask("contracts")[ground.listing])
+            ground = dataclasses.replace(ground, listing=operator.ask("contracts")[ground.listing])
         place, hand, account = await begin(operator)
         account = replace(account, id=str(uuid.uuid4()), connection_id=str(uuid.uuid4()))
         async with house(database, place, hand, account) as made:

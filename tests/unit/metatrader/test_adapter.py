@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from local.venues.metatrader.codes import NAMES
 from local.venues.metatrader.desk import KINDS

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.command import Protection
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType, Side

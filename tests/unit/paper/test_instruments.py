@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal as D
 
 import pytest
+from msgspec.structs import replace
 
 from shared.brokers.paper.catalog import FUTURES
 from shared.brokers.paper.instruments import active_month, instrument_for

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal as D
 
 import pytest
+from msgspec.structs import replace
 
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperState, PaperTerms
 from shared.brokers.paper.matching import apply, meet_price

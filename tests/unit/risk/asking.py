@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import localcontext
 from typing import Any
+
+from msgspec.structs import replace
 
 from shared.models.command import Leg, Protection
 from shared.models.context import Limits

@@ -2,10 +2,11 @@
 state them.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from shared.models.context import (
     EndpointRules,

@@ -7,11 +7,13 @@ way: whole cents, thresholds from the definitions of semantics 6, resets found m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from shared import codec
 from shared.brokers.paper import matching

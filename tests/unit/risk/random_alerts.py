@@ -1,12 +1,12 @@
 """Random alerts, markets and accounts: half of them wild, half such that orders really come of them."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from msgspec.structs import replace
 
 from shared.models.context import Counters, EndpointRules, Limits, RiskContext, TradingDefaults
 from shared.models.enums import (

@@ -3,13 +3,14 @@
 A model draws a situation and says whether the rule of its name denies an entry of ENTRY's market in it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import assume
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.command import Leg, Protection
 from shared.models.context import Counters, Elsewhere, Limits, RiskContext

@@ -1,8 +1,7 @@
 """Semantics 2, cell by cell, on netting and on hedging accounts."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext

@@ -1,9 +1,9 @@
 """Protection that was given as a distance follows the average fill; what was given as a price stays."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.command import Leg
 from shared.models.enums import Action, CommandKind, StopMode

@@ -1,11 +1,12 @@
 """fit may only shrink, and Approved and Fitted cannot be made by anyone else."""
 
+import dataclasses
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from mypy import api as mypy
 
 from shared.models.command import Leg, Protection
@@ -102,11 +103,11 @@ def test_nobody_else_makes_them() -> None:
     approved = evaluate(Plan((leg(),)), context())
     assert isinstance(approved, Approved)
     with pytest.raises((TypeError, ValueError)):
-        replace(approved, legs=())  # type: ignore[call-arg]
+        dataclasses.replace(approved, legs=())  # type: ignore[call-arg]
     done = fit(approved, context())
     assert isinstance(done, Fitted)
     with pytest.raises((TypeError, ValueError)):
-        replace(done, legs=())  # type: ignore[call-arg]
+        dataclasses.replace(done, legs=())  # type: ignore[call-arg]
 
 
 FORGED = """

@@ -1,12 +1,12 @@
 """The arithmetic of the money rules: losses, floors, caps, and what is said when a fact is missing."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskState, TradingDay, TradingWeek
 from shared.models.limits import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side, StopMode
 from shared.models.guard import CLOSE, MOVE, REDUCE, Asked, Guard

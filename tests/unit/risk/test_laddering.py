@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, OrderType, StopMode
 from shared.models.guard import Guard

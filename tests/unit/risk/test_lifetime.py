@@ -1,9 +1,9 @@
 """How long a pending entry lives, and who ends it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.command import Leg
 from shared.models.context import RiskContext

@@ -1,9 +1,9 @@
 """modify: what it changes, what it leaves alone, and when it counts as an entry."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.command import Leg
 from shared.models.enums import Action, CommandKind, OrderType, QtyMode, StopMode

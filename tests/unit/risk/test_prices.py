@@ -1,10 +1,10 @@
 """Stops, targets and order prices: every mode, every rounding, every refusal."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.context import RiskContext, TradingDefaults
 from shared.models.enums import Action, OrderType, Side, StopMode, Tif

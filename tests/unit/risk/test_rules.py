@@ -1,10 +1,10 @@
 """Every rule: what it lets through, what it denies, with which numbers, and that no exit ever meets one."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.context import Counters, Limits, RiskContext, SymbolWord
 from shared.models.enums import Action, OnOpposite, OrderType, QtyMode, StopMode

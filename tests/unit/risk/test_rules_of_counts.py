@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.context import Counters
 from shared.models.enums import CommandKind, MarginMode, OrderStatus, OrderType

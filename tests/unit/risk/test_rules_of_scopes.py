@@ -1,11 +1,12 @@
 """The rules that a scope sets: where each begins to deny, with which numbers, and what it does without its facts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.context import Elsewhere, InFlight, Limits, RiskContext
 from shared.models.enums import Action, OrderType, QtyMode, StopMode

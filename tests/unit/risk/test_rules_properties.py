@@ -1,7 +1,6 @@
 """What holds for every rule: thousands of random settings and accounts are tried."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskContext, RiskState
 from shared.models.enums import Action, StopMode

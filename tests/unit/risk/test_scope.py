@@ -1,8 +1,7 @@
 """What an alert means by its symbol, tag, endpoint and scope."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from shared.models.context import SymbolWord
 from shared.models.enums import Action, CommandKind, OnOpposite, OrderType, Scope

@@ -1,11 +1,11 @@
 """What holds for every size: the most that the amount pays for, in whole steps, and not a step more."""
 
-from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskContext, TradingDefaults
 from shared.models.enums import Action, QtyMode, Side, StopMode

@@ -1,10 +1,10 @@
 """Sizes with the arithmetic written out, and what happens where it does not work out."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskContext, TradingDefaults
 from shared.models.enums import Action, Freshness, QtyMode, Side, StopMode

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal as D
 from typing import Any
+
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskContext
 from shared.models.enums import Action, StopMode

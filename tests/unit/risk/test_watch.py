@@ -1,12 +1,12 @@
 """What is broken on an open account: the same thresholds as before an order, and until when it locks."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.context import Limits, RiskState
 from shared.models.limits import DailyProfit, FlatBy, RuleSettings, ScopedRules

@@ -1,7 +1,6 @@
 """Random accounts and settings that the properties of the rules are tried on."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from msgspec.structs import replace
 
 from shared.models.context import Elsewhere, InFlight, RiskContext, RiskState
 from shared.models.enums import MarginMode, Side

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from shared.brokers.port import Broker
 from shared.models.market import Instrument
@@ -40,7 +41,7 @@ def operator() -> Iterator[Operator]:
 @pytest.fixture
 async def venue(operator: Operator) -> AsyncIterator[TopstepXVenue]:
     """A user of its own, on a machine whose clock is the simulator's."""
-    made = TopstepXVenue(operator, lambda: None, patience=replace(PATIENCE, apart=0.0))
+    made = TopstepXVenue(operator, lambda: None, patience=dataclasses.replace(PATIENCE, apart=0.0))
     made.price(made.bid, made.ask)
     yield made
     for connect in made.opened:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from shared.brokers.port import Broker, Sent
 from shared.models.command import Rival
@@ -38,7 +39,7 @@ def operator() -> Iterator[Operator]:
 @pytest.fixture
 async def venue(operator: Operator) -> AsyncIterator[TradeLockerVenue]:
     """A user of its own, on a machine whose clock is the simulator's, which writes milliseconds."""
-    made = TradeLockerVenue(operator, lambda: None, patience=replace(PATIENCE, apart=0.002))
+    made = TradeLockerVenue(operator, lambda: None, patience=dataclasses.replace(PATIENCE, apart=0.002))
     made.price(made.bid, made.ask)
     yield made
     for connect in made.opened:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperOrder, PaperState
 from shared.brokers.paper.broker import PaperBroker

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import dataclasses
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.models.enums import Effect, OrderStatus, OrderType, Side
 from shared.models.trading import AccountSnapshot, Fill, Position, WorkingOrder
@@ -152,7 +154,7 @@ def test_found_again_it_has_the_same_key(life: Life) -> None:
 @given(lives())
 def test_what_fills_explain_is_not_doubted(life: Life) -> None:
     """Where the broker tells every fill, no position is corrected by its word alone."""
-    told = replace(life, unexplained={})
+    told = dataclasses.replace(life, unexplained={})
     found = corrections(told.ours(), told.theirs(), told.fills)
     assert not [each for each in found if each.position is not None]
 

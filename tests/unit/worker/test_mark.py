@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from shared.models.enums import Broker, Freshness, MarginMode
 from shared.models.trading import AccountSnapshot

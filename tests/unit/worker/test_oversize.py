@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal as D
+
+from msgspec.structs import replace
 
 from shared.models.enums import Action, CommandKind, OrderType, Side, StopMode
 from shared.models.reasons import Reason
