@@ -107,7 +107,8 @@ create table public.fills (
 comment on table public.fills is 'Executions as the broker reported them. Insert only.';
 create index fills_user on public.fills (user_id, id);
 create index fills_order on public.fills (order_id);
-create index fills_position on public.fills (account_id, position_id);
+-- With the time: of a position its fills since it was opened are asked for, and on a netting account it has those of all time.
+create index fills_position on public.fills (account_id, position_id, filled_at);
 create index fills_account on public.fills (account_id, id);
 
 create table public.positions (

@@ -227,22 +227,55 @@ comment on function engine.naked_json(public.broker_accounts) is
 'The naked positions of an account with what they should have, and what was done about them.';
 alter function engine.naked_json(public.broker_accounts) owner to empire_engine;
 
-create function engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamptz) returns text
-language plpgsql set search_path = '' as $$
+create function engine.opened_bare(p public.positions) returns boolean
+language plpgsql stable set search_path = '' as $$
+declare
+  o public.orders;
+begin
+  -- One look-up, however many fills a position of a busy account consists of.
+  select w.* into o from public.fills f join public.orders w on w.id = f.order_id
+  where f.account_id = p.account_id and f.position_id = p.venue_position_id and f.effect = 'open' and f.filled_at >= p.opened_at
+  order by f.filled_at desc limit 1;
+  return found and engine.entry_stop(o) is null and (engine.last_change(p, o.created_at)).id is null;
+end
+$$;
+comment on function engine.opened_bare(public.positions) is
+'Whether what has opened an open position last asked for no stop, then or since: then engine.stop_asked says of the whole that '
+'none is asked.';
+alter function engine.opened_bare(public.positions) owner to empire_engine;
+
+create function engine.is_naked(a public.broker_accounts, x jsonb) returns text
+language plpgsql stable set search_path = '' as $$
 declare
   p public.positions;
-  b engine.naked;
-  s engine.asked_stop;
 begin
   select y.* into p from public.positions y
   where y.account_id = a.id and y.venue_position_id = x ->> 'position_id' and y.closed_at is null and y.side = (x ->> 'side')::public.side;
   if not found or engine.is_being_closed(a.id, p.root) then
     return 'later';
+  elsif (engine.naked_rules(a)).required or not (engine.opened_bare(p) or not (engine.stop_asked(p)).is_asked) then
+    return 'naked';
   end if;
+  return 'clean';
+end
+$$;
+comment on function engine.is_naked(public.broker_accounts, jsonb) is
+'What a position is that a read has shown without a stop: naked, clean (it need not have one), or later (it may be on its way out).';
+alter function engine.is_naked(public.broker_accounts, jsonb) owner to empire_engine;
+
+create function engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamptz) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_is constant text := engine.is_naked(a, x);
+  p public.positions;
+  b engine.naked;
+  s engine.asked_stop;
+begin
+  if v_is <> 'naked' then
+    return v_is;
+  end if;
+  select y.* into p from public.positions y where y.account_id = a.id and y.venue_position_id = x ->> 'position_id';
   s := engine.stop_wanted(p, p.stop_loss, p.as_of);
-  if not s.is_asked and not (engine.naked_rules(a)).required then
-    return 'clean';
-  end if;
   -- Where what was set goes again and again it is not set again without a pause.
   select y.* into b from engine.naked y
   where y.account_id = a.id and y.position_id = p.venue_position_id and y.opened_at = p.opened_at and y.event_id is not null
@@ -254,12 +287,11 @@ begin
     a.user_id, a.id, p.venue_position_id, p.opened_at, p.side, s.symbol, p.root, p_since, p.stop_loss,
     case when p.stop_loss is not null then p.as_of end, coalesce(b.failures, 0), b.event_id, b.asked_for, b.asked_at
   ) on conflict (account_id, position_id) where ended_at is null do nothing;
-  return 'begun';
+  return v_is;
 end
 $$;
 comment on function engine.begin_naked(public.broker_accounts, jsonb, timestamptz) is
-'A read has shown a position without a stop: begun, clean (it need not have one), or later (it may be on its way out). The caller '
-'holds the account.';
+'A read has shown a position without a stop: where it is naked (engine.is_naked) that is kept. The caller holds the account.';
 alter function engine.begin_naked(public.broker_accounts, jsonb, timestamptz) owner to empire_engine;
 
 create function engine.act_of_naked(n engine.naked, a public.broker_accounts, x jsonb) returns bigint
@@ -330,34 +362,57 @@ comment on function engine.keep_spell(public.broker_accounts, jsonb) is
 'One naked position after a read: what is asked for, told, or that it is over, together. False = it is another version by now.';
 alter function engine.keep_spell(public.broker_accounts, jsonb) owner to empire_engine;
 
+create function engine.bare_in(p_results jsonb, out clean jsonb, out changing uuid [])
+language plpgsql stable set search_path = '' as $$
+begin
+  select coalesce(jsonb_agg(jsonb_build_object('account', v.id, 'position_id', v.position_id)) filter (where v.what = 'clean'), '[]'),
+    coalesce(array_agg(distinct v.id) filter (where v.what = 'naked'), '{}')
+  into clean, changing
+  from (
+    select a.id, x ->> 'position_id' as position_id, case when x is not null then engine.is_naked(a, x) else 'naked' end as what
+    from jsonb_array_elements(p_results) y (said)
+    join engine.account_marks w on w.account_id = (y.said ->> 'account')::uuid and w.token = (y.said ->> 'token')::bigint
+    join public.broker_accounts a on a.id = w.account_id
+    cross join lateral (
+      select e as x from jsonb_array_elements(y.said -> 'bare') e
+      union all
+      select null where y.said -> 'spells' <> '[]'
+    ) b
+  ) v;
+end
+$$;
+comment on function engine.bare_in(jsonb, out jsonb, out uuid []) is
+'Of what engine.keep_naked is given: the positions that need no stop, and the accounts on which something is to be kept.';
+alter function engine.bare_in(jsonb, out jsonb, out uuid []) owner to empire_engine;
+
 create function engine.keep_naked(p_results jsonb) returns jsonb
 language plpgsql security definer
 -- Plans made when the tables were small would look through all orders for each position, with the accounts locked.
 set search_path = '' set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
+  -- Mostly there is nothing to keep, and then no account is locked: its orders would wait. What is recorded meanwhile was not
+  -- in the read, which is what is judged here.
+  v_found constant record := engine.bare_in(p_results);
   r record;
   x jsonb;
-  v_clean jsonb := '[]';
 begin
-  perform from public.broker_accounts b
-  where b.id = any (array(select (y ->> 'account')::uuid from jsonb_array_elements(p_results) y))
-  order by b.id for no key update;
+  if v_found.changing = '{}' then
+    return v_found.clean;
+  end if;
+  perform from public.broker_accounts b where b.id = any (v_found.changing) order by b.id for no key update;
   for r in
     select b as account, y.said from jsonb_array_elements(p_results) y (said)
     join engine.account_marks w on w.account_id = (y.said ->> 'account')::uuid and w.token = (y.said ->> 'token')::bigint
-    join public.broker_accounts b on b.id = w.account_id order by b.id
+    join public.broker_accounts b on b.id = w.account_id
+    where b.id = any (v_found.changing) order by b.id
   loop
     for x in select e from jsonb_array_elements(r.said -> 'spells') e order by (e ->> 'id')::bigint loop
       perform engine.keep_spell(r.account, x);
     end loop;
-    for x in select e from jsonb_array_elements(r.said -> 'bare') e loop
-      if engine.begin_naked(r.account, x, (r.said ->> 'at')::timestamptz) = 'clean' then
-        v_clean := v_clean || jsonb_build_object('account', (r.account).id, 'position_id', x ->> 'position_id');
-      end if;
-    end loop;
+    perform engine.begin_naked(r.account, e, (r.said ->> 'at')::timestamptz) from jsonb_array_elements(r.said -> 'bare') e;
   end loop;
-  return v_clean;
+  return v_found.clean;
 end
 $$;
 comment on function engine.keep_naked(jsonb) is

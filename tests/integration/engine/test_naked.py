@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.integration.engine.road import ENTRY, Json, Road, Trader, fill, filled
@@ -42,9 +43,11 @@ async def changed(road: Road, trader: Trader, protection: Json, outcome: str = "
 async def wanted(road: Road, seen: str | None = None, ago_s: int = -60) -> tuple[Any, Any]:
     """The stop that the position should have, and whether our words ask for it."""
     found = await road.value(
-        "select to_jsonb(engine.stop_wanted(p, $1, clock_timestamp() - $2 * interval '1 second')) from public.positions p",
+        "select to_jsonb(engine.stop_wanted(p, $1, clock_timestamp() - $2 * interval '1 second'))"
+        " || jsonb_build_object('is_bare', engine.opened_bare(p)) from public.positions p",
         *(None if seen is None else D(seen), ago_s),
     )
+    assert not (found["is_bare"] and found["is_asked"]), "the short answer is never another one"
     return found["stop"], found["is_asked"]
 
 
@@ -254,6 +257,24 @@ async def test_what_needs_no_stop_is_said(road: Road) -> None:
         None,
         "close",
     )
+
+
+async def test_where_nothing_is_to_be_kept_nobody_is_waited_for(road: Road) -> None:
+    """An account whose position needs no stop is not locked, and a lock on it held by its orders is not waited for; what is
+    naked is kept under the account's lock."""
+    trader, other = await road.trader(), await road.trader()
+    await entered(road, trader, None)
+    await entered(road, other, "1.095")
+    reader, naked = await Reader.of(road, trader), await Reader.of(road, other)
+    seen, bare = await reader.claimed(), await naked.claimed()
+    await road.worker.execute("set lock_timeout = '200ms'")
+    async with road.admin.transaction():
+        await road.admin.execute("select from public.broker_accounts for no key update")
+        assert await reader.keep(seen, bare=True) == [{"account": trader.account, "position_id": "p1"}]
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await naked.keep(bare, bare=True)
+    await naked.keep(bare, bare=True)
+    assert await road.column("select account_id::text from engine.naked") == [other.account]
 
 
 async def test_while_something_is_under_way_nothing_begins(road: Road) -> None:
