@@ -70,7 +70,7 @@ create index orders_parent on public.orders (parent_order_id) where parent_order
 create function private.order_status_follows_the_table() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  if new.status is distinct from old.status and not exists (
+  if not exists (
     select 1 from public.order_transitions t where t.from_status = old.status and t.to_status = new.status
   ) then
     raise exception 'order % cannot go from % to %', old.id, old.status, new.status using errcode = 'check_violation';
@@ -80,7 +80,7 @@ end
 $$;
 comment on function private.order_status_follows_the_table() is 'Refuses an order status that order_transitions does not allow.';
 create trigger order_status_follows_the_table before update of status on public.orders
-for each row execute function private.order_status_follows_the_table();
+for each row when (new.status is distinct from old.status) execute function private.order_status_follows_the_table();
 
 create table public.fills (
   id bigint generated always as identity primary key,

@@ -109,7 +109,7 @@ begin
     where e.id = any (p_events) and e.open_deliveries > 1 order by e.id for no key update;
   end if;
   update public.webhook_events e
-  set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
+  set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n), version = e.version + 1
   from (
     select x.id, count(*)::integer as n from unnest(p_events) as x (id) where x.id is not null group by x.id
   ) c

@@ -140,7 +140,7 @@ begin
   update public.positions t
   set symbol = n.symbol, root = coalesce(s.said ->> 'root', n.root), side = n.side, qty = n.qty,
     entry_price = n.entry_price, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
-    closed_at = n.closed_at, as_of = clock_timestamp(),
+    closed_at = n.closed_at, as_of = clock_timestamp(), version = t.version + 1,
     stop_loss = case when s.said is null then n.stop_loss else (s.said ->> 'stop_loss')::numeric end,
     take_profit = case when s.said is null then n.take_profit else (s.said ->> 'take_profit')::numeric end,
     unrealized_pnl = case when s.said is null then t.unrealized_pnl else (s.said ->> 'unrealized_pnl')::numeric end,
@@ -235,7 +235,7 @@ begin
     take_profit = coalesce((n.said ->> 'take_profit')::numeric, o.take_profit),
     reason = coalesce((n.said ->> 'reason')::public.reason, o.reason),
     reason_text = coalesce(left(n.said ->> 'text', 500), o.reason_text),
-    position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id)
+    position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id), version = o.version + 1, updated_at = clock_timestamp()
   from (
     select distinct on (x.order_id) x.order_id, x.said,
       -- Of our own command the outcome says it, of any other order its status.
@@ -271,7 +271,7 @@ begin
   update public.positions p
   set stop_loss = (s.said ->> 'stop_loss')::numeric, take_profit = (s.said ->> 'take_profit')::numeric,
     unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, root = coalesce(s.said ->> 'root', p.root),
-    as_of = clock_timestamp(), freshness = 'fresh'
+    as_of = clock_timestamp(), freshness = 'fresh', version = p.version + 1
   from jsonb_each(p_shown) as s (name, said)
   where p.account_id = split_part(s.name, ' ', 1)::uuid and p.venue_position_id = s.said ->> 'venue_position_id' and (
     p.as_of < clock_timestamp() - interval '1 second'
@@ -364,7 +364,7 @@ begin
       else d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]') end,
     timings = case when d.timings = '{}' and jsonb_typeof(e -> 'timings') = 'object' then e -> 'timings'
       else d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}') end,
-    finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
+    finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end, version = d.version + 1
   from unnest(p_ends) e
   where d.id = (e ->> 'delivery_id')::bigint;
 end
@@ -437,7 +437,7 @@ begin
     update public.broker_accounts a
     set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
       as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
-      last_sync = clock_timestamp()
+      last_sync = clock_timestamp(), version = a.version + 1, updated_at = clock_timestamp()
     from unnest(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
     where a.id = d.account_id and x #>> '{account,balance}' is not null
     returning a.id, a.user_id

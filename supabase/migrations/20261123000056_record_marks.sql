@@ -87,6 +87,7 @@ begin
   -- left to whoever compares the books: here nothing opens or closes.
   update public.positions p
   set unrealized_pnl = s.unrealized_pnl, stop_loss = s.stop_loss, take_profit = s.take_profit, as_of = s.at, freshness = 'fresh',
+    version = p.version + 1,
     -- A broker averages over fills in its own way, and its profit counts from that. Of the same quantity only.
     entry_price = case when p.side = s.side and p.qty = s.qty then coalesce(nullif(s.entry_price, 0), p.entry_price)
       else p.entry_price end, extremes_of = p.opened_at,
@@ -236,7 +237,8 @@ begin
   v_reads := engine.reads_in(v_held);
   perform engine.mark_positions(v_held);
   update public.broker_accounts a
-  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp()
+  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp(),
+    version = a.version + 1, updated_at = clock_timestamp()
   from unnest(v_reads) m
   where a.id = m.account_id and a.id = any (v_accounts) and (a.as_of is null or a.as_of <= m.at);
   v_plain := engine.plain_reads(v_reads);

@@ -154,8 +154,8 @@ grant select, update on engine.health_told to empire_engine;
 create function private.tell_system() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'health:system', 'broadcast', true, 'system.updated',
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'health:system', 'broadcast', true, 'system.updated',
     jsonb_build_object('v', n.version, 'status', n.status, 'message', n.message)
   from changed n;
   return null;
