@@ -2581,6 +2581,40 @@ ALTER FUNCTION engine.at_path(p_path text, p_message text) OWNER TO empire_engin
 COMMENT ON FUNCTION engine.at_path(p_path text, p_message text) IS 'The details of a refusal: one field and what is wrong with it.';
 
 --
+-- Name: bare_in(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.bare_in(p_results jsonb, OUT clean jsonb, OUT changing uuid[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  select coalesce(jsonb_agg(jsonb_build_object('account', v.id, 'position_id', v.position_id)) filter (where v.what = 'clean'), '[]'),
+    coalesce(array_agg(distinct v.id) filter (where v.what = 'naked'), '{}')
+  into clean, changing
+  from (
+    select a.id, x ->> 'position_id' as position_id, case when x is not null then engine.is_naked(a, x) else 'naked' end as what
+    from jsonb_array_elements(p_results) y (said)
+    join engine.account_marks w on w.account_id = (y.said ->> 'account')::uuid and w.token = (y.said ->> 'token')::bigint
+    join public.broker_accounts a on a.id = w.account_id
+    cross join lateral (
+      select e as x from jsonb_array_elements(y.said -> 'bare') e
+      union all
+      select null where y.said -> 'spells' <> '[]'
+    ) b
+  ) v;
+end
+$$;
+
+ALTER FUNCTION engine.bare_in(p_results jsonb, OUT clean jsonb, OUT changing uuid[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION bare_in(p_results jsonb, OUT clean jsonb, OUT changing uuid[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.bare_in(p_results jsonb, OUT clean jsonb, OUT changing uuid[]) IS 'Of what engine.keep_naked is given: the positions that need no stop, and the accounts on which something is to be kept.';
+
+--
 -- Name: begin_naked(public.broker_accounts, jsonb, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2589,19 +2623,16 @@ CREATE FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since ti
     SET search_path TO ''
     AS $$
 declare
+  v_is constant text := engine.is_naked(a, x);
   p public.positions;
   b engine.naked;
   s engine.asked_stop;
 begin
-  select y.* into p from public.positions y
-  where y.account_id = a.id and y.venue_position_id = x ->> 'position_id' and y.closed_at is null and y.side = (x ->> 'side')::public.side;
-  if not found or engine.is_being_closed(a.id, p.root) then
-    return 'later';
+  if v_is <> 'naked' then
+    return v_is;
   end if;
+  select y.* into p from public.positions y where y.account_id = a.id and y.venue_position_id = x ->> 'position_id';
   s := engine.stop_wanted(p, p.stop_loss, p.as_of);
-  if not s.is_asked and not (engine.naked_rules(a)).required then
-    return 'clean';
-  end if;
   -- Where what was set goes again and again it is not set again without a pause.
   select y.* into b from engine.naked y
   where y.account_id = a.id and y.position_id = p.venue_position_id and y.opened_at = p.opened_at and y.event_id is not null
@@ -2613,7 +2644,7 @@ begin
     a.user_id, a.id, p.venue_position_id, p.opened_at, p.side, s.symbol, p.root, p_since, p.stop_loss,
     case when p.stop_loss is not null then p.as_of end, coalesce(b.failures, 0), b.event_id, b.asked_for, b.asked_at
   ) on conflict (account_id, position_id) where ended_at is null do nothing;
-  return 'begun';
+  return v_is;
 end
 $$;
 
@@ -2623,7 +2654,7 @@ ALTER FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since tim
 -- Name: FUNCTION begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone) IS 'A read has shown a position without a stop: begun, clean (it need not have one), or later (it may be on its way out). The caller holds the account.';
+COMMENT ON FUNCTION engine.begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone) IS 'A read has shown a position without a stop: where it is naked (engine.is_naked) that is kept. The caller holds the account.';
 
 --
 -- Name: begin_send(jsonb, integer); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -3160,7 +3191,7 @@ begin
   update public.positions t
   set symbol = n.symbol, root = coalesce(s.said ->> 'root', n.root), side = n.side, qty = n.qty,
     entry_price = n.entry_price, endpoint_id = n.endpoint_id, tag = n.tag, opened_at = n.opened_at,
-    closed_at = n.closed_at, as_of = clock_timestamp(),
+    closed_at = n.closed_at, as_of = clock_timestamp(), version = t.version + 1,
     stop_loss = case when s.said is null then n.stop_loss else (s.said ->> 'stop_loss')::numeric end,
     take_profit = case when s.said is null then n.take_profit else (s.said ->> 'take_profit')::numeric end,
     unrealized_pnl = case when s.said is null then t.unrealized_pnl else (s.said ->> 'unrealized_pnl')::numeric end,
@@ -3552,7 +3583,7 @@ begin
     where e.id = any (p_events) and e.open_deliveries > 1 order by e.id for no key update;
   end if;
   update public.webhook_events e
-  set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n)
+  set open_deliveries = e.open_deliveries - c.n, processed = (e.open_deliveries <= c.n), version = e.version + 1
   from (
     select x.id, count(*)::integer as n from unnest(p_events) as x (id) where x.id is not null group by x.id
   ) c
@@ -4787,7 +4818,7 @@ begin
       else d.trace || coalesce(nullif(e -> 'trace', 'null'), '[]') end,
     timings = case when d.timings = '{}' and jsonb_typeof(e -> 'timings') = 'object' then e -> 'timings'
       else d.timings || coalesce(nullif(e -> 'timings', 'null'), '{}') end,
-    finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end
+    finished_at = case when d.id <> all (p_unknown) then clock_timestamp() end, version = d.version + 1
   from unnest(p_ends) e
   where d.id = (e ->> 'delivery_id')::bigint;
 end
@@ -6918,6 +6949,36 @@ ALTER FUNCTION engine.is_live(p_connection uuid) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.is_live(p_connection uuid) IS 'Whether a login is listened to, so that what happens on its accounts is told.';
 
 --
+-- Name: is_naked(public.broker_accounts, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.is_naked(a public.broker_accounts, x jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  p public.positions;
+begin
+  select y.* into p from public.positions y
+  where y.account_id = a.id and y.venue_position_id = x ->> 'position_id' and y.closed_at is null and y.side = (x ->> 'side')::public.side;
+  if not found or engine.is_being_closed(a.id, p.root) then
+    return 'later';
+  elsif (engine.naked_rules(a)).required or not (engine.opened_bare(p) or not (engine.stop_asked(p)).is_asked) then
+    return 'naked';
+  end if;
+  return 'clean';
+end
+$$;
+
+ALTER FUNCTION engine.is_naked(a public.broker_accounts, x jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION is_naked(a public.broker_accounts, x jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.is_naked(a public.broker_accounts, x jsonb) IS 'What a position is that a read has shown without a stop: naked, clean (it need not have one), or later (it may be on its way out).';
+
+--
 -- Name: is_newer(uuid, text, timestamp with time zone); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -7347,28 +7408,28 @@ CREATE FUNCTION engine.keep_naked(p_results jsonb) RETURNS jsonb
     SET enable_mergejoin TO 'off'
     AS $$
 declare
+  -- Mostly there is nothing to keep, and then no account is locked: its orders would wait. What is recorded meanwhile was not
+  -- in the read, which is what is judged here.
+  v_found constant record := engine.bare_in(p_results);
   r record;
   x jsonb;
-  v_clean jsonb := '[]';
 begin
-  perform from public.broker_accounts b
-  where b.id = any (array(select (y ->> 'account')::uuid from jsonb_array_elements(p_results) y))
-  order by b.id for no key update;
+  if v_found.changing = '{}' then
+    return v_found.clean;
+  end if;
+  perform from public.broker_accounts b where b.id = any (v_found.changing) order by b.id for no key update;
   for r in
     select b as account, y.said from jsonb_array_elements(p_results) y (said)
     join engine.account_marks w on w.account_id = (y.said ->> 'account')::uuid and w.token = (y.said ->> 'token')::bigint
-    join public.broker_accounts b on b.id = w.account_id order by b.id
+    join public.broker_accounts b on b.id = w.account_id
+    where b.id = any (v_found.changing) order by b.id
   loop
     for x in select e from jsonb_array_elements(r.said -> 'spells') e order by (e ->> 'id')::bigint loop
       perform engine.keep_spell(r.account, x);
     end loop;
-    for x in select e from jsonb_array_elements(r.said -> 'bare') e loop
-      if engine.begin_naked(r.account, x, (r.said ->> 'at')::timestamptz) = 'clean' then
-        v_clean := v_clean || jsonb_build_object('account', (r.account).id, 'position_id', x ->> 'position_id');
-      end if;
-    end loop;
+    perform engine.begin_naked(r.account, e, (r.said ->> 'at')::timestamptz) from jsonb_array_elements(r.said -> 'bare') e;
   end loop;
-  return v_clean;
+  return v_found.clean;
 end
 $$;
 
@@ -8416,6 +8477,7 @@ begin
   -- left to whoever compares the books: here nothing opens or closes.
   update public.positions p
   set unrealized_pnl = s.unrealized_pnl, stop_loss = s.stop_loss, take_profit = s.take_profit, as_of = s.at, freshness = 'fresh',
+    version = p.version + 1,
     -- A broker averages over fills in its own way, and its profit counts from that. Of the same quantity only.
     entry_price = case when p.side = s.side and p.qty = s.qty then coalesce(nullif(s.entry_price, 0), p.entry_price)
       else p.entry_price end, extremes_of = p.opened_at,
@@ -9604,6 +9666,33 @@ ALTER FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) OWNE
 COMMENT ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) IS 'Makes a synthetic trader for a drill with a login at a simulated broker: books of our own with their terms, or a sealed login that is checked like every other. False = the lease is over.';
 
 --
+-- Name: opened_bare(public.positions); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.opened_bare(p public.positions) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  o public.orders;
+begin
+  -- One look-up, however many fills a position of a busy account consists of.
+  select w.* into o from public.fills f join public.orders w on w.id = f.order_id
+  where f.account_id = p.account_id and f.position_id = p.venue_position_id and f.effect = 'open' and f.filled_at >= p.opened_at
+  order by f.filled_at desc limit 1;
+  return found and engine.entry_stop(o) is null and (engine.last_change(p, o.created_at)).id is null;
+end
+$$;
+
+ALTER FUNCTION engine.opened_bare(p public.positions) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION opened_bare(p public.positions); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.opened_bare(p public.positions) IS 'Whether what has opened an open position last asked for no stop, then or since: then engine.stop_asked says of the whole that none is asked.';
+
+--
 -- Name: opening_orders(public.positions); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -10087,7 +10176,7 @@ begin
   update public.positions p
   set stop_loss = (s.said ->> 'stop_loss')::numeric, take_profit = (s.said ->> 'take_profit')::numeric,
     unrealized_pnl = (s.said ->> 'unrealized_pnl')::numeric, root = coalesce(s.said ->> 'root', p.root),
-    as_of = clock_timestamp(), freshness = 'fresh'
+    as_of = clock_timestamp(), freshness = 'fresh', version = p.version + 1
   from jsonb_each(p_shown) as s (name, said)
   where p.account_id = split_part(s.name, ' ', 1)::uuid and p.venue_position_id = s.said ->> 'venue_position_id' and (
     p.as_of < clock_timestamp() - interval '1 second'
@@ -10729,7 +10818,7 @@ begin
     update public.broker_accounts a
     set balance = (x #>> '{account,balance}')::numeric, equity = (x #>> '{account,equity}')::numeric,
       as_of = coalesce((x #>> '{account,as_of}')::timestamptz, clock_timestamp()), freshness = 'fresh',
-      last_sync = clock_timestamp()
+      last_sync = clock_timestamp(), version = a.version + 1, updated_at = clock_timestamp()
     from unnest(p_results) x join public.deliveries d on d.id = (x ->> 'delivery_id')::bigint
     where a.id = d.account_id and x #>> '{account,balance}' is not null
     returning a.id, a.user_id
@@ -10793,7 +10882,8 @@ begin
   v_reads := engine.reads_in(v_held);
   perform engine.mark_positions(v_held);
   update public.broker_accounts a
-  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp()
+  set balance = m.balance, equity = m.equity, as_of = m.at, freshness = 'fresh', last_sync = clock_timestamp(),
+    version = a.version + 1, updated_at = clock_timestamp()
   from unnest(v_reads) m
   where a.id = m.account_id and a.id = any (v_accounts) and (a.as_of is null or a.as_of <= m.at);
   v_plain := engine.plain_reads(v_reads);
@@ -13564,7 +13654,7 @@ begin
     take_profit = coalesce((n.said ->> 'take_profit')::numeric, o.take_profit),
     reason = coalesce((n.said ->> 'reason')::public.reason, o.reason),
     reason_text = coalesce(left(n.said ->> 'text', 500), o.reason_text),
-    position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id)
+    position_id = coalesce(n.said #>> '{fills,0,position_id}', o.position_id), version = o.version + 1, updated_at = clock_timestamp()
   from (
     select distinct on (x.order_id) x.order_id, x.said,
       -- Of our own command the outcome says it, of any other order its status.
@@ -16903,6 +16993,27 @@ ALTER FUNCTION private.me() OWNER TO postgres;
 COMMENT ON FUNCTION private.me() IS 'The signed-in user; refuses where there is none.';
 
 --
+-- Name: message_id(); Type: FUNCTION; Schema: private; Owner: postgres
+--
+
+CREATE FUNCTION private.message_id() RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return lpad(to_hex(nextval('private.message_ids')), 32, '0')::uuid;
+end
+$$;
+
+ALTER FUNCTION private.message_id() OWNER TO postgres;
+
+--
+-- Name: FUNCTION message_id(); Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON FUNCTION private.message_id() IS 'The id of the next live message.';
+
+--
 -- Name: mfa_enrolled(); Type: FUNCTION; Schema: private; Owner: postgres
 --
 
@@ -17221,7 +17332,7 @@ CREATE FUNCTION private.order_status_follows_the_table() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  if new.status is distinct from old.status and not exists (
+  if not exists (
     select 1 from public.order_transitions t where t.from_status = old.status and t.to_status = new.status
   ) then
     raise exception 'order % cannot go from % to %', old.id, old.status, new.status using errcode = 'check_violation';
@@ -18443,8 +18554,8 @@ begin
       return null;
     end if;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'events:' || n.user_id, 'broadcast', true, case when v_news is null then 'delivery.created' else 'delivery.updated' end,
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'events:' || n.user_id, 'broadcast', true, case when v_news is null then 'delivery.created' else 'delivery.updated' end,
     jsonb_build_object(
       'id', n.id::text, 'v', n.version, 'event_id', n.event_id::text, 'account_id', n.account_id, 'lane', n.lane,
       'action', n.action, 'symbol', n.symbol, 'tag', n.tag, 'status', n.status, 'outcome', n.outcome,
@@ -18476,8 +18587,8 @@ CREATE FUNCTION private.tell_event() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  insert into realtime.messages (topic, extension, private, event, payload)
-  values ('events:' || new.user_id, 'broadcast', true, 'event.updated', private.event_message(new));
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  values (private.message_id(), 'events:' || new.user_id, 'broadcast', true, 'event.updated', private.event_message(new));
   return null;
 exception when others then
   perform private.count_realtime_failure();
@@ -18502,8 +18613,8 @@ CREATE FUNCTION private.tell_events() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'events:' || n.user_id, 'broadcast', true, 'event.created', private.event_message(n::public.webhook_events)
   from changed n order by n.id;
   return null;
 exception when others then
@@ -18529,8 +18640,8 @@ CREATE FUNCTION private.tell_health() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'health:system', 'broadcast', true, 'health.updated',
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'health:system', 'broadcast', true, 'health.updated',
     jsonb_build_object(
       'broker', n.broker, 'v', floor(extract(epoch from n.updated_at) * 1000)::bigint, 'status', n.status,
       'latency_ms', n.latency_ms::text, 'message', n.message, 'updated_at', n.updated_at
@@ -18562,8 +18673,8 @@ CREATE FUNCTION private.tell_logs() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'logs:' || n.user_id, 'broadcast', true, 'log.created',
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'logs:' || n.user_id, 'broadcast', true, 'log.created',
     jsonb_build_object(
       'id', n.id::text, 'v', 1, 'level', n.level, 'type', n.type, 'message', n.message,
       'correlation_id', n.correlation_id::text, 'created_at', n.created_at
@@ -18610,8 +18721,8 @@ begin
       return null;
     end if;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'orders:' || n.user_id, 'broadcast', true, case when v_news is null then 'order.created' else 'order.updated' end,
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'orders:' || n.user_id, 'broadcast', true, case when v_news is null then 'order.created' else 'order.updated' end,
     jsonb_build_object(
       'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
       'delivery_id', n.delivery_id::text, 'client_order_id', n.client_order_id, 'venue_order_id', n.venue_order_id,
@@ -18660,8 +18771,8 @@ begin
       return null;
     end if;
   end if;
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'positions:' || n.user_id, 'broadcast', true, case when v_news is null then 'position.created' else 'position.updated' end,
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'positions:' || n.user_id, 'broadcast', true, case when v_news is null then 'position.created' else 'position.updated' end,
     jsonb_build_object(
       'id', n.id::text, 'v', n.version, 'account_id', n.account_id, 'broker', n.broker,
       'venue_position_id', n.venue_position_id, 'symbol', n.symbol, 'root', n.root, 'side', n.side,
@@ -18695,8 +18806,8 @@ CREATE FUNCTION private.tell_system() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  insert into realtime.messages (topic, extension, private, event, payload)
-  select 'health:system', 'broadcast', true, 'system.updated',
+  insert into realtime.messages (id, topic, extension, private, event, payload)
+  select private.message_id(), 'health:system', 'broadcast', true, 'system.updated',
     jsonb_build_object('v', n.version, 'status', n.status, 'message', n.message)
   from changed n;
   return null;
@@ -21203,6 +21314,25 @@ ALTER TABLE private.admins OWNER TO postgres;
 COMMENT ON TABLE private.admins IS 'Who may be an admin. The token''s role claim and aal2 are needed besides (private.is_admin()).';
 
 --
+-- Name: message_ids; Type: SEQUENCE; Schema: private; Owner: postgres
+--
+
+CREATE SEQUENCE private.message_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 32;
+
+ALTER SEQUENCE private.message_ids OWNER TO postgres;
+
+--
+-- Name: SEQUENCE message_ids; Type: COMMENT; Schema: private; Owner: postgres
+--
+
+COMMENT ON SEQUENCE private.message_ids IS 'Ids of live messages.';
+
+--
 -- Name: risk_standings; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -23353,7 +23483,7 @@ CREATE INDEX fills_order ON public.fills USING btree (order_id);
 -- Name: fills_position; Type: INDEX; Schema: public; Owner: postgres
 --
 
-CREATE INDEX fills_position ON public.fills USING btree (account_id, position_id);
+CREATE INDEX fills_position ON public.fills USING btree (account_id, position_id, filled_at);
 
 --
 -- Name: fills_user; Type: INDEX; Schema: public; Owner: postgres
@@ -23767,7 +23897,7 @@ ALTER TABLE public.credential_seals ENABLE ALWAYS TRIGGER never_emptied;
 -- Name: orders order_status_follows_the_table; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER order_status_follows_the_table BEFORE UPDATE OF status ON public.orders FOR EACH ROW EXECUTE FUNCTION private.order_status_follows_the_table();
+CREATE TRIGGER order_status_follows_the_table BEFORE UPDATE OF status ON public.orders FOR EACH ROW WHEN ((new.status IS DISTINCT FROM old.status)) EXECUTE FUNCTION private.order_status_follows_the_table();
 
 --
 -- Name: deliveries tell_insert; Type: TRIGGER; Schema: public; Owner: postgres
@@ -23833,7 +23963,7 @@ CREATE TRIGGER tell_update AFTER UPDATE ON public.webhook_events FOR EACH ROW WH
 -- Name: broker_accounts touch; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.broker_accounts FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+CREATE TRIGGER touch BEFORE UPDATE ON public.broker_accounts FOR EACH ROW WHEN ((new.version = old.version)) EXECUTE FUNCTION private.touch('both');
 
 --
 -- Name: broker_connections touch; Type: TRIGGER; Schema: public; Owner: postgres
@@ -23845,7 +23975,7 @@ CREATE TRIGGER touch BEFORE UPDATE ON public.broker_connections FOR EACH ROW EXE
 -- Name: deliveries touch; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.deliveries FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+CREATE TRIGGER touch BEFORE UPDATE ON public.deliveries FOR EACH ROW WHEN ((new.version = old.version)) EXECUTE FUNCTION private.touch('version');
 
 --
 -- Name: health touch; Type: TRIGGER; Schema: public; Owner: postgres
@@ -23863,13 +23993,13 @@ CREATE TRIGGER touch BEFORE UPDATE ON public.notification_targets FOR EACH ROW E
 -- Name: orders touch; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION private.touch('both');
+CREATE TRIGGER touch BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((new.version = old.version)) EXECUTE FUNCTION private.touch('both');
 
 --
 -- Name: positions touch; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.positions FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+CREATE TRIGGER touch BEFORE UPDATE ON public.positions FOR EACH ROW WHEN ((new.version = old.version)) EXECUTE FUNCTION private.touch('version');
 
 --
 -- Name: profiles touch; Type: TRIGGER; Schema: public; Owner: postgres
@@ -23899,7 +24029,7 @@ CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW EXEC
 -- Name: webhook_events touch; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_events FOR EACH ROW EXECUTE FUNCTION private.touch('version');
+CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_events FOR EACH ROW WHEN ((new.version = old.version)) EXECUTE FUNCTION private.touch('version');
 
 --
 -- Name: breaches breaches_identity_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
@@ -25246,6 +25376,12 @@ REVOKE ALL ON FUNCTION engine.assumed_loss(a public.broker_accounts) FROM PUBLIC
 REVOKE ALL ON FUNCTION engine.at_path(p_path text, p_message text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION bare_in(p_results jsonb, OUT clean jsonb, OUT changing uuid[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.bare_in(p_results jsonb, OUT clean jsonb, OUT changing uuid[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION begin_naked(a public.broker_accounts, x jsonb, p_since timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25995,6 +26131,12 @@ REVOKE ALL ON FUNCTION engine.is_limited(l jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.is_live(p_connection uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION is_naked(a public.broker_accounts, x jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.is_naked(a public.broker_accounts, x jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_newer(p_account uuid, p_symbol text, p_read timestamp with time zone); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -26473,6 +26615,12 @@ REVOKE ALL ON FUNCTION engine.open_trades(p_user uuid, p_scope text) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.open_twin(p_run bigint, p_token bigint, p_twin jsonb) TO empire_worker;
+
+--
+-- Name: FUNCTION opened_bare(p public.positions); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.opened_bare(p public.positions) FROM PUBLIC;
 
 --
 -- Name: FUNCTION opening_orders(p public.positions); Type: ACL; Schema: engine; Owner: empire_engine
@@ -27871,6 +28019,12 @@ REVOKE ALL ON FUNCTION private.mark_halted(p_scope text, p_user uuid, p_broker p
 --
 
 REVOKE ALL ON FUNCTION private.me() FROM PUBLIC;
+
+--
+-- Name: FUNCTION message_id(); Type: ACL; Schema: private; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION private.message_id() FROM PUBLIC;
 
 --
 -- Name: FUNCTION mfa_enrolled(); Type: ACL; Schema: private; Owner: postgres
