@@ -117,6 +117,9 @@ class Follower:
             return True if ended else None
 
         await self._desk.until(look, seconds)
+        if not seen:
+            # The order is named before its deals are listed: nobody else's close may take it meanwhile.
+            return Accepted(order_id, OrderStatus.CANCELED if ended else OrderStatus.WORKING)
         return await self._closing(command, seen, wanted, bool(ended))
 
     def closings(
@@ -161,9 +164,6 @@ class Follower:
     async def _closing(
         self, command: Sent, deals: Sequence[DealRow], wanted: Decimal | None, ended: bool
     ) -> Accepted:
-        if not deals:
-            status = OrderStatus.CANCELED if ended else OrderStatus.WORKING
-            return Accepted(None, status)
         for deal in deals:
             self._desk.memory.told(deal.id, command.client_order_id)
         fills = await self._desk.fills_of(deals, command.client_order_id)

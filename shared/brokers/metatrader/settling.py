@@ -121,7 +121,9 @@ class Settler:
         left = sum((each.volume for each in positions), Decimal(0))
         # Where as much is left as there was, whatever was closed meanwhile was closed before.
         untouched = leg.held_qty is not None and left >= leg.held_qty
-        accepted = await self._follower.closed(command, None, wanted, 0, guess=not untouched)
+        # And as long as anything is left, what was closed was no close of all there is.
+        guess = not positions if leg.qty is None else not untouched
+        accepted = await self._follower.closed(command, None, wanted, 0, guess=guess)
         if accepted.fills:
             whole = leg.qty is None and not positions
             return Found(replace(accepted, status=OrderStatus.FILLED) if whole else accepted)

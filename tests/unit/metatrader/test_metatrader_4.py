@@ -98,3 +98,35 @@ async def test_what_another_close_did_on_metatrader_4(make: type[MetaTraderVenue
         return
     assert isinstance(answer, Found), answer
     assert accepted(answer.outcome).fills == ()
+
+
+async def test_a_part_is_no_close_of_everything_on_metatrader_4(make: type[MetaTraderVenue]) -> None:
+    """A close of all there is never arrived, and a part was closed beside it, of which our books know nothing yet: as long as
+    something is left it is sent again. It was taken for done, and the position stayed open."""
+    venue = make("mt4")
+    broker = await venue.connect()
+    instrument = await traded(broker)
+    position = await open_position(broker, instrument, 3 * LOTS)
+    venue.fault("drop_after_read", "close")
+    lost = sent(close_of(instrument, position), datetime.now(UTC) - timedelta(seconds=5))
+    assert isinstance(await broker.execute(lost), Unknown)
+    accepted(await broker.execute(sent(close_of(instrument, position, LOTS))))
+    assert isinstance(await (await venue.connect()).lookup(lost), Absent)
+    venue.fault("drop_after_accept", "close")
+    again = sent(close_of(instrument, position), datetime.now(UTC) - timedelta(seconds=5))
+    assert isinstance(await broker.execute(again), Unknown)
+    assert isinstance(await (await venue.connect()).lookup(again), Found)
+
+
+async def test_the_name_of_a_close_is_known_before_its_deal_is_shown(make: type[MetaTraderVenue]) -> None:
+    """The terminal is slow to list what a close has done: its order is told all the same, so that nobody else takes it."""
+    for kind in ("mt4", "mt5 hedging"):
+        venue = make(kind)
+        broker = await venue.connect()
+        instrument = await traded(broker)
+        position = await open_position(broker, instrument, 3 * LOTS)
+        venue.fault("lag_lists", "reads", value="3", times=None)
+        told = accepted(await broker.execute(sent(close_of(instrument, position, LOTS))))
+        venue.clear()
+        assert told.venue_order_id is not None
+        assert told.fills == ()
