@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from local import deno
 from local.child import HOME_MARK, Program
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.paths import PROJECT, Paths, base_environment
 from local.ports import SIMULATED, Ports
 from local.postgres import SUPERUSER, Cluster

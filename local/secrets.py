@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from shared.settings import KNOWN_DEFAULTS
+from shared.known_defaults import KNOWN_DEFAULTS
 
 LOGIN_ROLES = (
     "supabase_admin",

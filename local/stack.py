@@ -6,19 +6,16 @@ import argparse
 import asyncio
 import os
 import secrets as random
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import asyncpg
 
 from local import database, orphans
 from local.account import AccountError, server_account
 from local.binaries import VERSIONS, place
 from local.deno import DenoError
-from local.keys import fleet
-from local.keys.fleet import KeyFiles
-from local.paths import Paths
+from local.paths import PROJECT, Paths, base_environment
 from local.ports import PortsTaken, Reservation, reserve
 from local.postgres import Cluster, PostgresError
 from local.programs import VENUES, WORKERS, Boot, programs
@@ -26,9 +23,9 @@ from local.secrets import UnsafeStart, load_or_create, refuse_open_bind
 from local.state import ChildState, StackState, lock, read_state, write_state
 from local.supabase_cli import SupabaseCli, SupabaseCliError
 from local.supervisor import StartFailed, Supervisor
-from shared.crypto.fleet_keys import FleetKeyError
 
 _LOG_LIMIT = 10_000_000
+_KEY_S = 60
 
 
 class AlreadyRunning(Exception):
@@ -75,17 +72,21 @@ class Stack:
 
 def _prepare(boot: Boot, cli: SupabaseCli) -> None:
     database.prepare(boot.cluster, cli)
-    asyncio.run(_serve_fleet_key(boot))
+    _serve_fleet_key(boot)
 
 
-async def _serve_fleet_key(boot: Boot) -> None:
-    files = KeyFiles.of(boot.paths)
-    fleet.ensure(files)
-    opened = await asyncpg.connect(boot.url("postgres"))
-    try:
-        await fleet.publish_if_new(opened, files)
-    finally:
-        await opened.close()
+def _serve_fleet_key(boot: Boot) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "local.keys.serve", "--home", str(boot.paths.home)],
+        env={**base_environment(), **boot.marks(), "EMPIRE_DATABASE_URL": boot.url("postgres")},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_KEY_S,
+    )
+    if done.returncode != 0:
+        raise StartFailed(done.stderr.strip())
 
 
 def boot(paths: Paths, port: int | None, version: int, proxies: int = 0) -> tuple[Boot, Reservation]:
@@ -159,7 +160,6 @@ _EXPECTED = (
     SupabaseCliError,
     UnsafeStart,
     DenoError,
-    FleetKeyError,
     OSError,
 )
 """What a user can cause; everything else is a bug and shows its traceback."""

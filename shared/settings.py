@@ -10,19 +10,7 @@ from urllib.parse import unquote
 from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-KNOWN_DEFAULTS = frozenset(
-    {
-        "super-secret-jwt-token-with-at-least-32-characters-long",
-        "your-super-secret-jwt-token-with-at-least-32-characters-long",
-        "your-super-secret-and-long-postgres-password",
-        "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH",
-        "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz",
-        "postgres",
-        "password",
-        "changeme",
-    }
-)
-"""Secrets printed in somebody's documentation. Whatever starts with one of them is open to everybody."""
+from shared.known_defaults import KNOWN_DEFAULTS
 
 Milliseconds = Annotated[int, Field(gt=0)]
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.scratch import ScratchCluster
 from tests.support import processes
 from tests.support.clusters import Database, clone, template_cluster

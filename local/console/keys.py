@@ -13,7 +13,7 @@ import typer
 
 from local.keys import fleet as keys
 from local.keys import roles
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.paths import Paths
 from local.secrets import write_private
 from local.status import installation

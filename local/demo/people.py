@@ -10,7 +10,7 @@ import httpx
 
 from local.console import session
 from local.console.session import Login
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.status import Installation
 from supabase import AsyncClient
 

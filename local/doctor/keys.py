@@ -9,7 +9,8 @@ from pathlib import Path
 import asyncpg
 
 from local.doctor.checks import check
-from local.keys.fleet import KeyFiles, Known, known
+from local.keys.files import KeyFiles
+from local.keys.fleet import Known, known
 from local.secrets import UnsafeStart, refuse_known_defaults
 from local.status import Installation
 from shared.crypto.fleet_keys import FleetKeyError

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from local.paths import Paths
+from local.keys.files import KeyFiles
 from local.secrets import write_private
 from shared.crypto import fleet_keys, spelling
 from shared.crypto.fleet_keys import FleetKeyError, Keyring, SignedKey
@@ -35,24 +35,6 @@ _IN_FORCE = """
       select d.key_id from engine.notification_doors d
     ) k group by k.key_id"""
 """Credentials of logins, and addresses that messages go to."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFiles:
-    """Where the keys of an installation are."""
-
-    root: Path
-    root_public: Path
-    fleet: Path
-
-    @classmethod
-    def of(cls, paths: Paths) -> KeyFiles:
-        """Those of a state folder."""
-        return cls(paths.keys / "root.key", paths.keys / "root.pub", paths.keys / "fleet.json")
-
-    def root_text(self) -> str:
-        """The root's public key, which clients are built with; empty where there is none yet."""
-        return self.root_public.read_text().strip() if self.root_public.exists() else ""
 
 
 @dataclass(frozen=True, slots=True)

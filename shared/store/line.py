@@ -69,25 +69,41 @@ class Line:
     """A named connection. Calls wait for one another; a lost connection is replaced by the next call."""
 
     def __init__(
-        self, name: str, dsn: str, statement_cache_size: int, command_timeout_s: float = COMMAND_TIMEOUT_S
+        self,
+        name: str,
+        dsn: str,
+        statement_cache_size: int,
+        command_timeout_s: float = COMMAND_TIMEOUT_S,
+        *,
+        rests_after_s: float | None = None,
     ) -> None:
+        """`rests_after_s`: unused for so long, its session is given back to the server, which holds 10 MB for it."""
         self._name = name
         self._dsn = dsn
         self._cache = statement_cache_size
         self._timeout_s = command_timeout_s
         self._connection: asyncpg.Connection[Any] | None = None
         self._lock = asyncio.Lock()
+        self._rests_after_s = rests_after_s
+        self._rest: asyncio.Task[None] | None = None
 
     async def call(self, statement: str, *arguments: Any, repeat: bool) -> list[Any]:
         """The first column of every row. `repeat` = safe to ask again when the answer was lost."""
         async with self._lock:
-            for pause in (*PAUSES_S, None):
-                try:
-                    return await self._once(statement, arguments)
-                except StoreUnavailable:
-                    if not repeat or pause is None:
-                        raise
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            self._stay()
+            try:
+                return await self._repeated(statement, arguments, repeat)
+            finally:
+                self._rest_later()
+
+    async def _repeated(self, statement: str, arguments: tuple[Any, ...], repeat: bool) -> list[Any]:
+        for pause in (*PAUSES_S, None):
+            try:
+                return await self._once(statement, arguments)
+            except StoreUnavailable:
+                if not repeat or pause is None:
+                    raise
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("unreachable")
 
     async def _once(self, statement: str, arguments: tuple[Any, ...]) -> list[Any]:
@@ -109,6 +125,21 @@ class Line:
             self._drop()
             raise StoreUnavailable(_words(error)) from error
 
+    def _stay(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+
+    def _rest_later(self) -> None:
+        if self._rests_after_s is not None:
+            self._rest = asyncio.create_task(self._rest_in(self._rests_after_s))
+
+    async def _rest_in(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        # Taken off before anything is waited for: whoever calls meanwhile finds no connection, and makes one.
+        connection, self._connection, self._rest = self._connection, None, None
+        await _goodbye(connection)
+
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
@@ -116,12 +147,17 @@ class Line:
 
     async def close(self) -> None:
         """Say goodbye to the server, at most for a second."""
+        self._stay()
         connection, self._connection = self._connection, None
-        if connection is not None and not connection.is_closed():
-            try:
-                await connection.close(timeout=1)
-            except (*LOST, asyncpg.InterfaceError):
-                connection.terminate()
+        await _goodbye(connection)
+
+
+async def _goodbye(connection: asyncpg.Connection[Any] | None) -> None:
+    if connection is not None and not connection.is_closed():
+        try:
+            await connection.close(timeout=1)
+        except (*LOST, asyncpg.InterfaceError):
+            connection.terminate()
 
 
 def _words(error: BaseException) -> str:

@@ -13,7 +13,8 @@ from shared import codec
 from shared.store.line import Line
 from shared.store.watch_rows import Stream, ToldPrices, Watched
 
-BREACH_LINES = 4
+BREACH_LINES = 2
+BREACH_RESTS_S = 10.0
 
 
 class WatchCalls:
@@ -23,9 +24,12 @@ class WatchCalls:
         self._watching = Line("watch", dsn, statement_cache_size)
         self._marks = Line("marks", dsn, statement_cache_size)
         self._streams = Line("streams", dsn, statement_cache_size)
-        self._breaches: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
-        for _ in range(BREACH_LINES):
-            self._breaches.put_nowait(Line("breach", dsn, statement_cache_size))
+        self._breaches: asyncio.PriorityQueue[tuple[int, Line]] = asyncio.PriorityQueue()
+        # The first is taken first and stays connected; the others are for many at once, which is rare.
+        for number in range(BREACH_LINES):
+            rests = BREACH_RESTS_S if number else None
+            line = Line("breach", dsn, statement_cache_size, rests_after_s=rests)
+            self._breaches.put_nowait((number, line))
 
     async def watched_accounts(
         self, *, worker: str, limit: int, lease_ms: int, pauses: Mapping[str, Decimal], look: bool = True
@@ -122,15 +126,15 @@ class WatchCalls:
 
     @asynccontextmanager
     async def _breach_line(self) -> AsyncIterator[Line]:
-        line = await self._breaches.get()
+        number, line = await self._breaches.get()
         try:
             yield line
         finally:
-            self._breaches.put_nowait(line)
+            self._breaches.put_nowait((number, line))
 
     def _watch_lines(self) -> list[Line]:
         """Every line, to be closed."""
         lines = [self._watching, self._marks, self._streams]
         while not self._breaches.empty():
-            lines.append(self._breaches.get_nowait())
+            lines.append(self._breaches.get_nowait()[1])
         return lines

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from tests.support.connections import Customer, customer, publish
 from tests.support.stacks import RunningStack
 

@@ -13,7 +13,7 @@ import pytest
 
 from local.console.connecting import Place
 from local.demo.people import endpoint_url
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared import codec
 from shared.brokers.metatrader.connect import MetaTrader
 from shared.brokers.port import Broker, ConnectLogin

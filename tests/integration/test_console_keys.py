@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from local.keys import roles
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.paths import PROJECT, VENV
 from local.ports import Ports
 from tests.conformance.simulators import running_simulator

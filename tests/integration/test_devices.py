@@ -16,7 +16,7 @@ from postgrest import APIError
 from local.console.connecting import Place
 from local.demo.people import endpoint_url
 from local.demo.tradingview import alert
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared.crypto import spelling
 from shared.crypto.sealing import Binding, Credential, SealError, open_credential, seal_credential
 from tests.support.clusters import wait_until

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from local.doctor import CHECKS, examine
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.state import ChildState
 from local.status import Installation, installation
 from tests.security.people import OWNER, account

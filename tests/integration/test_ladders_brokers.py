@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.demo.people import endpoint_url
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from tests.conformance.simulators import running_simulator
 from tests.integration.test_books_brokers import CASES, Case, becomes, begin, mover
 from tests.integration.test_worker_connections import send

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared.brokers.port import Broker
 from shared.models.command import Protection
 from shared.models.enums import CommandKind, OrderType

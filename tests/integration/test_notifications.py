@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared import clock
 from shared.crypto.signature import SIGNATURE_HEADER, verify
 from shared.store.relay import RelayStore

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.console import logs, notify, session
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from tests.support.clusters import PATIENCE_S, Database
 from tests.support.connections import customer, key_folder, publish
 from tests.support.notices import SECRET, server

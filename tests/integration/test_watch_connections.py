@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal as D
 
 from local.demo.people import endpoint_url
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared import codec
 from tests.conformance.simulators import running_simulator
 from tests.integration.test_worker_connections import INTENT, send

@@ -17,7 +17,7 @@ from local.console.connecting import Place
 from local.console.flatten import flatten_accounts
 from local.demo.people import endpoint_url
 from local.keys import fleet
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from local.ports import SCRATCH_BASE, reserve
 from tests.conformance.simulators import Operator, running_simulator
 from tests.support.clusters import PATIENCE_S

@@ -10,7 +10,7 @@ import httpx
 from local.console import events
 from local.console.connecting import Place
 from local.demo.people import endpoint_url
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from tests.conformance.simulators import running_simulator
 from tests.support.clusters import PATIENCE_S
 from tests.support.connections import (

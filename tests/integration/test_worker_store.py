@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from decimal import Decimal
 
 import asyncpg
 import pytest
 
+from shared.store.line import Line
 from shared.store.port import Store, StoreUnavailable
 from shared.store.postgres import PostgresStore
 from tests.support.clusters import Database
@@ -109,3 +111,22 @@ async def test_wrong_password_is_no_outage(database: Database) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await store.stats()
     await store.close()
+
+
+async def test_an_idle_session_is_given_back(database: Database) -> None:
+    """A line that may rest ends its session when it is not used, never during a call however long, and makes a new one
+    when it is needed.
+    """
+    connection = await database.connect("supabase_admin")
+    line = Line("resting", database.url("empire_worker"), 0, rests_after_s=0.2)
+    mine = "select pg_backend_pid() from pg_sleep($1)"
+    try:
+        first = await line.call(mine, 0.0, repeat=False)
+        assert await line.call(mine, 0.5, repeat=False) == first
+        async with asyncio.timeout(30):
+            while await connection.fetchval("select 1 from pg_stat_activity where pid = $1", *first):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert await line.call(mine, 0.0, repeat=False) != first
+    finally:
+        await line.close()
+        await connection.close()

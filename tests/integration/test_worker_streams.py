@@ -11,7 +11,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared.brokers.port import Broker
 from shared.models.market import Instrument
 from tests.conformance.harness import accepted, close_of, entry, sent

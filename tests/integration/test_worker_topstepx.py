@@ -14,7 +14,7 @@ import pytest
 from local.console import events
 from local.console.connecting import Place
 from local.demo.people import endpoint_url
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared import codec
 from tests.conformance.simulators import Operator, running_simulator
 from tests.support.clusters import PATIENCE_S

@@ -19,7 +19,7 @@ import pytest
 from local.console import events
 from local.console.connecting import Place
 from local.demo.people import endpoint_url
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared import codec
 from shared.crypto.fleet_keys import Keyring
 from shared.crypto.sealing import SessionBinding, unseal

@@ -10,7 +10,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared import clock
 from shared.brokers.session import Session
 from shared.store.postgres import PostgresStore

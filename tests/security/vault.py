@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared.brokers.registry import Registry, with_logins
 from shared.brokers.venues import Venues
 from shared.crypto import spelling

@@ -17,7 +17,7 @@ from local.console import connecting, session
 from local.console.connecting import Place
 from local.console.session import Login
 from local.keys import fleet
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared.crypto.sealing import Credential
 from supabase import AsyncClient
 from tests.support.clusters import Database

@@ -18,7 +18,7 @@ from aiohttp import web
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from shared.crypto.fleet_keys import Keyring
 from shared.crypto.targets import TargetBinding, seal_address
 from shared.relay_settings import RelaySettings

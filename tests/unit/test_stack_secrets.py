@@ -20,7 +20,7 @@ from local.secrets import (
     refuse_known_defaults,
     refuse_open_bind,
 )
-from shared.settings import KNOWN_DEFAULTS
+from shared.known_defaults import KNOWN_DEFAULTS
 
 
 def test_two_installations_share_no_secret(tmp_path: Path) -> None:

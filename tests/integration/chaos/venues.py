@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from local.console.connecting import Place
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from tests.conformance.simulators import Operator, running_simulator
 from tests.support.clusters import Database
 from tests.support.connections import Customer, customer, key_folder, publish
