@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from local.keys.files import KeyFiles
 from local.scratch import ScratchCluster
@@ -13,6 +14,13 @@ from tests.support import processes
 from tests.support.clusters import Database, clone, template_cluster
 from tests.support.connections import key_folder
 from tests.support.stacks import RunningStack, running_stack
+
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("wild", settings.get_profile("steady"), derandomize=False)
+settings.load_profile("steady")
+"""Properties are tried with the same examples each time, however slow the machine is. Others: --hypothesis-profile=wild."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
