@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +14,6 @@ from typing import Any
 
 import asyncpg
 from aiohttp import web
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from local.keys.files import KeyFiles
@@ -138,14 +136,10 @@ class Mailbox:
 async def mailbox() -> AsyncIterator[tuple[Mailbox, int]]:
     """A mail server and its port."""
     box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield box, port
-    finally:
-        controller.stop()
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(lambda: SMTP(box, enable_SMTPUTF8=True), "127.0.0.1", 0)
+    async with listening:
+        yield box, int(listening.sockets[0].getsockname()[1])
 
 
 def relay_settings(database: Database, files: KeyFiles, **more: Any) -> RelaySettings:
