@@ -344,6 +344,11 @@ begin
   end if;
   if jsonb_typeof(x -> 'act') = 'object' then
     v_event := engine.act_of_naked(n, a, x);
+    if x #>> '{act,kind}' = 'stop' then
+      -- Whoever sets it plans with our books, and what this read has seen is recorded a moment later.
+      update public.positions p set stop_loss = null
+      where p.account_id = a.id and p.venue_position_id = n.position_id and p.closed_at is null and p.stop_loss is not null;
+    end if;
   end if;
   if x ->> 'alarm' is not null then
     perform engine.tell_naked(n, a, x ->> 'alarm');

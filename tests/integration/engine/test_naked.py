@@ -205,6 +205,23 @@ async def test_asked_for_once(road: Road) -> None:
     assert await road.broken() == {}
 
 
+async def test_who_sets_the_stop_plans_with_what_the_read_has_seen(road: Road) -> None:
+    """Our books still show the stop, the read's figures come a moment later: whoever takes the change at once knows that it is
+    gone. Else nothing was to be changed, and the position stayed as it was until it was asked for again."""
+    trader = await road.trader()
+    await entered(road, trader, "1.095")
+    reader = await Reader.of(road, trader)
+    await reader.keep(await reader.claimed(), bare=True)
+    await road.admin.execute("update public.positions set stop_loss = 1.095")
+    claimed = await reader.claimed()
+    await reader.keep(claimed, spell(claimed["naked"][0], None))
+    assert await road.column("select stop_loss from public.positions") == [D("1.095")]
+    claimed = await reader.claimed()
+    await reader.keep(claimed, spell(claimed["naked"][0]))
+    (change,) = await road.claim()
+    assert [each["stop_loss"] for each in change["positions"]] == [None]
+
+
 async def test_the_close_is_urgent_and_told(road: Road) -> None:
     """In the urgent lane, without ending what waits; the trader is told at once, outside too, and not again with each try."""
     trader = await road.trader()
