@@ -215,10 +215,10 @@ async def test_a_target_that_fills_leaves_no_stop_too_large(trading: Trading, fi
         async def fitted() -> bool:
             return [(kind, size) for kind, size, _ in trading.resting()] == [(1, 2), (4, 2)]
 
-        await until(fitted)
+        await until(fitted, 180)
         trading.price(BID - 20, ASK - 20)
 
         async def flat() -> bool:
             return (trading.net(), trading.resting()) == ({}, [])
 
-        await until(flat)
+        await until(flat, 180)
