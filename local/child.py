@@ -29,7 +29,7 @@ class Program:
     account: Account | None = None
     folder: Path = Path("/")
     stop_signal: signal.Signals = signal.SIGTERM
-    start_timeout_s: float = 30.0
+    start_timeout_s: float = 60.0
     stop_timeout_s: float = 10.0
     ready_line: bool = False
     """Whether it is healthy only once it has printed `ready` as first word of a line."""

@@ -18,7 +18,7 @@ from local.demo.people import Trader, endpoint_url
 from local.demo.scenes import Stage, expect, until
 from shared.crypto.sealing import Credential
 
-CHECKED_S = 30.0
+CHECKED_S = 60.0
 HANGING = "topstepx"
 HANG_S = 2.0
 

@@ -19,7 +19,7 @@ from local.paths import PROJECT, base_environment
 from local.status import Installation
 from shared import codec
 
-READY_S = 15.0
+READY_S = 60.0
 
 
 class PaperVenue:

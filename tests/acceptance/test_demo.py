@@ -20,7 +20,7 @@ def test_the_demo_prints_what_the_page_shows() -> None:
         installed.up()
         left = installed.processes()
         installed.kill("supervisor")
-        shown = installed.empire("demo", timeout_s=240)
+        shown = installed.empire("demo", timeout_s=900)
         assert shown.returncode == 0, shown.stdout + shown.stderr
         assert not any(orphans.is_running(pid) for pid in [*left, *installed.processes()])
     assert printed_in_order(page, shown.stdout) == []

@@ -44,7 +44,7 @@ class Newcomer:
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=1200,
             **as_user,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -30,7 +30,7 @@ class InstalledStack:
 
     paths: Paths
 
-    def empire(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def empire(self, *words: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """Run the console script to its end."""
         return subprocess.run(
             [VENV / "bin" / "empire", *words],
