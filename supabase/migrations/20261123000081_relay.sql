@@ -17,22 +17,6 @@ alter role empire_relay set idle_in_transaction_session_timeout = '10s';
 alter role empire_maintenance set statement_timeout = '10s';
 alter role empire_maintenance set idle_in_transaction_session_timeout = '10s';
 
-create function engine.orders_told(p_delivery bigint) returns json
-language plpgsql stable set search_path = '' as $$
-begin
-  return (
-    select coalesce(json_agg(json_build_object(
-      'kind', o.kind, 'reduce_only', o.reduce_only, 'side', o.side, 'symbol', o.symbol, 'type', o.type, 'status', o.status,
-      'qty', o.qty::text, 'filled_qty', o.filled_qty::text, 'price', coalesce(o.price, o.stop_price)::text,
-      'avg_price', o.avg_price::text, 'stop_loss', o.stop_loss::text, 'take_profit', o.take_profit::text,
-      'reason_text', o.reason_text
-    ) order by o.leg), '[]') from public.orders o where o.delivery_id = p_delivery
-  );
-end
-$$;
-comment on function engine.orders_told(bigint) is 'The orders of a delivery, as far as a sentence about it needs them.';
-alter function engine.orders_told(bigint) owner to empire_engine;
-
 create function engine.outbox_rows(p_ids bigint [], p_token bigint) returns setof json
 language plpgsql stable set search_path = '' as $$
 begin
@@ -40,10 +24,17 @@ begin
     select json_build_object(
       'id', o.id, 'token', p_token, 'account_id', o.account_id, 'user_id', o.user_id, 'subject', o.subject, 'body', o.body,
       'created_at', o.created_at, 'told', o.told,
-      -- Of a delivery its account as the owner calls it, and its orders.
+      -- Of a delivery its account as the owner calls it, and its orders, as far as a sentence about it needs them.
       'context', case when d.id is not null then json_build_object(
         'account', coalesce(a.label, a.account_id), 'broker', engine.name_of(a.broker), 'currency', a.currency,
-        'dry_run', d.dry_run, 'side', d.side, 'orders', engine.orders_told(d.id)
+        'dry_run', d.dry_run, 'side', d.side, 'orders', (
+          select coalesce(json_agg(json_build_object(
+            'kind', w.kind, 'reduce_only', w.reduce_only, 'side', w.side, 'symbol', w.symbol, 'type', w.type, 'status', w.status,
+            'qty', w.qty::text, 'filled_qty', w.filled_qty::text, 'price', coalesce(w.price, w.stop_price)::text,
+            'avg_price', w.avg_price::text, 'stop_loss', w.stop_loss::text, 'take_profit', w.take_profit::text,
+            'reason_text', w.reason_text
+          ) order by w.leg), '[]') from public.orders w where w.delivery_id = d.id
+        )
       ) end
     )
     from engine.outbox o
