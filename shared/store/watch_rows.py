@@ -21,7 +21,7 @@ class Watched(Struct, frozen=True):
     `limits` and `risk` are None where the user has set no limit at all. `guards`: what is seen to while positions are
     open, as it was left; `naked`: positions that have stood without their stop; `every_s`: seconds between two
     reads. `woken`: its broker has told that something happened since the last read, or what was doubted then can be
-    believed now.
+    believed now. `moving`: something of ours is still to be done on it, or being done.
     """
 
     token: int
@@ -35,6 +35,7 @@ class Watched(Struct, frozen=True):
     naked: tuple[Naked, ...] = ()
     every_s: Decimal = Decimal(1)
     woken: bool = False
+    moving: bool = False
 
 
 class Stream(Struct, frozen=True):

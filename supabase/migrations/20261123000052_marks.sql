@@ -243,6 +243,7 @@ begin
     -- json, not jsonb: it is read once, as text.
     select json_build_object(
       'token', v_token, 'now', clock_timestamp(), 'account', engine.account_json(a, c), 'woken', a.id = any (v_woken),
+      'moving', (select true from engine.queue q where q.account_id = a.id limit 1) is not null,
       'limits', case when s.has_limits then engine.limits_json(a.id) end,
       'risk', case when s.has_limits then engine.risk_json(a, null) end,
       'positions', engine.held_json(a.id), 'orders', engine.working_orders(a.id), 'every_s', w.every_s,

@@ -34,15 +34,18 @@ FILLS_S = 2.5
 """So long the broker may take to tell its fills: the account's next read waits for it."""
 EVERY_S = 300.0
 """So often fills are asked for where nothing differs: a trade that left no other trace is seen then."""
+PATIENCE_S = 3.0
+"""So long a difference may be what our own orders are about to explain, while there are some under way."""
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Before the next look at a difference that stays: what explains it may be under way, and reads are not free."""
 
 
 @dataclass(slots=True)
-class _Look:
+class Look:
     """When an account was compared last, since how many looks a difference stays, and whether more has to follow."""
 
     checked: float
+    since: float | None = None
     stays: int = 0
     next: float = 0.0
     is_open: bool = False
@@ -53,14 +56,20 @@ class _Look:
         self.stays = 0 if told.made else min(self.stays + 1, len(PAUSES_S) - 1)
         self.next = now + PAUSES_S[self.stays]
         if not self.is_open:
-            self.checked = now
+            self.checked, self.since = now, None
 
-    def is_due(self, differs: bool, now: float) -> bool:
-        """Whether the account has to be compared at this read, which shows something else than our books, or not."""
+    def is_due(self, differs: bool, moving: bool, now: float) -> bool:
+        """Whether the account has to be compared at this read, which shows something else than our books, or not.
+
+        Where our own orders are `moving` every other read differs: nothing is looked for until reads agree or that has
+        lasted for a while.
+        """
         if not differs and not self.is_open:
-            self.stays = 0
+            self.stays, self.since = 0, None
             return now - self.checked > EVERY_S
-        return now >= self.next
+        if self.since is None:
+            self.since = now
+        return now >= self.next and (self.is_open or not moving or now - self.since >= PATIENCE_S)
 
 
 class Reconciler:
@@ -68,7 +77,7 @@ class Reconciler:
 
     def __init__(self, store: Store, brokers: Registry) -> None:
         self._store, self._brokers = store, brokers
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, Look] = {}
         self._correcting: Gather[dict[str, Any], Reconciled] = Gather(self._correct, lambda _: 0, BATCH)
 
     async def reconcile(self, watched: Watched, theirs: AccountSnapshot | None) -> None:
@@ -91,9 +100,9 @@ class Reconciler:
         look = self._looks.get(watched.account.id)
         if look is None:
             # A fleet that begins does not ask for everybody's fills in the same second.
-            look = self._looks[watched.account.id] = _Look(now - random.random() * EVERY_S)  # noqa: S311
+            look = self._looks[watched.account.id] = Look(now - random.random() * EVERY_S)  # noqa: S311
         # What was told may leave no other trace: fills alone say so.
-        return watched.woken or look.is_due(differs(watched, theirs), now)
+        return watched.woken or look.is_due(differs(watched, theirs), watched.moving, now)
 
     async def _compare(self, watched: Watched, theirs: AccountSnapshot) -> Reconciled:
         account = watched.account.account()
