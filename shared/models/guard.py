@@ -8,7 +8,7 @@ from msgspec import Struct
 from shared.models.enums import CommandState, DeliveryOutcome, OrderStatus, Side
 from shared.models.ladder import Exit, Ladder
 from shared.models.reasons import Reason
-from shared.models.signal import BreakEvenSpec, TrailSpec
+from shared.models.signal import BreakEvenSpec, StopSpec, TrailSpec
 
 MOVE, CLOSE, REDUCE = "move", "close", "reduce"
 """What a guard asks for: its stop elsewhere, the position gone, or as much of it as its entry has bought."""
@@ -24,6 +24,22 @@ class Asked(Struct, frozen=True):
     ended_at: datetime | None = None
 
 
+class Anchored(Struct, frozen=True):
+    """An entry that was filled, or filled further, after its own answer: its exits are measured again from the average.
+
+    `sl` and `tp` as its order has them (None = nobody asked, or somebody has set it elsewhere since). `stop` and
+    `target` are what should stand by our last word, `price` the average that they were measured from; None = not yet
+    measured here. `is_first`: it had filled nothing before: what stands is what the broker has made of the order.
+    """
+
+    sl: StopSpec | None = None
+    tp: StopSpec | None = None
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    price: Decimal | None = None
+    is_first: bool = False
+
+
 class Guard(Struct, frozen=True):
     """A row of engine.guards with what belongs to it. Prices are the broker's, times UTC.
 
@@ -35,6 +51,7 @@ class Guard(Struct, frozen=True):
     is what `rr` multiplies: entry to the first stop seen. `best` is the best price seen to get out at, `quoted_at`
     when, about. `is_secured`: the break-even stop stands. `stop` was asked for last. `failures` in a row. `ladder`:
     targets that are ours to see to, counted from `entry_price` (the entry's average fill); `exits`: those asked for.
+    `anchor`: stop and target that have to be measured again from that price.
     """
 
     id: int
@@ -62,6 +79,7 @@ class Guard(Struct, frozen=True):
     failures: int = 0
     asked: Asked | None = None
     ladder: Ladder | None = None
+    anchor: Anchored | None = None
     entry_price: Decimal | None = None
     exits: tuple[Exit, ...] = ()
     created_at: datetime | None = None

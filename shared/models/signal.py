@@ -65,6 +65,14 @@ class Signal(Struct, frozen=True):
     tightens: bool = False
 
     @property
+    def anchors(self) -> bool:
+        """Whether a change of ours measures exits again from the fill of an entry, which it names beside the position.
+
+        Nothing is risked by it, so that it may loosen a stop: the one at `stop_price`, where that stands still.
+        """
+        return self.tightens and self.order_id is not None and self.position_id is not None
+
+    @property
     def is_exit(self) -> bool:
         """Actions that can only reduce exposure: never refused by limits, locks or staleness."""
         return self.action in EXIT_ACTIONS

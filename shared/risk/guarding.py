@@ -34,12 +34,17 @@ _DONE = frozenset({DeliveryOutcome.EXECUTED, DeliveryOutcome.SKIPPED})
 
 
 class Act(Struct, frozen=True):
-    """What to ask for: `kind` move with the `stop`, close, or reduce with the `qty`. `told` says why, in words."""
+    """What to ask for: `kind` move with the `stop`, close, or reduce with the `qty`. `told` says why, in words.
+
+    `target` or `replaces`: an entry's exits measured again; the stop moves only where `replaces` still stands.
+    """
 
     kind: str
     told: str
     stop: Decimal | None = None
     qty: Decimal | None = None
+    target: Decimal | None = None
+    replaces: Decimal | None = None
 
 
 class Due(Struct, frozen=True):
@@ -139,7 +144,7 @@ def wants_price(guard: Guard) -> bool:
 
 def _over(guard: Guard) -> str | None:
     """Why there is nothing left to see to; None = there is."""
-    if guard.trail is None and guard.be is None and guard.time_exit_s is None and guard.ladder is None:
+    if (guard.trail, guard.be, guard.time_exit_s, guard.ladder, guard.anchor) == (None,) * 5:
         return "replaced"
     if guard.command_state in _OVER:
         return "the broker did not take it"
@@ -147,11 +152,16 @@ def _over(guard: Guard) -> str | None:
         return "its order ended without a fill"
     if guard.row_opened_at is None or (guard.order_id is not None and not guard.qty):
         return None
-    if guard.ladder is not None and guard.order_status in _FILLS_ON:
+    if (guard.ladder is not None or guard.anchor is not None) and fills_on(guard):
         return None  # what it fills from now on has targets, too
     if guard.opened_at is not None and guard.opened_at != guard.row_opened_at:
         return "the position is closed"
     return None if guard.row_open else "the position is closed"
+
+
+def fills_on(guard: Guard) -> bool:
+    """Whether its entry may fill more."""
+    return guard.order_status in _FILLS_ON
 
 
 def _in_force(guard: Guard) -> bool:
@@ -177,16 +187,16 @@ def _timed_out(guard: Guard, held: Decimal | None, now: datetime) -> Look:
         rest = replace(guard, time_exit_s=None)
         return Look(rest, ended="its time is over" if rest.trail is None and rest.be is None else None)
     # A move that is under way, or was refused, does not keep it waiting.
-    if last is not None and last.kind != MOVE and not _may_ask(guard, now):
+    if last is not None and last.kind != MOVE and not may_ask(guard, now):
         return Look(guard)
     told = f"{guard.symbol} has been open for {guard.time_exit_s} s, its time exit: it is being closed."
     if held is None or guard.qty is None or held <= guard.qty:
-        return Look(_asking(guard), Act(CLOSE, told))
-    return Look(_asking(guard), Act(REDUCE, told, qty=guard.qty))
+        return Look(asking(guard), Act(CLOSE, told))
+    return Look(asking(guard), Act(REDUCE, told, qty=guard.qty))
 
 
-def _may_ask(guard: Guard, now: datetime) -> bool:
-    """What did not help is asked for again, less and less often."""
+def may_ask(guard: Guard, now: datetime) -> bool:
+    """One at a time; what did not help is asked for again, less and less often."""
     last = guard.asked
     if last is None:
         return True
@@ -202,7 +212,7 @@ def pause_s(failures: int) -> int:
     return min(AGAIN_S << min(failures, 10), AGAIN_AT_MOST_S)
 
 
-def _asking(guard: Guard) -> Guard:
+def asking(guard: Guard) -> Guard:
     """The guard as it asks: how often in a row the asking has not helped."""
     last = guard.asked
     failed = last is not None and (last.outcome not in _DONE or last.kind != MOVE)
@@ -219,18 +229,18 @@ def _at_market(guard: Guard, position: Position, market: Market, now: datetime, 
     level, told = _level(guard, position, market.instrument, stand)
     if guard.be is not None and _secures(guard, position, stand):
         guard = replace(guard, is_secured=True)
-    if level is None or under_way or not _may_ask(guard, now):
+    if level is None or under_way or not may_ask(guard, now):
         return Look(guard)
     if ahead(price, level, guard.side) <= 0:
         why = (
             f"The market at {shown(price)} has passed {shown(level)}, where the stop of {guard.symbol} belongs: "
             "it is being closed."
         )
-        return Look(_asking(guard), Act(CLOSE, why))
+        return Look(asking(guard), Act(CLOSE, why))
     level = room(level, price, market, guard.side)
     if stand is not None and ahead(level, stand, guard.side) <= 0:
         return Look(guard)
-    return Look(replace(_asking(guard), stop=level), Act(MOVE, told.format(stop=shown(level)), stop=level))
+    return Look(replace(asking(guard), stop=level), Act(MOVE, told.format(stop=shown(level)), stop=level))
 
 
 def _seen(guard: Guard, position: Position, price: Decimal, now: datetime) -> Guard:

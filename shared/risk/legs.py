@@ -104,14 +104,13 @@ def _protection_after(
 
 
 def shrunk(orders: Sequence[WorkingOrder], rest: Decimal, ctx: RiskContext) -> list[Leg]:
-    """Protection fitted to the rest: every stop at most the rest, all targets together at most the rest."""
+    """Protection fitted to the rest: all stops together at most that, and all targets: more would turn it around."""
     legs: list[Leg] = []
-    left = rest
+    left = {True: rest, False: rest}
     for order in orders:
-        working = order.qty - order.filled_qty
-        room = left if order.type is OrderType.LIMIT else rest
-        if order.type is OrderType.LIMIT:
-            left -= min(room, working)
+        working, target = order.qty - order.filled_qty, order.type is OrderType.LIMIT
+        room = left[target]
+        left[target] -= min(room, working)
         if working <= room:
             continue
         resized = cancel_legs([order], ctx, after_fill=True)

@@ -293,14 +293,15 @@ declare
   v_modifies boolean;
   v_shows boolean;
   v_closes boolean;
+  v_others boolean;
   v_shown jsonb;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
       and r ->> 'outcome' in ('accepted', 'unknown')),
     bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]')),
-    bool_or(c.kind = 'close' and r ->> 'venue_order_id' is not null)
-  into v_pending, v_modifies, v_shows, v_closes
+    bool_or(c.kind = 'close' and r ->> 'venue_order_id' is not null), bool_or(jsonb_path_exists(r, '$.effects[*].fills[*]'))
+  into v_pending, v_modifies, v_shows, v_closes, v_others
   from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
   if v_pending is not null then
     -- The broker's answer is the truth, even to what was never begun by the rules.
@@ -322,6 +323,14 @@ begin
   if v_news is not null then
     v_shown := v_shown - engine.move_positions(engine.add_fills(v_news), v_shown);
     perform engine.update_orders(v_news);
+    if v_others then
+      perform engine.anchor_later(array(
+        select n.order_id from unnest(v_news) n
+        where n.order_id is not null and n.order_id <> all (array(
+          select c.order_id from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint where c.order_id is not null
+        ))
+      ));
+    end if;
   end if;
   if v_modifies then
     perform engine.change_orders(p_results);

@@ -15,6 +15,7 @@ create table engine.guards (
   be jsonb,
   time_exit_s integer check (time_exit_s > 0),
   ladder jsonb,
+  anchor jsonb,
   entered_at timestamptz,
   risk_distance numeric check (risk_distance >= 0),
   best numeric,
@@ -38,6 +39,8 @@ comment on column engine.guards.symbol is 'The alert''s own word, for what is as
 comment on column engine.guards.opened_at is 'When the position it belongs to was opened: its id may name another one later.';
 comment on column engine.guards.ladder is
 'Targets that are ours to see to: at which the broker holds no order, or not yet. Exits asked for: engine.guard_exits.';
+comment on column engine.guards.anchor is
+'An entry that was filled after its own answer: its stop and target have to be measured again from its average.';
 comment on column engine.guards.best is 'The best price to get out at that was seen.';
 comment on column engine.guards.event_id is 'The last event by which it asked for something; the next one only after that has its outcome.';
 create index guards_open on engine.guards (account_id) where ended_at is null;
@@ -61,6 +64,56 @@ end
 $$;
 comment on function engine.open_guards(engine.leg []) is 'The guards that legs come with, in the transaction that writes the legs.';
 alter function engine.open_guards(engine.leg []) owner to empire_engine;
+
+create function engine.anchor_of(o public.orders, k engine.commands) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_change engine.commands;
+  -- What was said of the entry while it waited is the last word about it, and was a price.
+  v_said constant text [] := array(
+    select w.name from engine.commands c
+    cross join lateral (values ('sl', 'stop_loss'), ('tp', 'take_profit')) as w (name, level)
+    where c.account_id = o.account_id and c.root = o.root and c.kind = 'modify' and c.state = 'accepted' and c.order_id = o.id
+      and (c.request #>> array['protection', w.level] is not null or (c.request #>> array['protection', 'clear_' || w.level])::boolean)
+  );
+begin
+  select x.* into v_change from engine.commands x
+  where x.account_id = o.account_id and x.root = o.root and x.kind = 'protect' and x.state = 'accepted' and x.id > k.id
+    and x.request ->> 'venue_position_id' = o.position_id and x.request #>> '{protection,stop_loss}' is not null
+  order by x.id desc limit 1;
+  return jsonb_build_object(
+    'sl', case when k.request #>> '{sl,mode}' <> 'none' and 'sl' <> all (v_said) then k.request -> 'sl' end,
+    'tp', case when k.request #>> '{tp,mode}' <> 'none' and 'tp' <> all (v_said) then k.request -> 'tp' end,
+    'stop', coalesce((v_change.request #>> '{protection,stop_loss}')::numeric, engine.entry_stop(o)),
+    'target', coalesce((v_change.request #>> '{protection,take_profit}')::numeric, o.take_profit),
+    'is_first', v_change.id is null and (select count(*) from public.fills f where f.order_id = o.id) <= 1
+  );
+end
+$$;
+comment on function engine.anchor_of(public.orders, engine.commands) is
+'How far from its average an entry''s stop and target were asked to be, and where they stand by our last word.';
+alter function engine.anchor_of(public.orders, engine.commands) owner to empire_engine;
+
+create function engine.anchor_later(p_orders bigint []) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into engine.guards as g (command_id, user_id, account_id, order_id, side, symbol, root, anchor)
+  select k.id, o.user_id, o.account_id, o.id, o.side, coalesce(o.tv_symbol, o.symbol), o.root, a.said
+  from public.orders o
+  join engine.commands k on k.delivery_id = o.delivery_id and k.order_id = o.id and k.kind = 'place' and k.is_entry
+  cross join lateral (select engine.anchor_of(o, k) as said offset 0) a
+  where o.id = any (p_orders) and k.state = 'accepted' and o.filled_qty > 0
+    and (jsonb_typeof(a.said -> 'sl') = 'object' or jsonb_typeof(a.said -> 'tp') = 'object')
+  order by k.id
+  on conflict (command_id) do update
+  set anchor = coalesce(g.anchor, excluded.anchor), version = g.version + 1, ended_at = null, why = null
+  where g.ended_at is null or (g.trail is null and g.be is null and g.time_exit_s is null and g.ladder is null);
+end
+$$;
+comment on function engine.anchor_later(bigint []) is
+'Entries of ours that were filled after their own answer: the watch measures their stops and targets again. The caller holds the '
+'accounts.';
+alter function engine.anchor_later(bigint []) owner to empire_engine;
 
 create function engine.last_asked(g engine.guards) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -94,7 +147,7 @@ begin
       'row_open', p.id is not null and p.closed_at is null and p.side = g.side,
       'trail', g.trail, 'be', g.be, 'time_exit_s', g.time_exit_s, 'risk_distance', g.risk_distance, 'best', g.best,
       'quoted_at', g.quoted_at, 'is_secured', g.is_secured, 'stop', g.stop, 'failures', g.failures,
-      'asked', engine.last_asked(g), 'created_at', g.created_at, 'ladder', g.ladder, 'entry_price', o.avg_price,
+      'asked', engine.last_asked(g), 'created_at', g.created_at, 'ladder', g.ladder, 'anchor', g.anchor, 'entry_price', o.avg_price,
       'exits', case when g.ladder is not null then engine.exits_of_guard(g) else '[]' end
     ) order by g.id), '[]')
     from engine.guards g
@@ -162,7 +215,7 @@ begin
   update engine.guards y
   set version = y.version + 1, position_id = coalesce(x ->> 'position_id', y.position_id), opened_at = (x ->> 'opened_at')::timestamptz,
     trail = nullif(x -> 'trail', 'null'), be = nullif(x -> 'be', 'null'), time_exit_s = (x ->> 'time_exit_s')::integer,
-    ladder = nullif(x -> 'ladder', 'null'), entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
+    ladder = nullif(x -> 'ladder', 'null'), anchor = nullif(x -> 'anchor', 'null'), entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
     best = (x ->> 'best')::numeric, quoted_at = (x ->> 'quoted_at')::timestamptz, is_secured = (x ->> 'is_secured')::boolean,
     stop = (x ->> 'stop')::numeric, failures = (x ->> 'failures')::integer, event_id = coalesce(v_event, y.event_id),
     asked_for = coalesce(case when v_event is not null then x #>> '{act,kind}' end, y.asked_for),

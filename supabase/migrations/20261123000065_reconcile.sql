@@ -97,6 +97,9 @@ begin
     ));
     -- Of an order of somebody else we know no more than its fills.
     update public.orders o set qty = o.filled_qty where o.id = v_order and o.filled_qty > o.qty and o.origin in ('broker', 'protection');
+    if v_new <> '{}' then
+      perform engine.anchor_later(array[v_order]);
+    end if;
   end if;
   return true;
 end

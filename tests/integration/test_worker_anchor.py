@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from tests.support.clusters import Database
-from tests.support.trading import new_trader, venue, worker
-from tests.support.venue_admin import book, fault
+from tests.support.trading import new_trader, until, venue, worker
+from tests.support.venue_admin import book, fault, price
 
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 0.2, "ref_price": 1.1}
 PIPS_AND_RR = {"sl": {"mode": "pips", "value": 50}, "tp": [{"mode": "rr", "value": 2}]}
@@ -58,6 +58,35 @@ async def test_resting_targets_follow_the_fill(database: Database, connection: a
         D("1.1052"),
         D("1.1102"),
     ]
+    assert await trader.invariants() == {}
+
+
+@pytest.mark.parametrize("mode", ["netting", "hedging"])
+async def test_a_waiting_entry_that_fills_behind_a_gap_is_measured_again(
+    database: Database, connection: asyncpg.Connection, mode: str
+) -> None:
+    """A buy stop at 1.1 is filled at 1.103: stop and target go 30 pips up, once, and what watched them is over."""
+    trader = await new_trader(database, connection, server="SIM", mode=mode)
+    waits = {"type": "stop", "stop_price": 1.1, "ref_price": 1.09}
+    with (
+        venue() as (url, _),
+        worker(database, paper_venue_url=url),
+        worker(database, "positions", paper_venue_url=url),
+    ):
+        price(url, "EURUSD", 1.09)
+        done = await trader.delivery(await trader.alert(**{**BUY, **PIPS_AND_RR, **waits}))
+        assert done["outcome"] == "executed", done
+        price(url, "EURUSD", 1.103)
+
+        async def stands() -> bool:
+            await connection.execute("update engine.account_marks set due_at = least(due_at, now())")
+            held = book(url, trader.account)["positions"]
+            levels = [D(str(each[name])) for each in held for name in ("stop_loss", "take_profit")]
+            over = await connection.fetchval("select bool_and(ended_at is not null) from engine.guards")
+            return levels == [D("1.098"), D("1.113")] and over is True
+
+        await until(stands)
+    assert await connection.fetchval("select count(*) from public.logs where type = 'stop_moved'") == 1
     assert await trader.invariants() == {}
 
 

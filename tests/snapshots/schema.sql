@@ -1414,6 +1414,7 @@ CREATE TABLE engine.guards (
     be jsonb,
     time_exit_s integer,
     ladder jsonb,
+    anchor jsonb,
     entered_at timestamp with time zone,
     risk_distance numeric,
     best numeric,
@@ -1460,6 +1461,12 @@ COMMENT ON COLUMN engine.guards.opened_at IS 'When the position it belongs to wa
 --
 
 COMMENT ON COLUMN engine.guards.ladder IS 'Targets that are ours to see to: at which the broker holds no order, or not yet. Exits asked for: engine.guard_exits.';
+
+--
+-- Name: COLUMN guards.anchor; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.guards.anchor IS 'An entry that was filled after its own answer: its stop and target have to be measured again from its average.';
 
 --
 -- Name: COLUMN guards.best; Type: COMMENT; Schema: engine; Owner: postgres
@@ -1828,6 +1835,9 @@ begin
     ));
     -- Of an order of somebody else we know no more than its fills.
     update public.orders o set qty = o.filled_qty where o.id = v_order and o.filled_qty > o.qty and o.origin in ('broker', 'protection');
+    if v_new <> '{}' then
+      perform engine.anchor_later(array[v_order]);
+    end if;
   end if;
   return true;
 end
@@ -2250,6 +2260,188 @@ ALTER FUNCTION engine.alarm_unknown(p_limit integer) OWNER TO empire_engine;
 COMMENT ON FUNCTION engine.alarm_unknown(p_limit integer) IS 'Commands whose outcome has not been known for 30 seconds.';
 
 --
+-- Name: anchor_later(bigint[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.anchor_later(p_orders bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.guards as g (command_id, user_id, account_id, order_id, side, symbol, root, anchor)
+  select k.id, o.user_id, o.account_id, o.id, o.side, coalesce(o.tv_symbol, o.symbol), o.root, a.said
+  from public.orders o
+  join engine.commands k on k.delivery_id = o.delivery_id and k.order_id = o.id and k.kind = 'place' and k.is_entry
+  cross join lateral (select engine.anchor_of(o, k) as said offset 0) a
+  where o.id = any (p_orders) and k.state = 'accepted' and o.filled_qty > 0
+    and (jsonb_typeof(a.said -> 'sl') = 'object' or jsonb_typeof(a.said -> 'tp') = 'object')
+  order by k.id
+  on conflict (command_id) do update
+  set anchor = coalesce(g.anchor, excluded.anchor), version = g.version + 1, ended_at = null, why = null
+  where g.ended_at is null or (g.trail is null and g.be is null and g.time_exit_s is null and g.ladder is null);
+end
+$$;
+
+ALTER FUNCTION engine.anchor_later(p_orders bigint[]) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION anchor_later(p_orders bigint[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.anchor_later(p_orders bigint[]) IS 'Entries of ours that were filled after their own answer: the watch measures their stops and targets again. The caller holds the accounts.';
+
+--
+-- Name: commands; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.commands (
+    id bigint NOT NULL,
+    delivery_id bigint NOT NULL,
+    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    leg integer NOT NULL,
+    kind public.command_kind NOT NULL,
+    order_id bigint,
+    client_order_id text NOT NULL,
+    root text NOT NULL,
+    is_entry boolean NOT NULL,
+    after_fill boolean DEFAULT false NOT NULL,
+    request jsonb NOT NULL,
+    state public.command_state DEFAULT 'pending'::public.command_state NOT NULL,
+    reason public.reason,
+    answer jsonb,
+    token bigint,
+    send_deadline timestamp with time zone,
+    request_timeout_ms integer,
+    submitted_at timestamp with time zone,
+    answered_at timestamp with time zone,
+    lookups integer DEFAULT 0 NOT NULL,
+    check_at timestamp with time zone,
+    checker bigint,
+    sends integer DEFAULT 0 NOT NULL,
+    reserved jsonb
+)
+WITH (fillfactor='80');
+
+ALTER TABLE engine.commands OWNER TO postgres;
+
+--
+-- Name: TABLE commands; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.commands IS 'The write-ahead of every write to a broker: it exists before anything is sent. submitting whose holder is gone = unknown.';
+
+--
+-- Name: COLUMN commands.send_deadline; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON COLUMN engine.commands.send_deadline IS 'The holder must not send after this; a resend may happen only after send_deadline + request_timeout.';
+
+--
+-- Name: orders; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.orders (
+    id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    broker public.broker NOT NULL,
+    account_id uuid NOT NULL,
+    delivery_id bigint,
+    leg integer DEFAULT 0 NOT NULL,
+    client_order_id text NOT NULL,
+    venue_order_id text,
+    origin public.order_origin NOT NULL,
+    kind public.command_kind DEFAULT 'place'::public.command_kind NOT NULL,
+    reduce_only boolean DEFAULT false NOT NULL,
+    parent_order_id bigint,
+    position_id text,
+    endpoint_id uuid,
+    tv_symbol text,
+    symbol text NOT NULL,
+    root text NOT NULL,
+    side public.side NOT NULL,
+    type public.order_type NOT NULL,
+    qty numeric NOT NULL,
+    filled_qty numeric DEFAULT 0 NOT NULL,
+    price numeric,
+    stop_price numeric,
+    avg_price numeric,
+    stop_loss numeric,
+    take_profit numeric,
+    tif public.tif DEFAULT 'gtc'::public.tif NOT NULL,
+    status public.order_status DEFAULT 'pending'::public.order_status NOT NULL,
+    reason public.reason,
+    reason_text text,
+    currency text,
+    tag text,
+    trading_day date,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT orders_client_order_id_check CHECK ((char_length(client_order_id) <= 26)),
+    CONSTRAINT orders_filled_qty_check CHECK ((filled_qty >= (0)::numeric)),
+    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT orders_qty_check CHECK ((qty > (0)::numeric)),
+    CONSTRAINT orders_reason_text_check CHECK ((char_length(reason_text) <= 500)),
+    CONSTRAINT orders_stop_price_check CHECK ((stop_price > (0)::numeric))
+);
+
+ALTER TABLE public.orders OWNER TO postgres;
+
+--
+-- Name: TABLE orders; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
+
+--
+-- Name: COLUMN orders.expires_at; Type: COMMENT; Schema: public; Owner: postgres
+--
+
+COMMENT ON COLUMN public.orders.expires_at IS 'When a pending entry of ours ends: at the broker where it can do that, else canceled by us.';
+
+--
+-- Name: anchor_of(public.orders, engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.anchor_of(o public.orders, k engine.commands) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_change engine.commands;
+  -- What was said of the entry while it waited is the last word about it, and was a price.
+  v_said constant text [] := array(
+    select w.name from engine.commands c
+    cross join lateral (values ('sl', 'stop_loss'), ('tp', 'take_profit')) as w (name, level)
+    where c.account_id = o.account_id and c.root = o.root and c.kind = 'modify' and c.state = 'accepted' and c.order_id = o.id
+      and (c.request #>> array['protection', w.level] is not null or (c.request #>> array['protection', 'clear_' || w.level])::boolean)
+  );
+begin
+  select x.* into v_change from engine.commands x
+  where x.account_id = o.account_id and x.root = o.root and x.kind = 'protect' and x.state = 'accepted' and x.id > k.id
+    and x.request ->> 'venue_position_id' = o.position_id and x.request #>> '{protection,stop_loss}' is not null
+  order by x.id desc limit 1;
+  return jsonb_build_object(
+    'sl', case when k.request #>> '{sl,mode}' <> 'none' and 'sl' <> all (v_said) then k.request -> 'sl' end,
+    'tp', case when k.request #>> '{tp,mode}' <> 'none' and 'tp' <> all (v_said) then k.request -> 'tp' end,
+    'stop', coalesce((v_change.request #>> '{protection,stop_loss}')::numeric, engine.entry_stop(o)),
+    'target', coalesce((v_change.request #>> '{protection,take_profit}')::numeric, o.take_profit),
+    'is_first', v_change.id is null and (select count(*) from public.fills f where f.order_id = o.id) <= 1
+  );
+end
+$$;
+
+ALTER FUNCTION engine.anchor_of(o public.orders, k engine.commands) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION anchor_of(o public.orders, k engine.commands); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.anchor_of(o public.orders, k engine.commands) IS 'How far from its average an entry''s stop and target were asked to be, and where they stand by our last word.';
+
+--
 -- Name: answer_if_seen(public.webhook_endpoints, jsonb, engine.alert); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -2363,14 +2555,15 @@ declare
   v_modifies boolean;
   v_shows boolean;
   v_closes boolean;
+  v_others boolean;
   v_shown jsonb;
   v_news engine.news [];
 begin
   select array_agg(c.order_id) filter (where c.state = 'pending' and c.kind in ('place', 'close')
       and r ->> 'outcome' in ('accepted', 'unknown')),
     bool_or(c.kind = 'modify' and r ->> 'outcome' = 'accepted'), bool_or(jsonb_path_exists(r, '$.positions[*]')),
-    bool_or(c.kind = 'close' and r ->> 'venue_order_id' is not null)
-  into v_pending, v_modifies, v_shows, v_closes
+    bool_or(c.kind = 'close' and r ->> 'venue_order_id' is not null), bool_or(jsonb_path_exists(r, '$.effects[*].fills[*]'))
+  into v_pending, v_modifies, v_shows, v_closes, v_others
   from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint;
   if v_pending is not null then
     -- The broker's answer is the truth, even to what was never begun by the rules.
@@ -2392,6 +2585,14 @@ begin
   if v_news is not null then
     v_shown := v_shown - engine.move_positions(engine.add_fills(v_news), v_shown);
     perform engine.update_orders(v_news);
+    if v_others then
+      perform engine.anchor_later(array(
+        select n.order_id from unnest(v_news) n
+        where n.order_id is not null and n.order_id <> all (array(
+          select c.order_id from unnest(p_results) r join engine.commands c on c.id = (r ->> 'id')::bigint where c.order_id is not null
+        ))
+      ));
+    end if;
   end if;
   if v_modifies then
     perform engine.change_orders(p_results);
@@ -4656,53 +4857,6 @@ ALTER FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) OWNER T
 COMMENT ON FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) IS 'Whether what is gone since leaves an order too little room; the rule''s own numbers, brought up to date. Null = it fits.';
 
 --
--- Name: commands; Type: TABLE; Schema: engine; Owner: postgres
---
-
-CREATE TABLE engine.commands (
-    id bigint NOT NULL,
-    delivery_id bigint NOT NULL,
-    account_id uuid NOT NULL,
-    user_id uuid NOT NULL,
-    leg integer NOT NULL,
-    kind public.command_kind NOT NULL,
-    order_id bigint,
-    client_order_id text NOT NULL,
-    root text NOT NULL,
-    is_entry boolean NOT NULL,
-    after_fill boolean DEFAULT false NOT NULL,
-    request jsonb NOT NULL,
-    state public.command_state DEFAULT 'pending'::public.command_state NOT NULL,
-    reason public.reason,
-    answer jsonb,
-    token bigint,
-    send_deadline timestamp with time zone,
-    request_timeout_ms integer,
-    submitted_at timestamp with time zone,
-    answered_at timestamp with time zone,
-    lookups integer DEFAULT 0 NOT NULL,
-    check_at timestamp with time zone,
-    checker bigint,
-    sends integer DEFAULT 0 NOT NULL,
-    reserved jsonb
-)
-WITH (fillfactor='80');
-
-ALTER TABLE engine.commands OWNER TO postgres;
-
---
--- Name: TABLE commands; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON TABLE engine.commands IS 'The write-ahead of every write to a broker: it exists before anything is sent. submitting whose holder is gone = unknown.';
-
---
--- Name: COLUMN commands.send_deadline; Type: COMMENT; Schema: engine; Owner: postgres
---
-
-COMMENT ON COLUMN engine.commands.send_deadline IS 'The holder must not send after this; a resend may happen only after send_deadline + request_timeout.';
-
---
 -- Name: denial_of_send(engine.commands); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
@@ -5173,70 +5327,6 @@ ALTER FUNCTION engine.entries_to_end(p_limit integer) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.entries_to_end(p_limit integer) IS 'Pending entries of ours that are to be canceled, with the reason: over their time, or nothing may be opened there any more. Not those that were asked for a while ago or whose cancel is under way.';
-
---
--- Name: orders; Type: TABLE; Schema: public; Owner: postgres
---
-
-CREATE TABLE public.orders (
-    id bigint NOT NULL,
-    user_id uuid NOT NULL,
-    broker public.broker NOT NULL,
-    account_id uuid NOT NULL,
-    delivery_id bigint,
-    leg integer DEFAULT 0 NOT NULL,
-    client_order_id text NOT NULL,
-    venue_order_id text,
-    origin public.order_origin NOT NULL,
-    kind public.command_kind DEFAULT 'place'::public.command_kind NOT NULL,
-    reduce_only boolean DEFAULT false NOT NULL,
-    parent_order_id bigint,
-    position_id text,
-    endpoint_id uuid,
-    tv_symbol text,
-    symbol text NOT NULL,
-    root text NOT NULL,
-    side public.side NOT NULL,
-    type public.order_type NOT NULL,
-    qty numeric NOT NULL,
-    filled_qty numeric DEFAULT 0 NOT NULL,
-    price numeric,
-    stop_price numeric,
-    avg_price numeric,
-    stop_loss numeric,
-    take_profit numeric,
-    tif public.tif DEFAULT 'gtc'::public.tif NOT NULL,
-    status public.order_status DEFAULT 'pending'::public.order_status NOT NULL,
-    reason public.reason,
-    reason_text text,
-    currency text,
-    tag text,
-    trading_day date,
-    expires_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT orders_client_order_id_check CHECK ((char_length(client_order_id) <= 26)),
-    CONSTRAINT orders_filled_qty_check CHECK ((filled_qty >= (0)::numeric)),
-    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
-    CONSTRAINT orders_qty_check CHECK ((qty > (0)::numeric)),
-    CONSTRAINT orders_reason_text_check CHECK ((char_length(reason_text) <= 500)),
-    CONSTRAINT orders_stop_price_check CHECK ((stop_price > (0)::numeric))
-);
-
-ALTER TABLE public.orders OWNER TO postgres;
-
---
--- Name: TABLE orders; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON TABLE public.orders IS 'Every order we sent or saw. A denial has no order row.';
-
---
--- Name: COLUMN orders.expires_at; Type: COMMENT; Schema: public; Owner: postgres
---
-
-COMMENT ON COLUMN public.orders.expires_at IS 'When a pending entry of ours ends: at the broker where it can do that, else canceled by us.';
 
 --
 -- Name: entry_stop(public.orders); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -5977,7 +6067,7 @@ begin
       'row_open', p.id is not null and p.closed_at is null and p.side = g.side,
       'trail', g.trail, 'be', g.be, 'time_exit_s', g.time_exit_s, 'risk_distance', g.risk_distance, 'best', g.best,
       'quoted_at', g.quoted_at, 'is_secured', g.is_secured, 'stop', g.stop, 'failures', g.failures,
-      'asked', engine.last_asked(g), 'created_at', g.created_at, 'ladder', g.ladder, 'entry_price', o.avg_price,
+      'asked', engine.last_asked(g), 'created_at', g.created_at, 'ladder', g.ladder, 'anchor', g.anchor, 'entry_price', o.avg_price,
       'exits', case when g.ladder is not null then engine.exits_of_guard(g) else '[]' end
     ) order by g.id), '[]')
     from engine.guards g
@@ -7368,7 +7458,7 @@ begin
   update engine.guards y
   set version = y.version + 1, position_id = coalesce(x ->> 'position_id', y.position_id), opened_at = (x ->> 'opened_at')::timestamptz,
     trail = nullif(x -> 'trail', 'null'), be = nullif(x -> 'be', 'null'), time_exit_s = (x ->> 'time_exit_s')::integer,
-    ladder = nullif(x -> 'ladder', 'null'), entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
+    ladder = nullif(x -> 'ladder', 'null'), anchor = nullif(x -> 'anchor', 'null'), entered_at = (x ->> 'entered_at')::timestamptz, risk_distance = (x ->> 'risk_distance')::numeric,
     best = (x ->> 'best')::numeric, quoted_at = (x ->> 'quoted_at')::timestamptz, is_secured = (x ->> 'is_secured')::boolean,
     stop = (x ->> 'stop')::numeric, failures = (x ->> 'failures')::integer, event_id = coalesce(v_event, y.event_id),
     asked_for = coalesce(case when v_event is not null then x #>> '{act,kind}' end, y.asked_for),
@@ -25351,6 +25441,31 @@ REVOKE ALL ON FUNCTION engine.alarm_silence(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION engine.alarm_unknown(p_limit integer) FROM PUBLIC;
 
 --
+-- Name: FUNCTION anchor_later(p_orders bigint[]); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.anchor_later(p_orders bigint[]) FROM PUBLIC;
+
+--
+-- Name: TABLE commands; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.commands TO empire_engine;
+
+--
+-- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
+GRANT SELECT ON TABLE public.orders TO authenticated;
+
+--
+-- Name: FUNCTION anchor_of(o public.orders, k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.anchor_of(o public.orders, k engine.commands) FROM PUBLIC;
+
+--
 -- Name: FUNCTION answer_if_seen(e public.webhook_endpoints, p jsonb, r engine.alert); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25736,12 +25851,6 @@ REVOKE ALL ON FUNCTION engine.denial_of_room(p_scopes jsonb, p_taken bigint[], p
 REVOKE ALL ON FUNCTION engine.denial_of_room_left(p_room jsonb, p_since numeric) FROM PUBLIC;
 
 --
--- Name: TABLE commands; Type: ACL; Schema: engine; Owner: postgres
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.commands TO empire_engine;
-
---
 -- Name: FUNCTION denial_of_send(k engine.commands); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
@@ -25828,13 +25937,6 @@ REVOKE ALL ON FUNCTION engine.entering(p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION engine.entries_to_end(p_limit integer) FROM PUBLIC;
-
---
--- Name: TABLE orders; Type: ACL; Schema: public; Owner: postgres
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO empire_engine;
-GRANT SELECT ON TABLE public.orders TO authenticated;
 
 --
 -- Name: FUNCTION entry_stop(o public.orders); Type: ACL; Schema: engine; Owner: empire_engine

@@ -17,6 +17,7 @@ from shared.models.market import Instrument
 from shared.models.trading import Position
 from shared.risk.guarding import Act, Look, look, newest, wants_price
 from shared.risk.levels import Market
+from shared.risk.reanchoring import is_due, measured
 from shared.store.port import Store, StoreUnavailable
 from shared.store.watch_rows import Watched
 from workers.gather import Gather
@@ -67,7 +68,8 @@ class Guards:
             position = held.get(guard.position_id or "")
             market = None if position is None else markets.get(position.venue_position_id)
             told = look(guard, position, market, clock.now())
-            if guard.ladder is not None:
+            told = measured(told, guard, position, market, clock.now())
+            if told.guard.ladder is not None:
                 told = ladders.climbed(told, position, market, clock.now())
             if told.guard != before[guard.id] or told.act or told.ended or told.blind or told.exits:
                 found.append(_as_json(told, market) | {"exits": ladders.asked(told)})
@@ -102,7 +104,7 @@ def _priced(guards: Iterable[Guard], held: dict[str, Position]) -> list[Position
 def _wants(guard: Guard, position: Position) -> bool:
     """Whether a guard asks for a price now."""
     ours = guard.ladder is not None and not guard.ladder.at_broker
-    return ours or wants_price(guard) or _takes_part(guard, position)
+    return ours or wants_price(guard) or is_due(guard) or _takes_part(guard, position)
 
 
 def _takes_part(guard: Guard, position: Position) -> bool:
@@ -123,6 +125,7 @@ def _as_json(told: Look, market: Market | None) -> dict[str, Any]:
         "be": guard.be,
         "time_exit_s": guard.time_exit_s,
         "ladder": guard.ladder,
+        "anchor": guard.anchor,
         "entered_at": guard.entered_at,
         "risk_distance": guard.risk_distance,
         "best": guard.best,
@@ -138,6 +141,14 @@ def _as_json(told: Look, market: Market | None) -> dict[str, Any]:
     }
 
 
+def _measured_again(guard: Guard, act: Act) -> dict[str, Any]:
+    """What says that exits are measured again from their entry's fill: the entry, and the stop that is replaced."""
+    if act.target is None and act.replaces is None:
+        return {}
+    target = {} if act.target is None else {"tp": [{"mode": "price", "value": act.target}]}
+    return {"order_id": str(guard.order_id), "stop_price": act.replaces} | target
+
+
 def _intent(guard: Guard, act: Act, market: Market | None) -> dict[str, Any] | None:
     """What is asked for, as everybody asks for it. None = how a part is written is not known: at the next read."""
     named = {"symbol": guard.symbol, "position_id": guard.position_id, "scope": "symbol", "comment": act.told}
@@ -145,7 +156,8 @@ def _intent(guard: Guard, act: Act, market: Market | None) -> dict[str, Any] | N
         # The price it was decided at goes along: where a broker tells no quotes, whoever executes it may have kept an
         # older last price, by which the market would seem to be beyond the stop.
         price = None if market is None else market.quote.entry_price(guard.side.opposite)
-        return {"action": "modify", "sl": {"mode": "price", "value": act.stop}, "ref_price": price} | named
+        stop = {} if act.stop is None else {"sl": {"mode": "price", "value": act.stop}}
+        return {"action": "modify", "ref_price": price} | stop | _measured_again(guard, act) | named
     if act.kind == REDUCE:
         if market is None:
             return None

@@ -15,15 +15,15 @@ from workers.positions.diff import Correction
 
 
 def oversized(ours: Books, theirs: AccountSnapshot) -> Iterable[Correction]:
-    """Positions whose stop, or whose targets together, are larger: they are asked to be fitted to it."""
+    """Positions whose stops together, or whose targets, are larger: they are asked to be fitted to it."""
     known = {each.venue_order_id for each in ours.orders if each.reduce_only and each.origin != "broker"}
     for position in theirs.positions:
         exits = [each for each in theirs.orders if each.venue_order_id in known and _protects(each, position)]
         stops = [each for each in exits if each.type is OrderType.STOP and each.stop_price is not None]
-        largest = max((_working(each) for each in stops), default=Decimal(0))
+        stopped = sum((_working(each) for each in stops), Decimal(0))
         targets = sum((_working(each) for each in exits if each.type is OrderType.LIMIT), Decimal(0))
-        if stops and max(largest, targets) > position.qty:
-            yield _fit(position, stops, max(largest, targets), theirs)
+        if stops and max(stopped, targets) > position.qty:
+            yield _fit(position, stops, max(stopped, targets), theirs)
 
 
 def _fit(

@@ -42,7 +42,7 @@ def plan_modify(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
     instrument = usable_instrument(ctx)
     if isinstance(instrument, Denied):
         return instrument
-    if signal.order_id is None and scope.holdings:
+    if (signal.order_id is None or signal.anchors) and scope.holdings:
         return _modify_positions(scope.holdings, signal, ctx, instrument)
     entries = addressed(signal, ctx)
     if len(entries) != 1:
@@ -53,7 +53,7 @@ def plan_modify(signal: Signal, ctx: RiskContext) -> Plan | Skipped | Denied:
 def _modify_positions(
     holdings: Sequence[Holding], signal: Signal, ctx: RiskContext, instrument: Instrument
 ) -> Plan | Skipped | Denied:
-    notes = superfluous(signal, "qty", "price", "stop_price", "time_exit_s")
+    notes = () if signal.anchors else superfluous(signal, "qty", "price", "stop_price", "time_exit_s")
     quote = usable_quote(ctx)
     market = None if isinstance(quote, Denied) else quote
     several = signal.tp if signal.tp is not None and len(signal.tp) > 1 else None
@@ -73,7 +73,7 @@ def _modify_positions(
                 return changes
             legs += changes
             continue
-        if signal.tp is not None:
+        if signal.tp is not None and not signal.anchors:
             legs += without_limit_exits(position, ctx)
             leg = leg if ctx.exits.limit_exits else replace(leg, ladder=NO_MORE)
         if not leg.protection.empty or (leg.trail, leg.be, leg.ladder) != (None, None, None):
@@ -96,7 +96,10 @@ def _protect_leg(
     stop = _wanted_stop(signal.sl, anchor)
     if isinstance(stop, Denied):
         return stop
-    if signal.tightens and not _tightens(position, stop):
+    if signal.anchors:
+        # Of a position that a fill has just opened our books may not know the stop yet.
+        stop = stop if position.stop_loss in (None, signal.stop_price) else position.stop_loss
+    elif signal.tightens and not _tightens(position, stop):
         stop = position.stop_loss
     removed = signal.sl is not None and signal.sl.mode is StopMode.NONE
     if stop is not None and stop != position.stop_loss and market is not None:
@@ -125,7 +128,7 @@ def _protect_leg(
         held_qty=position.qty,
         protection=protection,
         venue_position_id=position.venue_position_id,
-        adds_risk=_widens(position, protection),
+        adds_risk=_widens(position, protection) and not signal.anchors,
         worst_loss=_position_loss(position, in_force, ctx, instrument),
         tag=signal.tag,
         trail=trail,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.engine.road import Json, Road
+from tests.integration.engine.road import ENTRY, Json, Road, filled
 from tests.integration.engine.watching import Watch
 
 
@@ -263,6 +263,41 @@ async def test_a_close_of_ours_gets_its_number_with_its_fill(watch: Watch) -> No
         "select client_order_id, venue_order_id, status::text, filled_qty from public.orders where side = 'sell'"
     )
     assert [tuple(row) for row in orders] == [("c1", "of2", "filled", 2)]
+
+
+async def test_an_entry_that_fills_later_is_measured_again(road: Road) -> None:
+    """A waiting entry with a stop in pips fills after its answer: the watch is told how far its exits belong from the average,
+    and where they stand by our last word. What was said of its stop while it waited is not measured, nor what has none."""
+    trader = await road.trader(broker="tradelocker")
+    watch = await Watch.of(road, trader.account)
+    pips, far = {"mode": "pips", "value": 50}, {"mode": "rr", "value": 2}
+
+    async def waiting(number: str, **request: Any) -> None:
+        await road.accept(trader)
+        (claimed,) = await road.claim(1)
+        leg = {**ENTRY, "type": "limit", "price": D("1.1"), "stop_loss": D("1.095"), "request": request}
+        (command,) = (await road.open_one(claimed, leg))["commands"]
+        told = {
+            "venue_order_id": number,
+            "status": "working",
+            "stop_loss": D("1.095"),
+            "take_profit": D("1.11"),
+        }
+        assert await road.record(claimed, [filled(command["id"], 0, [], **told)])
+
+    for number, request in (("of1", {"sl": pips, "tp": far}), ("of2", {"sl": {"mode": "none"}}), ("of3", {})):
+        await waiting(number, **request)
+    for number in "123":
+        await handed_in(watch, fill(f"f{number}", "buy", 1, position=f"p{number}"))
+    (guard,) = (await watch.due())["guards"]
+    assert guard["anchor"] == {
+        "sl": pips,
+        "tp": far,
+        "stop": D("1.095"),
+        "target": D("1.11"),
+        "is_first": True,
+    }
+    assert (guard["entry_price"], guard["qty"], guard["order_status"]) == (D("1.1"), 1, "filled")
 
 
 async def test_a_doubt_lasts_longer_than_its_key(watch: Watch) -> None:

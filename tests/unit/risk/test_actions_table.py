@@ -267,7 +267,7 @@ def test_reduce_to_nothing_or_to_all(mode: MarginMode) -> None:
 
 @BOTH
 def test_reduce_fits_protection(mode: MarginMode) -> None:
-    """After a reduction no stop is larger than the rest, and all targets together are not."""
+    """After a reduction all stops together are no larger than the rest, and all targets are not."""
     held = position(BUY, "1")
     orders = (
         guard(held, OrderType.STOP, 6),

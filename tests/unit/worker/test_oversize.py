@@ -47,12 +47,19 @@ def test_a_stop_larger_than_its_position_is_found() -> None:
     assert [each.key for each in found(STOP, FAR)] == [one.key], "found again it is the same"
 
 
-def test_targets_count_together() -> None:
-    """Each stop may be as large as the position, all targets together may."""
-    fits = replace(STOP, qty=D(2))
+def test_stops_count_together_and_targets_do() -> None:
+    """All stops together may be as large as the position, and all targets may: both of two that are larger would fire, and
+    turn it around."""
+    fits, second = replace(STOP, qty=D(2)), replace(STOP, qty=D(1), id=4, venue_order_id="o4")
     assert len(found(fits, NEAR, FAR)) == 1
     assert found(fits, FAR) == []
     assert found(fits, replace(NEAR, filled_qty=D(1)), FAR) == []
+    assert len(found(fits, second)) == 1
+    assert found(replace(fits, qty=D(1)), second) == []
+    ours = signal(Action.MODIFY, sl=stop(StopMode.PRICE, "1.08000"), position_id="p1", tightens=True)
+    answer = plan(ours, context(NETTING, positions=(LONG,), orders=(fits, second)))
+    assert isinstance(answer, Plan), answer
+    assert [(leg.kind, leg.venue_order_id) for leg in answer.legs] == [(CommandKind.CANCEL, "o4")]
 
 
 def test_what_is_not_ours_or_of_the_other_side_is_left_alone() -> None:
