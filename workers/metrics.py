@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TypeVar
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 
 _MS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 5, 10)
 
@@ -27,6 +32,12 @@ OUTBOX_OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest of them")
 NOTIFICATIONS_WAITING = Gauge("notifications_waiting", "Messages not sent yet, quiet hours included")
 NOTIFICATIONS = Counter("notifications_total", "Messages tried", ["kind", "outcome"])
 WORKER_UP = Gauge("worker_up", "1 while this worker serves and reaches the database")
+
+
+@cache
+def child(metric: M, *labels: str) -> M:
+    """A metric under these labels, found once: `labels` spells them and takes a lock each time, for every order."""
+    return metric.labels(*labels)
 
 
 def serve(port: int) -> None:

@@ -91,8 +91,8 @@ async def _send(job: Job, step: Step, broker: Broker) -> None:
     step.filled = results.is_filled(step.outcome)
     name = type(step.outcome).__name__.lower()
     account = job.claimed.account
-    metrics.VENUE.labels(account.broker.value, "execute", name).observe(clock.monotonic() - began)
-    metrics.ORDERS.labels(account.broker.value, _status(step.outcome)).inc()
+    metrics.child(metrics.VENUE, account.broker.value, "execute", name).observe(clock.monotonic() - began)
+    metrics.child(metrics.ORDERS, account.broker.value, _status(step.outcome)).inc()
     job.account = results.money_of(step.outcome, clock.now()) or job.account
     job.step(Stage.EXECUTE, name, trace.of_outcome(step.leg, step.client_order_id, step.outcome))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from shared import clock, log
@@ -91,7 +90,7 @@ class Job:
             {
                 "stage": stage.value,
                 "outcome": outcome,
-                "ms": Decimal(f"{took * 1000:.3f}"),
+                "ms": round(took * 1000, 3),
                 "detail": {} if detail is None else detail,
             }
         )

@@ -46,7 +46,7 @@ async def _finish(job: Job, ending: Ended, desk: Desk) -> None:
         account=job.account,
     )
     recorded = await _until_answered(execution, desk)
-    metrics.ALERTS.labels(job.claimed.event.source, finish.outcome.value).inc()
+    metrics.child(metrics.ALERTS, job.claimed.event.source, finish.outcome.value).inc()
     if finish.reason is not None and finish.outcome in (DeliveryOutcome.DENIED, DeliveryOutcome.REJECTED):
         metrics.REJECTS.labels(finish.reason.value).inc()
     if not recorded:

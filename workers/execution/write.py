@@ -170,9 +170,7 @@ def _guard(leg: Leg) -> dict[str, Any]:
 
 def _request(leg: Leg) -> dict[str, Any]:
     """The leg without what it says by default: half of it, which the database would take apart and keep twice."""
-    return {
-        name: value for name, default in _DEFAULTS.items() if (value := getattr(leg, name)) is not default
-    }
+    return {name: value for name, default in _DEFAULTS.items() if (value := getattr(leg, name)) != default}
 
 
 def _as_json(leg: Leg) -> dict[str, Any]:

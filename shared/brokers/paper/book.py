@@ -72,8 +72,11 @@ class PaperState(Struct, frozen=True):
     terms: PaperTerms = field(default_factory=PaperTerms)
 
 
-class PaperCommand(Struct, frozen=True):
-    """A leg as it reaches the book. `market_price` came with it; without, the last price counts."""
+class PaperCommand(Struct, frozen=True, omit_defaults=True):
+    """A leg as it reaches the book. `market_price` came with it; without, the last price counts.
+
+    As JSON it has what it says, and not what it leaves out.
+    """
 
     client_order_id: str
     kind: CommandKind
