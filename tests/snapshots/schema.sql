@@ -6338,9 +6338,11 @@ begin
   -- Nothing is locked here: under the account's lock a claimed row is only written by the heartbeat, which lengthens its
   -- lease. Whoever takes a claim away, gives it back or ends it has to have the account first.
   return array(
-    select q.id from jsonb_array_elements(p) x join engine.queue q
-      on q.id = (x ->> 'delivery_id')::bigint and q.token = (x ->> 'token')::bigint
-    where q.state = 'claimed' and (q.lease_until > clock_timestamp() or not p_alive)
+    -- Each by its own look-up: a plan made when the line was short would compare everything that waits with each of them.
+    select q.id from jsonb_array_elements(p) x cross join lateral (
+      select w.id, w.token, w.state, w.lease_until from engine.queue w where w.id = (x ->> 'delivery_id')::bigint limit 1
+    ) q
+    where q.token = (x ->> 'token')::bigint and q.state = 'claimed' and (q.lease_until > clock_timestamp() or not p_alive)
     order by q.id
   );
 end
