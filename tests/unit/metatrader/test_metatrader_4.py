@@ -125,7 +125,7 @@ async def test_the_name_of_a_close_is_known_before_its_deal_is_shown(make: type[
         broker = await venue.connect()
         instrument = await traded(broker)
         position = await open_position(broker, instrument, 3 * LOTS)
-        venue.fault("lag_lists", "reads", value="3", times=None)
+        venue.fault("lag_lists", "reads", value="30", times=None)
         told = accepted(await broker.execute(sent(close_of(instrument, position, LOTS))))
         venue.clear()
         assert told.venue_order_id is not None
