@@ -63,7 +63,7 @@ async def test_a_position_keeps_its_name_on_metatrader_4(make: type[MetaTraderVe
 @pytest.mark.parametrize("done", [True, False])
 async def test_a_doubtful_part_on_metatrader_4(make: type[MetaTraderVenue], done: bool) -> None:
     """It takes no label with a close: what is left of the position tells, not a part that was closed before."""
-    venue = make("mt4")
+    venue, began = make("mt4"), datetime.now(UTC)
     broker = await venue.connect()
     instrument = await traded(broker)
     position = await open_position(broker, instrument, 3 * LOTS)
@@ -71,7 +71,8 @@ async def test_a_doubtful_part_on_metatrader_4(make: type[MetaTraderVenue], done
     venue.fault("drop_after_accept" if done else "drop_after_read", "close")
     command = sent(close_of(instrument, replace(position, qty=2 * LOTS), LOTS))
     assert isinstance(await broker.execute(command), Unknown)
-    later = replace(command, submitted_at=datetime.now(UTC) - timedelta(seconds=5))
+    # Sent long enough ago for every list, and before either close, however slow the machine is.
+    later = replace(command, submitted_at=began - timedelta(seconds=5))
     answer = await broker.lookup(later)
     assert isinstance(answer, Found if done else Absent), answer
     fresh = await (await venue.connect()).lookup(later)
