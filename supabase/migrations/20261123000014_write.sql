@@ -271,6 +271,9 @@ declare
   v_passed jsonb [] := '{}';
   v_reserved jsonb [] := '{}';
   v_legs engine.leg [];
+  -- Found by their place: joined, every plan of a batch would be taken apart for every other.
+  v_plans constant jsonb [] := array(select x from jsonb_array_elements(p_plans) x);
+  v_ids constant bigint [] := engine.delivery_ids(p_plans);
   v_room constant jsonb := (
     select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(p_entering) r
   );
@@ -278,10 +281,8 @@ declare
   v record;
 begin
   for r in
-    select s as situation, s.delivery_id, s.account_id, x.plan
-    from engine.situations(p_held) s
-    join jsonb_array_elements(p_plans) as x (plan) on (x.plan ->> 'delivery_id')::bigint = s.delivery_id
-    order by s.delivery_id
+    select s as situation, s.delivery_id, s.account_id, v_plans[array_position(v_ids, s.delivery_id)] as plan
+    from engine.situations(p_held) s order by s.delivery_id
   loop
     v := engine.decide(r.situation, r.plan -> 'legs', v_room -> r.account_id::text, v_taken);
     if v.denial is null and jsonb_typeof(r.plan -> 'risk') = 'object' then
