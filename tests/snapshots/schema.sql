@@ -9650,6 +9650,9 @@ declare
   v_passed jsonb [] := '{}';
   v_reserved jsonb [] := '{}';
   v_legs engine.leg [];
+  -- Found by their place: joined, every plan of a batch would be taken apart for every other.
+  v_plans constant jsonb [] := array(select x from jsonb_array_elements(p_plans) x);
+  v_ids constant bigint [] := engine.delivery_ids(p_plans);
   v_room constant jsonb := (
     select jsonb_object_agg(r.account_id, r.scopes) from engine.room_of(p_entering) r
   );
@@ -9657,10 +9660,8 @@ declare
   v record;
 begin
   for r in
-    select s as situation, s.delivery_id, s.account_id, x.plan
-    from engine.situations(p_held) s
-    join jsonb_array_elements(p_plans) as x (plan) on (x.plan ->> 'delivery_id')::bigint = s.delivery_id
-    order by s.delivery_id
+    select s as situation, s.delivery_id, s.account_id, v_plans[array_position(v_ids, s.delivery_id)] as plan
+    from engine.situations(p_held) s order by s.delivery_id
   loop
     v := engine.decide(r.situation, r.plan -> 'legs', v_room -> r.account_id::text, v_taken);
     if v.denial is null and jsonb_typeof(r.plan -> 'risk') = 'object' then
@@ -13158,7 +13159,8 @@ begin
     return 0;
   end if;
   v_mine := array(
-    select o.id from jsonb_array_elements(p_told) t join engine.outbox o on o.id = (t ->> 'id')::bigint
+    select o.id from jsonb_array_elements(p_told) t
+    cross join lateral (select w.id, w.told from engine.outbox w where w.id = (t ->> 'id')::bigint limit 1) o
     where o.id = any (v_held) and not o.told
   );
   if v_mine <> '{}' then
@@ -14312,12 +14314,15 @@ begin
   select o.user_id, (t #>> '{line,level}')::public.log_level, t #>> '{line,type}', left(t ->> 'message', 1000),
     jsonb_strip_nulls(jsonb_build_object('account_id', o.account_id, 'delivery_id', o.body -> 'delivery_id')),
     (t ->> 'event_id')::bigint
-  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
+  from jsonb_array_elements(p_told) with ordinality as x (t, nth)
+  -- Each row by its own look-up, here and below: joined, every one of a batch would be compared with every other.
+  cross join lateral (select w.* from engine.outbox w where w.id = (t ->> 'id')::bigint limit 1) o
   where o.id = any (p_ids) and jsonb_typeof(t -> 'line') = 'object' order by x.nth;
   insert into public.notifications (user_id, target_id, kind, target_name, event_class, event_key, event_id, message, due_at)
   select o.user_id, n.id, n.kind, n.name, c.class, t ->> 'key', (t ->> 'event_id')::bigint, t ->> 'message',
     case when engine.is_urgent(c.class) then clock_timestamp() else engine.after_quiet(n, clock_timestamp()) end
-  from jsonb_array_elements(p_told) with ordinality as x (t, nth) join engine.outbox o on o.id = (t ->> 'id')::bigint
+  from jsonb_array_elements(p_told) with ordinality as x (t, nth)
+  cross join lateral (select w.id, w.user_id from engine.outbox w where w.id = (t ->> 'id')::bigint limit 1) o
   cross join lateral (select (t ->> 'class')::public.notification_class as class) c
   join public.notification_targets n on n.user_id = o.user_id
   where o.id = any (p_ids) and n.enabled and n.verified_at is not null and c.class = any (n.classes)
