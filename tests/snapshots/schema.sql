@@ -10713,7 +10713,9 @@ declare
 begin
   for x in select y from jsonb_array_elements(r -> 'corrections') y loop
     if engine.is_explained(a.id, x ->> 'root')
-      or (x ->> 'kind' like 'position%' and engine.is_newer(a.id, x ->> 'symbol', v_read)) then
+      or (x ->> 'kind' like 'position%' and engine.is_newer(a.id, x ->> 'symbol', v_read))
+      -- What protects a position that the compared books did not have yet would be taken for somebody else's, for good.
+      or (x ->> 'kind' = 'order_unknown' and engine.is_newer(a.id, x ->> 'symbol', (r ->> 'read_from')::timestamptz)) then
       v_waiting := v_waiting + 1;
       continue;
     end if;

@@ -326,8 +326,11 @@ class _Comparison:
         return fill.symbol, self._root(fill)
 
     def _is_ours(self, order: WorkingOrder) -> bool:
-        """Whether an exit protects something that we opened."""
-        return any(
+        """Whether an exit protects something that we opened, or that a fill of ours, told with it, has opened."""
+        opened = (
+            self._order_of(e) for e in self._fills if e.effect is Effect.OPEN and e.symbol == order.symbol
+        )
+        return any(each is not None and each.origin != "broker" for each in opened) or any(
             each.is_ours
             and each.qty
             and (each.venue_position_id == order.position_id or each.root == order.root)

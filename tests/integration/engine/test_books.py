@@ -265,6 +265,33 @@ async def test_a_close_of_ours_gets_its_number_with_its_fill(watch: Watch) -> No
     assert [tuple(row) for row in orders] == [("c1", "of2", "filled", 2)]
 
 
+async def test_an_order_beside_a_fill_that_came_after_the_read_waits(watch: Watch) -> None:
+    """The books that were compared did not have the position yet that a stop at the broker protects: whose it is shows at the
+    next read. It was adopted as somebody else's, and stayed when the position was gone."""
+    claimed = await watch.due()
+    await handed_in(watch, fill("f1", "buy", 1), claimed=claimed)
+    stop = fill("f2", "sell", 1)["order"] | {
+        "type": "stop",
+        "stop_price": 1,
+        "reduce_only": True,
+        "status": "working",
+    }
+    unknown = {
+        "key": "order_unknown:of2",
+        "kind": "order_unknown",
+        "symbol": "EURUSD",
+        "root": "EURUSD",
+        "told": "told",
+        "order": stop,
+    }
+    assert await handed_in(watch, unknown, claimed=claimed) == {
+        "account": watch.account,
+        "made": 0,
+        "waiting": 1,
+    }
+    assert (await handed_in(watch, unknown) or {})["made"] == 1
+
+
 async def test_an_entry_that_fills_later_is_measured_again(road: Road) -> None:
     """A waiting entry with a stop in pips fills after its answer: the watch is told how far its exits belong from the average,
     and where they stand by our last word. What was said of its stop while it waited is not measured, nor what has none."""

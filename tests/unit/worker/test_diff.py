@@ -220,6 +220,20 @@ def test_a_close_without_a_number_is_found_by_its_fill() -> None:
     assert elsewhere[0].fill["client_order_id"] is None
 
 
+def test_an_exit_that_comes_with_the_fill_it_protects_is_ours() -> None:
+    """A waiting entry of ours has filled, and its stop and target came to life: read together for the first time, they are
+    no strangers. Taken for somebody else's they stayed when the position was gone, and would have opened one."""
+    entry = replace(known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
+    exit_ = waiting(2, "EURUSD", True)
+    news = fill(1, "p1", "EURUSD", 1, Effect.OPEN, str(entry.venue_order_id))
+    read = AccountSnapshot(D(1), D(1), NOW, (), (exit_,))
+    for origin, made in (("alert", "protection"), ("broker", "broker")):
+        found = corrections(Books(NOW, orders=(replace(entry, origin=origin),)), read, [news])
+        assert [each.order["origin"] for each in found if each.kind == "order_unknown" and each.order] == [
+            made
+        ]
+
+
 def test_an_orders_new_number() -> None:
     """The broker shows our order under another id: it is renamed, neither ended nor adopted."""
     order = replace(known(waiting(1, "EURUSD", False)), client_order_id="E1_0", origin="alert")
