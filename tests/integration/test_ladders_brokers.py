@@ -155,7 +155,7 @@ async def test_the_broker_holds_one_target_and_we_see_to_the_nearer_ones(
     stack: RunningStack, trader: Customer, files: KeyFiles, case: Case, mode: str, ask: Callable[..., Any]
 ) -> None:
     """The farthest is the position's own. The first is reached: its part is closed, once. The market comes to the second
-    (at one broker while both workers have died): that part is closed. The broker's own target closes what is left."""
+    while both workers are dead (kill -9): others close that part, once. The broker's own target closes what is left."""
     sql = stack.database.sql
     # Where an account's own limits leave a read every four seconds, asking for more would use them up.
     comes = partial(shows if case is METATRADER else becomes, stack.database)
@@ -174,14 +174,11 @@ async def test_the_broker_holds_one_target_and_we_see_to_the_nearer_ones(
         await comes(f"select take_profit = {far} from public.positions where closed_at is null", "t")
         move(3)
         await comes(OPEN, "0.05")
-        if case is TRADELOCKER:
-            for each in workers:
-                each.kill()
-            for kinds in KINDS:
-                at_work.enter_context(
-                    fleet_worker(stack.database, files, {case.place.broker: venue.url}, *kinds)
-                )
+        for each in workers:
+            each.kill()
         move(5)
+        for kinds in KINDS:
+            at_work.enter_context(fleet_worker(stack.database, files, {case.place.broker: venue.url}, *kinds))
         await comes(OPEN, "0.02")
         move(7)
         await comes(OPEN, "0")

@@ -15,7 +15,7 @@ from shared.models.command import Protection
 from shared.models.enums import CommandKind, OrderType
 from shared.models.market import Instrument
 from shared.models.trading import AccountSnapshot
-from tests.conformance.harness import accepted, leg_of, sent
+from tests.conformance.harness import accepted, close_of, leg_of, sent
 from tests.conformance.simulators import Operator, running_simulator
 from tests.integration.test_books_brokers import CASES, Case, becomes, begin, mover, the_hand
 from tests.integration.test_worker_connections import send
@@ -134,4 +134,98 @@ async def test_a_stop_taken_away_comes_back(
     assert told.endswith("it is being closed.")
     lanes = "select d.lane || ' ' || d.outcome from public.deliveries d where d.action = 'close'"
     assert sql(lanes) == "urgent executed"
+    assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
+
+
+NAKED = "select count(*) from engine.naked where ended_at is null"
+TOLD = "select string_agg(type, ' ' order by id) from public.logs where type in ('naked', 'naked_closes', 'stop_again')"
+
+
+@pytest.mark.parametrize(
+    ("case", "policy", "told"),
+    [(CASES[0], "close", "stop_again naked_closes"), (CASES[2], "alarm", "stop_again naked")],
+    ids=["tradelocker is closed", "metatrader is told of"],
+)
+async def test_a_bracket_that_was_dropped_and_cannot_be_set(
+    stack: RunningStack, trader: Customer, files: KeyFiles, case: Case, policy: str, told: str
+) -> None:
+    """The broker fills the entry and drops its stop in silence, and refuses the one that we set at once: the answer says so, the
+    watch asks for it again, and what the limits say follows: closed, or told, once."""
+    sql = stack.database.sql
+    comes = partial(becomes, stack.database)
+    with running_simulator(case.place.broker, "--no-limits") as venue, workers(stack, files, venue, case):
+        url = await begin(trader, case)
+        if policy == "close":
+            await trader.call("set_risk", p_scope={}, p_values={"naked_policy": policy})
+        mover(venue, case)(0)
+        venue.fault("drop_bracket", operation="place")
+        venue.fault("refuse", operation="protect", value=REFUSALS[case.place.broker], times=None)
+        stop = {"mode": "price", "value": str(case.bid - 10 * case.step)}
+        alert = {"action": "open", "side": "buy", "symbol": case.symbol, "ref_price": str(case.bid)}
+        road = await send(trader, url, **alert, **case.qty, sl=stop)
+        assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+        assert sql("select stop_loss is null from public.positions") == "t"
+        await comes(NAKED, "1")
+        # The times are proved elsewhere: here they are not waited for.
+        sql("update engine.naked set since = since - interval '3 seconds'")
+        await comes("select asked_for from engine.naked", "stop")
+        sql("update engine.naked set since = since - interval '10 seconds'")
+        await comes(f"select coalesce(({TOLD}), '')", told)
+        if policy == "close":
+            await comes("select count(*) from public.positions where closed_at is null", "0")
+        held = [each for each in venue.state().values() if each.get("positions")]
+    assert len(held) == (0 if policy == "close" else 1)
+    assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
+
+
+async def test_what_an_exit_has_left_standing_is_swept_once(
+    stack: RunningStack, trader: Customer, files: KeyFiles
+) -> None:
+    """The position is closed at the broker by hand, and its stop and target stay there: filled they would open one. They are
+    canceled, each once, though both workers die (kill -9) after they have seen it."""
+    sql, case = stack.database.sql, CASES[1]
+    comes = partial(becomes, stack.database)
+    orders = "select count(*) from public.orders where status = 'working' and reduce_only"
+    with running_simulator(case.place.broker, "--no-limits") as venue:
+        urls = {case.place.broker: venue.url}
+        with (
+            fleet_worker(stack.database, files, urls) as executes,
+            fleet_worker(stack.database, files, urls, "positions") as watches,
+        ):
+            url = await begin(trader, case)
+            mover(venue, case)(0)
+            number = sql("select account_id from public.broker_accounts where trading_enabled")
+            levels = {"sl": {"mode": "offset", "value": 50}, "tp": [{"mode": "offset", "value": 50}]}
+            alert = {"action": "open", "side": "buy", "symbol": case.symbol, "ref_price": str(case.bid)}
+            road = await send(trader, url, **alert, **case.qty, **levels)
+            assert [each["outcome"] for each in road.deliveries] == ["executed"], road.deliveries
+            await comes(orders, "2")
+            async with the_hand(venue, case, number) as hand:
+                instrument = await hand.instrument(case.symbol)
+                assert isinstance(instrument, Instrument)
+                (held,) = (await hand.snapshot()).positions
+                venue.fault("error_before", operation="cancel", times=2)
+                accepted(await hand.execute(sent(close_of(instrument, held))))
+            doubts = "select count(*) from engine.reconciled, jsonb_object_keys(suspects) k where k like 'orphan:%'"
+            await comes(doubts, "2")
+            executes.kill()
+            watches.kill()
+        # Lists do not lag for so long: the next read is believed.
+        sql(
+            "update engine.reconciled set believed_at = now(), suspects ="
+            " (select jsonb_object_agg(k, now() - interval '1 minute') from jsonb_object_keys(suspects) k) where suspects <> '{}'"
+        )
+        with (
+            fleet_worker(stack.database, files, urls),
+            fleet_worker(stack.database, files, urls, "positions"),
+        ):
+            await comes(orders, "0")
+            await comes("select count(*) from public.deliveries where status not in ('done', 'dead')", "0")
+        book = venue.state()[number]
+        canceled = [each for each in venue.log() if each["operation"] == "cancel" and each["applied"]]
+    assert [each for each in book["orders"] if each["status"] == 1] == []
+    assert book["positions"] == []
+    assert len(canceled) == 2
+    asked = "select count(*) from public.webhook_events where source = 'system' and payload #>> '{intent,action}' = 'cancel'"
+    assert sql(asked) == "2"
     assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
