@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.control import UpOptions, start, stop
+from local.control import UpOptions, remove_state, start, stop
 from local.paths import Paths
 from local.status import Installation, installation
 
@@ -26,3 +26,5 @@ def fresh_stack(pg: int, workers: bool = True) -> Iterator[Installation]:
             yield found
         finally:
             stop(paths)
+            # As root its databases are outside of the folder, a gigabyte each time.
+            remove_state(paths)
