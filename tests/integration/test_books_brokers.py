@@ -100,8 +100,8 @@ async def begin(trader: Customer, case: Case) -> str:
     return await endpoint_url(trader.login, trader.client, endpoint)
 
 
-async def becomes(database: Database, question: str, answer: str, within_s: float = PATIENCE_S) -> None:
-    """Wait until the database answers so, its accounts read without a pause at first."""
+async def becomes(database: Database, question: str, answer: str, within_s: float = 3 * PATIENCE_S) -> None:
+    """Wait until the database answers so, its accounts read without a pause at first. A login's limits are of a minute."""
     began = time.monotonic()
 
     async def there() -> bool:
