@@ -64,7 +64,7 @@ create index orders_open on public.orders (account_id, id)
 where status in ('pending', 'submitting', 'working', 'partially_filled', 'unknown');
 create index orders_resting on public.orders (expires_at)
 where status in ('working', 'partially_filled') and not reduce_only;
-create index orders_venue on public.orders (account_id, venue_order_id) where venue_order_id is not null;
+create index orders_venue on public.orders (venue_order_id, account_id) where venue_order_id is not null;
 create index orders_parent on public.orders (parent_order_id) where parent_order_id is not null;
 
 create function private.order_status_follows_the_table() returns trigger
