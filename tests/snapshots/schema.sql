@@ -6937,8 +6937,9 @@ CREATE FUNCTION engine.is_claimed(k engine.commands, p_command jsonb) RETURNS bo
     AS $$
 begin
   return k.kind in ('place', 'close') and (
+    -- Written so that no index but that of the broker's ids fits: by the account's all its orders of all time were looked through.
     select true from public.orders o
-    where o.account_id = k.account_id and o.venue_order_id = p_command ->> 'venue_order_id'
+    where o.account_id is not distinct from k.account_id and o.venue_order_id = p_command ->> 'venue_order_id'
       and o.id <> k.order_id and o.delivery_id is not null and o.kind = k.kind limit 1
   ) is not null;
 end
@@ -23726,7 +23727,7 @@ CREATE INDEX orders_user ON public.orders USING btree (user_id, id);
 -- Name: orders_venue; Type: INDEX; Schema: public; Owner: postgres
 --
 
-CREATE INDEX orders_venue ON public.orders USING btree (account_id, venue_order_id) WHERE (venue_order_id IS NOT NULL);
+CREATE INDEX orders_venue ON public.orders USING btree (venue_order_id, account_id) WHERE (venue_order_id IS NOT NULL);
 
 --
 -- Name: positions_open; Type: INDEX; Schema: public; Owner: postgres
