@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from local.keys.fleet import KeyFiles
+from local.keys.files import KeyFiles
 from tests.conformance.simulators import running_simulator
 from tests.integration.test_books_brokers import CASES, Case, becomes, begin, mover
 from tests.integration.test_ladders_brokers import shows
