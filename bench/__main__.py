@@ -24,6 +24,8 @@ ACCOUNTS = 100
 WARM_S = 10.0
 """Until caches are filled, connections open and the code is compiled: engines compile what has run a thousand times."""
 RATES = (50, 200)
+REST_S = 15.0
+"""Until what signs people in has rested, and the heap of the gateway is given back."""
 
 
 def main() -> None:
@@ -57,8 +59,11 @@ async def measure(found: Installation, seconds: float, clients: int) -> dict[str
         version = str(await database.fetchval("show server_version"))
         # The onlooker's session is not of the stack.
         await database.close()
+        most = readings.memory_mb(found)
+        await asyncio.sleep(REST_S)
         memory = {
             "stack": readings.memory_mb(found),
+            "stack_at_once": most,
             "worker": readings.memory_mb(found, "worker-execution"),
         }
     return {

@@ -87,7 +87,7 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
     // Looks at the health come every two seconds and use another session in turn: with longer a few would never be idle.
     idle: positive(env, "EMPIRE_IDLE_S", 3),
-    serviceIdle: positive(env, "EMPIRE_SERVICE_IDLE_S", 10),
+    serviceIdle: positive(env, "EMPIRE_SERVICE_IDLE_S", 5),
     privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };
 }

@@ -7,7 +7,7 @@ begin_send and paper_save are never repeated: a lost answer there means "do not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -312,6 +312,12 @@ class PostgresStore(DrillCalls, WatchCalls, BookCalls):
     async def invariant_rows(self) -> dict[str, int]:
         (answer,) = await self._upkeep.call("select engine.invariant_rows()", repeat=True)
         return codec.decode_as(dict[str, int], answer)
+
+    async def record_health(self, *, latencies: Mapping[str, float]) -> int:
+        (answer,) = await self._upkeep.call(
+            "select engine.record_health(p_latencies => $1)", codec.encode(latencies), repeat=True
+        )
+        return int(answer)
 
     async def stats(self) -> dict[str, Any]:
         (answer,) = await self._upkeep.call("select engine.stats()", repeat=True)

@@ -118,12 +118,6 @@ class WatchCalls:
         )
         return int(answer)
 
-    async def record_health(self, *, latencies: Mapping[str, float]) -> int:
-        (answer,) = await self._marks.call(
-            "select engine.record_health(p_latencies => $1)", codec.encode(latencies), repeat=True
-        )
-        return int(answer)
-
     @asynccontextmanager
     async def _breach_line(self) -> AsyncIterator[Line]:
         number, line = await self._breaches.get()
