@@ -27,7 +27,7 @@ class Installation:
     boot: Boot
 
     def health(self) -> dict[str, str]:
-        """`ok` or `down` for each process."""
+        """`ok` or `down` for each process: it answers, and its supervisor has found it ready."""
         return {child.name: "ok" if self._is_well(child) else "down" for child in self.state.children}
 
     def system(self) -> dict[str, Any]:
@@ -87,7 +87,8 @@ class Installation:
         }
 
     def _is_well(self, child: ChildState) -> bool:
-        if child.pid is None or not orphans.is_running(child.pid):
+        # Until the supervisor has found it ready, a process that stops answering is still within its time to start.
+        if not child.ready or child.pid is None or not orphans.is_running(child.pid):
             return False
         ports = self.boot.ports
         served = {"gateway": ports.gateway, "functions": ports.functions}

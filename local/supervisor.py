@@ -100,10 +100,13 @@ class Supervisor:
         backoff = _FIRST_BACKOFF_S
         while not self._stopping.is_set():
             since = time.monotonic()
-            await self._until_ill(kept.child)
+            # A start that failed had its time already: it is replaced without another look at its health.
+            if kept.ready.is_set():
+                await self._until_ill(kept.child)
             if self._stopping.is_set():
                 return
             kept.ready.clear()
+            self._changed()
             backoff = _FIRST_BACKOFF_S if time.monotonic() - since > _WELL_AFTER_S else backoff
             backoff = await self._restart(kept, backoff)
 
