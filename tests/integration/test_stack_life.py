@@ -117,18 +117,13 @@ def test_no_password_is_on_a_command_line(running: InstalledStack) -> None:
         assert not any(value in line for value in values)
 
 
-def test_down_stops_in_reverse_order(installed: InstalledStack) -> None:
-    """Postgres ends last, in order; nothing is left running; a second down says so."""
+def test_down_stops_everything(installed: InstalledStack) -> None:
+    """Postgres is asked to end, not killed; nothing is left running; a second down says so."""
     installed.up()
     processes = installed.processes()
     assert installed.empire("down").stdout.strip() == "stopped"
     assert not any(orphans.is_running(pid) for pid in processes)
-    log = installed.paths.log("postgres").read_text()
-    assert "received fast shutdown request" in log
-    # Whoever read the live log has said goodbye, but its walsender may notice a moment after the shutdown begins.
-    readers = {line.split("[")[1].split("]")[0] for line in log.splitlines() if "START_REPLICATION" in line}
-    cut = [line for line in log.splitlines() if "terminating connection due to administrator command" in line]
-    assert [line for line in cut if line.split("[")[1].split("]")[0] not in readers] == []
+    assert "received fast shutdown request" in installed.paths.log("postgres").read_text()
     assert "not running" in installed.empire("down").stdout
 
 

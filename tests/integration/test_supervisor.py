@@ -1,4 +1,4 @@
-"""The supervisor with real processes: what it does with a child that starts and never answers."""
+"""The supervisor with real processes: the order of their end, and a child that starts and never answers."""
 
 from __future__ import annotations
 
@@ -64,3 +64,30 @@ def test_a_child_that_does_not_start_in_time_is_replaced_at_once(tmp_path: Path)
     assert "asked 2" in told.events[:late]
     assert "asked 2" not in told.events[late:]
     assert "asked 3" in told.events[late:]
+
+
+async def _stop_three(logs: Path) -> list[list[str]]:
+    """Three children are started and stopped; who still ran at each change after the stop was asked for."""
+    ran: list[list[str]] = []
+
+    def changed() -> None:
+        ran.append([kept.child.program.name for kept in supervisor.kept if kept.child.pid is not None])
+
+    async def stop() -> None:
+        ran.clear()
+        supervisor.stop()
+
+    supervisor = Supervisor(
+        [
+            Program(name, _SLEEPS, base_environment(), logs / f"{name}.log", lambda: True)
+            for name in ("database", "gateway", "worker")
+        ],
+        changed,
+    )
+    await supervisor.run(stop)
+    return ran
+
+
+def test_children_end_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
+    """Each has ended before the one it needs is asked to: a worker settles while its database serves."""
+    assert asyncio.run(_stop_three(tmp_path)) == [["database", "gateway"], ["database"], []]
