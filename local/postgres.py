@@ -19,6 +19,13 @@ from local.paths import base_environment
 
 SUPERUSER = "supabase_admin"
 
+# `force` ends sessions, but refuses before where somebody still reads the log: a client that has just gone, too.
+_DROP = """
+select pg_terminate_backend(active_pid, 10000) from pg_replication_slots
+where database = '{name}' and active_pid is not null;
+drop database if exists "{name}" with (force)
+"""
+
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -153,7 +160,7 @@ class Cluster:
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is connected; nothing happens when it does not exist."""
-        self.sql(f'drop database if exists "{name}" with (force)')
+        self.sql(_DROP.format(name=name))
 
     def dump_schema(self, database: str, *schemas: str) -> str:
         """pg_dump of the schemas without data, owners kept."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 
 import pytest
 
 from local import database as local_database
+from local.postgres import PostgresError
 from local.scratch import ScratchCluster
 from tests.support.clusters import Database, clone, wait_until
 
@@ -63,11 +65,28 @@ def test_a_killed_server_keeps_what_was_committed(own_cluster: ScratchCluster) -
 
 
 def test_a_killed_backend_does_not_stop_the_server(own_cluster: ScratchCluster) -> None:
-    """When one backend is killed, the server recovers by itself."""
-    backend = own_cluster.cluster.sql("select pid from pg_stat_activity where backend_type = 'walwriter'")
-    subprocess.run(["kill", "-9", backend], check=True)
-    wait_until(own_cluster.cluster.accepts)
+    """When one backend is killed, the server recovers by itself: it has another one then."""
+    walwriter = "select pid from pg_stat_activity where backend_type = 'walwriter'"
+    killed = own_cluster.cluster.sql(walwriter)
+    subprocess.run(["kill", "-9", killed], check=True)
+
+    def recovered() -> bool:
+        with suppress(PostgresError):
+            return own_cluster.cluster.sql(walwriter) not in ("", killed)
+        return False
+
+    wait_until(recovered)
     assert own_cluster.postgres.pid is not None
+
+
+async def test_a_database_is_dropped_whoever_reads_its_log(cluster: ScratchCluster) -> None:
+    """The session of an active logical slot is ended first, and waited for: a gateway's, which has just gone, too."""
+    database = clone(cluster)
+    reader = await database.connect("supabase_admin")
+    await reader.execute("select pg_create_logical_replication_slot('reader', 'pgoutput', true)")
+    database.drop()
+    assert cluster.cluster.sql(f"select count(*) from pg_database where datname = '{database.name}'") == "0"
+    reader.terminate()
 
 
 def test_preparing_twice_changes_nothing(own_cluster: ScratchCluster) -> None:
