@@ -20,7 +20,8 @@ from shared.crypto.sealing import Credential
 
 CHECKED_S = 60.0
 HANGING = "topstepx"
-HANG_S = 2.0
+HANG_S = 600.0
+"""Until it is told to recover: what is flat there before the others are would show nothing."""
 
 PLACES = {
     "tradelocker": Place("tradelocker", "simulated", "SIM"),

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from local import orphans
 from local.console import events
 from local.console.render import outcome, plain, road_lines
 from local.console.session import rows
@@ -56,10 +57,12 @@ class Stage:
         print(f"   {plain(line)}", flush=True)
 
     def pid(self, child: str) -> int:
-        """The process of one child of the supervisor, now."""
+        """The process of one child of the supervisor, now. Raises PromiseBroken where it does not run."""
         state = read_state(self.found.boot.paths)
-        pids = {each.name: each.pid for each in state.children} if state else {}
-        return pids[child] or 0
+        pid = {each.name: each.pid for each in state.children}.get(child) if state else None
+        if pid is None:  # and never 0 in its place: a signal to that is one to ourselves and all beside us
+            raise PromiseBroken(f"{child} does not run: see {self.found.boot.paths.logs}")
+        return pid
 
     async def send(self, trader: Trader, body: bytes, **options: Any) -> tradingview.Posted:
         """One alert into the trader's endpoint."""
@@ -272,15 +275,15 @@ async def _postgres_down(found: Installation, postgres: int) -> AsyncIterator[No
     os.kill(found.state.pid, signal.SIGSTOP)
     try:
         os.kill(postgres, signal.SIGINT)
-        # Until it is away it still takes alerts, on a busy machine for a while.
-        await until(lambda: _away(found), "Postgres did not stop")
+        # It refuses new sessions before the old ones, which take alerts, have gone: it ends after all of them.
+        await until(lambda: _ended(postgres), "Postgres did not stop")
         yield
     finally:
         os.kill(found.state.pid, signal.SIGCONT)
 
 
-async def _away(found: Installation) -> bool:
-    return not await asyncio.to_thread(found.boot.cluster.accepts)
+async def _ended(pid: int) -> bool:
+    return not orphans.is_running(pid)
 
 
 async def _has(count: Callable[[], Awaitable[int]], wanted: int) -> bool:

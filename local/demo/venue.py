@@ -109,8 +109,9 @@ class SimulatedBroker:
         (await self._http.post("/_sim/faults", json=fault)).raise_for_status()
 
     async def recover(self) -> None:
-        """Everything works again; what waits already goes on waiting."""
+        """Everything works again; what waits goes on at once."""
         (await self._http.delete("/_sim/faults")).raise_for_status()
+        (await self._http.post("/_sim/faults/release")).raise_for_status()
 
     async def listens(self) -> bool:
         """Whether one runs at the address."""
