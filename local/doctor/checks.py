@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import asyncpg
+from websockets.exceptions import WebSocketException
 
 from local.postgres import PostgresError
 from local.status import Installation
@@ -33,6 +34,7 @@ _UNANSWERED = (
     ValueError,
     http.client.HTTPException,
     TimeoutError,
+    WebSocketException,
 )
 
 

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     """It was done, and the answer is cut off in the middle."""
     RATE_LIMIT_JSON = "rate_limit_json"
     RATE_LIMIT_TEXT = "rate_limit_text"
+    """The network in front of the broker asks to stay away for `value` whole seconds (1)."""
     EXPIRED_TOKEN = "expired_token"  # noqa: S105  a name, not a secret
     PARTIAL_FILL = "partial_fill"
     """value: the share of the quantity that is filled (0.5)."""
@@ -73,6 +74,7 @@ _DEFAULT_VALUE = {
     Kind.HANG_AFTER_ACCEPT: "60",
     Kind.HANG_BEFORE: "60",
     Kind.LATE: "1",
+    Kind.RATE_LIMIT_TEXT: "1",
     Kind.PARTIAL_FILL: "0.5",
     Kind.LATE_FILL: "1",
     Kind.LAG_LISTS: "2",
@@ -199,9 +201,9 @@ class Answers:
     server_error: Callable[[], web.Response]
 
 
-def edge_rate_limit() -> web.Response:
+def edge_rate_limit(seconds: str = "1") -> web.Response:
     """429 as the network in front of a broker writes it: plain text, which is no JSON."""
-    return web.Response(status=429, text="error code: 1015", headers={"Retry-After": "1"})
+    return web.Response(status=429, text="error code: 1015", headers={"Retry-After": seconds})
 
 
 def middleware(
@@ -230,7 +232,7 @@ def _not_done(fault: Fault, request: web.Request, answers: Answers) -> web.Respo
         case Kind.RATE_LIMIT_JSON:
             return answers.rate_limited()
         case Kind.RATE_LIMIT_TEXT:
-            return edge_rate_limit()
+            return edge_rate_limit(fault.value)
         case Kind.EXPIRED_TOKEN:
             return answers.expired_token()
         case Kind.ERROR_BEFORE:

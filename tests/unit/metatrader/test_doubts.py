@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -104,7 +103,6 @@ async def test_a_throttled_trade_keeps_everything_quiet(make: type[MetaTraderVen
 async def test_a_change_while_we_are_told_to_be_quiet(make: type[MetaTraderVenue], operation: str) -> None:
     """What has to be read first cannot be: nothing is sent, the broker is busy, and the text says for how long."""
     venue = make()
-    venue.timing = replace(venue.timing, send_within=0.1)
     broker = await venue.connect()
     instrument = await traded(broker)
     position = await open_position(broker, instrument, LOTS)
@@ -120,12 +118,12 @@ async def test_a_change_while_we_are_told_to_be_quiet(make: type[MetaTraderVenue
             venue_position_id=position.venue_position_id,
         ),
     }  # fmt: skip
-    venue.fault("rate_limit_json", "place")
+    venue.fault("rate_limit_text", "place", value="60")
     assert rejected(await broker.execute(sent(entry(instrument, LOTS)))).reason is Reason.BROKER_BUSY
     before = len(venue.operator.log())
     refused = rejected(await broker.execute(sent(legs[operation])))
     assert refused.reason is Reason.BROKER_BUSY
-    assert re.search(r"for \d\.\d s", refused.text)
+    assert re.search(r"for \d\d\.\d s", refused.text)
     assert len(venue.operator.log()) == before
 
 
