@@ -44,7 +44,9 @@ LOOSE: dict[str, Any] = {
 
 def denying() -> dict[str, tuple[dict[str, Any], str]]:
     """For each rule a setting that lets nothing through now, and the reason it gives."""
-    other_day = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[(datetime.now(UTC).weekday() + 3) % 7]
+    now = datetime.now(UTC)
+    other_day = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[(now.weekday() + 3) % 7]
+    a_moment_ago = {"time": f"{now - timedelta(minutes=1):%H:%M}", "tz": "UTC"}
     never_now = [{"days": [other_day], "from": "10:00", "to": "11:00"}]
     return {
         "static_floor": ({"amount": 0, "unit": "account"}, "static_floor"),
@@ -56,7 +58,7 @@ def denying() -> dict[str, tuple[dict[str, Any], str]]:
         "stop_distance": ({"min_ticks": 201}, "stop_distance"),
         "alert_age": ({"max_s": 0}, "alert_too_old"),
         "hours": ({"windows": never_now}, "outside_hours"),
-        "flat_by": ({"time": "00:00", "tz": "UTC"}, "flat_by"),
+        "flat_by": (a_moment_ago, "flat_by"),
         "news": ({"calendar": "nobodys", "before_min": 5, "after_min": 5}, "no_calendar_data"),
         "sides": ({"allowed": ["sell"]}, "side_not_allowed"),
     }
