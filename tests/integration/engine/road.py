@@ -113,16 +113,16 @@ class Road:
     async def account(
         self, trader: Trader, broker: str = "paper", mode: str = "netting", executor: str = "fleet"
     ) -> str:
-        """One more account of the trader's, in the endpoint too."""
+        """One more account of the trader's, in the endpoint too. Its day ends in half a day, whenever the test runs."""
         account = str(uuid.uuid4())
         await self.admin.execute(
             f"""
             insert into public.broker_connections (id, user_id, broker, environment, status, executor)
             values ('{account}', '{trader.user}', '{broker}', 'simulated', 'connected', '{executor}');
             insert into public.broker_accounts (id, connection_id, user_id, broker, account_id, label, margin_mode,
-              trading_enabled, balance, equity, freshness, as_of)
+              trading_enabled, balance, equity, freshness, as_of, reset_time)
             values ('{account}', '{account}', '{trader.user}', '{broker}', 'N{account[:8]}', 'L{account[:8]}',
-              '{mode}', true, 10000, 10000, 'fresh', now());
+              '{mode}', true, 10000, 10000, 'fresh', now(), date_trunc('minute', now() at time zone 'UTC' + interval '12 hours'));
             insert into public.webhook_endpoint_accounts (endpoint_id, account_id, user_id)
             values ('{trader.endpoint}', '{account}', '{trader.user}');
             """

@@ -132,6 +132,7 @@ async def test_a_device_out_of_reach(road: Road) -> None:
 async def test_equity_gets_thinner(road: Road, days: int, kept: int) -> None:
     """Of 2880 values of a day the last of each minute, later of each hour, later of the day, its high and its low stay."""
     trader = await road.trader()
+    await road.set("public.broker_accounts", trader.account, reset_time="00:00")
     await road.admin.execute(
         "insert into public.equity_history (user_id, broker, account_id, equity, balance, timestamp)"
         " select a.user_id, a.broker, a.id, 10000 + case n when 180 then 500 when 1400 then -500 else n % 7 end, 10000,"

@@ -156,8 +156,9 @@ async def rows(connection: asyncpg.Connection, text: str) -> list[dict[str, Any]
 
 @pytest.fixture
 async def trader(road: Road) -> Trader:
-    """One with two accounts, the second by New York's clock."""
+    """One with two accounts, the first by the clock of UTC, the second by New York's."""
     made = await road.trader(accounts=2)
+    await road.set("public.broker_accounts", made.accounts[0], reset_time="00:00")
     await road.set(
         "public.broker_accounts", made.accounts[1], timezone="America/New_York", reset_time="17:00"
     )
@@ -256,7 +257,7 @@ async def test_every_high_and_low_of_the_day_is_kept(road: Road) -> None:
     """A row at each new high or low of the day, none in between within a minute, one a minute while something is open; the
     last mark before the reset and the first after it."""
     trader = await road.trader()
-    watch = await Watch.of(road, trader.account, "tradelocker")
+    watch = await Watch.of(road, trader.account, "tradelocker", reset_time="00:00")
     noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
     marks = [
         (0, 100),
