@@ -6,13 +6,16 @@ import socket
 
 import pytest
 
-from local.ports import SCRATCH_BASE, SIMULATED, Ports, PortsTaken, reserve
+from local.ports import SCRATCH_BASE, SIMULATED, WIDTH, Ports, PortsTaken, reserve
+
+NOBODYS = SCRATCH_BASE + WIDTH
+"""Above the blocks that other tests take: one that is given back here is not somebody else's at once."""
 
 
 @pytest.mark.parametrize("name", SIMULATED)
 def test_a_simulated_brokers_port_is_looked_at_too(name: str) -> None:
     """A block in which somebody else listens where a simulator would is not taken; it is when he has gone."""
-    found = reserve(None, first=SCRATCH_BASE)
+    found = reserve(None, first=NOBODYS + 100 * SIMULATED.index(name))
     found.release()
     base = found.ports.base
     with socket.socket() as stranger:

@@ -21,6 +21,7 @@ from local.secrets import (
     refuse_open_bind,
 )
 from shared.known_defaults import KNOWN_DEFAULTS
+from tests.unit.test_ports import NOBODYS
 
 
 def test_two_installations_share_no_secret(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_other_addresses_may_not(host: str) -> None:
 
 def test_a_reserved_block_is_not_given_twice() -> None:
     """Two starts at once get different blocks; a released one is free again."""
-    first, second = (reserve(None, first=SCRATCH_BASE) for _ in range(2))
+    first, second = (reserve(None, first=NOBODYS + 300) for _ in range(2))
     assert not set(first.ports.all) & set(second.ports.all)
     with pytest.raises(PortsTaken):
         reserve(first.ports.base)
@@ -108,7 +109,7 @@ def test_a_reserved_block_is_not_given_twice() -> None:
 
 def test_a_block_with_one_taken_port_is_not_used() -> None:
     """Every port of the block must be free, not only the first."""
-    block = reserve(None, first=SCRATCH_BASE)
+    block = reserve(None, first=NOBODYS + 400)
     block.release()
     taken = block.ports.functions
     with socket.create_server(("127.0.0.1", taken)), pytest.raises(PortsTaken, match=str(taken)):
