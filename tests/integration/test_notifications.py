@@ -234,10 +234,12 @@ async def test_a_webhook_that_fails_is_tried_again_and_given_up(office: Office) 
     async with server((500, "oops", {})) as hook:
         hook.script = [(404, "", {}), None]
         target = await office.target("webhook", {"url": hook.url, "secret": SECRET})
-        post = office.post(notify_timeout_ms=1000, notify_first_retry_ms=1000)
+        post = office.post(notify_first_retry_ms=1000)
+        hasty = office.post(notify_timeout_ms=1000, notify_first_retry_ms=1000)
         await office.message(target)
         for failures in range(10):
-            await office.rests(post, 2**failures)
+            # Only where nobody ever answers the time is short: an answer may take a while, on a busy machine.
+            await office.rests(hasty if failures == 1 else post, 2**failures)
         told = await office.admin.fetch("select message from public.logs where type = 'notification_dead'")
         assert (await office.states())[0] == ("dead", 10, "It answered 500.")
         assert len(hook.received) == 10
