@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.trading import Trader, new_trader, until, venue, worker
 from tests.support.venue_admin import book, fault, no_faults, price, written
 
@@ -46,8 +46,8 @@ def taken_away(url: str, account: str) -> None:
     """The trader removes his stop at the broker himself."""
     asked = {"client_order_id": uuid.uuid4().hex, "kind": "protect", "symbol": "EURUSD"}
     asked |= {"position_id": book(url, account)["positions"][0]["id"]}
-    body = {**asked, "protection": {"clear_stop_loss": True}}
-    answer = httpx.post(f"{url}/accounts/{account}/commands", json=body).raise_for_status().json()
+    address, body = f"{url}/accounts/{account}/commands", {**asked, "protection": {"clear_stop_loss": True}}
+    answer = httpx.post(address, json=body, timeout=PATIENCE_S).raise_for_status().json()
     assert answer["accepted"], answer
     assert stop_at(url, account) is None
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from local.ports import SCRATCH_BASE, reserve
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.processes import run
 from tests.support.trading import Trader, new_trader, until, venue, worker
 
@@ -28,7 +28,7 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
 
 def fetched(url: str) -> httpx.Response:
     """What is at an address."""
-    return httpx.get(url)
+    return httpx.get(url, timeout=PATIENCE_S)
 
 
 async def all_done(trader: Trader) -> None:

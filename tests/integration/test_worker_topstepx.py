@@ -61,7 +61,8 @@ class Trading:
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """The operator's own questions to the gateway."""
-        answer = httpx.request(method, self.gateway.url + path, content=codec.encode(body), trust_env=False)
+        asked = {"content": codec.encode(body), "trust_env": False, "timeout": PATIENCE_S}
+        answer = httpx.request(method, self.gateway.url + path, **asked)
         found: dict[str, Any] = codec.decode(answer.content)
         return found
 

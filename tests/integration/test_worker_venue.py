@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.trading import new_trader, until, venue, worker
 from tests.support.venue_admin import no_faults, release
 
@@ -28,12 +28,13 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
 
 def fault(url: str, kind: str, operation: str = "execute", **more: Any) -> None:
     """Order a fault for the next command."""
-    httpx.post(f"{url}/faults", json={"kind": kind, "operation": operation, "times": 1, **more})
+    asked = {"kind": kind, "operation": operation, "times": 1, **more}
+    httpx.post(f"{url}/faults", json=asked, timeout=PATIENCE_S).raise_for_status()
 
 
 def log(url: str) -> list[dict[str, Any]]:
     """Every write the venue has received."""
-    written: list[dict[str, Any]] = httpx.get(f"{url}/log").json()
+    written: list[dict[str, Any]] = httpx.get(f"{url}/log", timeout=PATIENCE_S).json()
     return written
 
 
