@@ -62,10 +62,12 @@ class Doubts:
         self, venue: ContractVenue, fault: str, done: int, whole: bool
     ) -> None:
         """The same for a close, of everything and of a part: the position tells."""
+        position = await open_position(
+            opener := await venue.connect(), await instrument_of(opener, venue), 3 * venue.qty
+        )
         venue.answer_s = HASTY_S if fault.startswith("hang") else PATIENT_S
         broker = await venue.connect()
         instrument = await instrument_of(broker, venue)
-        position = await open_position(broker, instrument, 3 * venue.qty)
         venue.fault(fault, "close")
         command = sent(close_of(instrument, position, None if whole else venue.qty))
         assert isinstance(await broker.execute(command), Unknown)
@@ -111,7 +113,19 @@ class Doubts:
         venue.fault("drop_after_accept", "place")
         command = sent(entry(instrument, venue.qty))
         assert isinstance(await broker.execute(command), Unknown)
-        assert isinstance(await settled(broker, command), Found)
+        # However long it was under way, it has arrived by now: from here on the lists lag behind.
+        arrived = replace(command, submitted_at=datetime.now(UTC))
+        assert isinstance(await settled(broker, arrived), Found)
+
+    async def test_a_slow_answer_is_as_old_as_its_question(self, venue: ContractVenue) -> None:
+        """An answer that takes longer than lists lag behind may have been made when the question came: no proof of absence."""
+        broker = await venue.connect()
+        instrument = await instrument_of(broker, venue)
+        lag = float(broker.capabilities.lookup_lag_s)
+        # Each of several reads is late: together they take longer.
+        venue.fault("late", "reads", value=str(0.7 * lag or 0.1))
+        answer = await broker.lookup(sent(entry(instrument, venue.qty)))
+        assert isinstance(answer, CannotTell if lag else Absent)
 
     async def test_a_tag_that_is_there_twice_is_not_judged(self, venue: ContractVenue) -> None:
         """A venue that did it twice: an enforcing one cannot; for another a lookup says that it cannot tell."""

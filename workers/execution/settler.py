@@ -107,7 +107,8 @@ async def _ask(unsettled: Unsettled, desk: Desk) -> Settlement:
 
 async def _lookup(unsettled: Unsettled, desk: Desk) -> _Answer:
     """One lookup. A name that lags behind proves nothing by its absence until the lag is over."""
-    began, account, command = clock.monotonic(), unsettled.account.account(), unsettled.command
+    began, asked_at = clock.monotonic(), clock.now()
+    account, command = unsettled.account.account(), unsettled.command
     if command.request.asks_nothing:
         return _Answer(Found(Accepted(command.request.venue_order_id, OrderStatus.WORKING)), 0)
     try:
@@ -120,13 +121,13 @@ async def _lookup(unsettled: Unsettled, desk: Desk) -> _Answer:
         return _Answer(CannotTell(type(error).__name__), clock.ms_since(began))
     took = clock.monotonic() - began
     metrics.VENUE.labels(account.broker.value, "lookup", type(lookup).__name__.lower()).observe(took)
-    if isinstance(lookup, Absent) and not is_proof(command, broker.capabilities, clock.now()):
+    if isinstance(lookup, Absent) and not is_proof(command, broker.capabilities, asked_at):
         lookup = CannotTell("not listed yet; it may still arrive, or the broker's lists lag behind")
     return _Answer(lookup, clock.ms_since(began))
 
 
-def is_proof(command: UnsettledCommand, can: Capabilities, now: datetime) -> bool:
-    """Whether an order that is in no list was never placed.
+def is_proof(command: UnsettledCommand, can: Capabilities, asked_at: datetime) -> bool:
+    """Whether an order that is in no list was never placed; the lists may be as old as the question, `asked_at`.
 
     It may have been sent until its deadline, and the broker may do what it was sent for as long as its answer may
     take, whoever still waits for it. Only then begins the time that its lists may lag behind.
@@ -134,7 +135,9 @@ def is_proof(command: UnsettledCommand, can: Capabilities, now: datetime) -> boo
     if can.lookup_lag_s == 0:
         return True
     sent = command.send_deadline or command.submitted_at
-    return sent is not None and (now - sent).total_seconds() > float(can.request_timeout_s + can.lookup_lag_s)
+    return sent is not None and (asked_at - sent).total_seconds() > float(
+        can.request_timeout_s + can.lookup_lag_s
+    )
 
 
 def _sent(command: UnsettledCommand) -> Sent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -30,7 +31,7 @@ class Settler:
 
     async def look(self, command: Sent) -> Lookup:
         """Found, Absent (only when it has had time to come to light) or CannotTell; never raises."""
-        asks: dict[CommandKind, Callable[[Sent], Awaitable[Lookup]]] = {
+        asks: dict[CommandKind, Callable[[Sent, datetime], Awaitable[Lookup]]] = {
             CommandKind.PLACE: self._placed,
             CommandKind.CLOSE: self._closed,
             CommandKind.CANCEL: self._canceled,
@@ -38,13 +39,14 @@ class Settler:
             CommandKind.PROTECT: self._protected,
         }
         try:
-            return await asks[command.leg.kind](command)
+            # What comes in answer may be as old as the question, however long the answer takes.
+            return await asks[command.leg.kind](command, clock.now())
         except (BrokerError, UnreadableError) as error:
             return CannotTell(str(error))
 
     # Entries.
 
-    async def _placed(self, command: Sent) -> Lookup:
+    async def _placed(self, command: Sent, asked_at: datetime) -> Lookup:
         """By our label among pending orders, the history and positions; else by what only it can be."""
         working = await self._desk.client.orders()
         ended = await self._desk.client.ended_orders(command.submitted_at - SKEW)
@@ -58,7 +60,7 @@ class Settler:
         held = [each.id for each in await self._desk.positions() if each.client_id == tag]
         if held:
             return CannotTell(f"position {held[0]} carries our id, and no order of it is listed yet")
-        return await self._unlabelled(command, working, ended)
+        return await self._unlabelled(command, asked_at, working, ended)
 
     async def _found(self, command: Sent, row: OrderRow, *, pending: bool) -> Lookup:
         self._desk.memory.told(row.id, command.client_order_id)
@@ -75,14 +77,14 @@ class Settler:
         return Found(outcome)
 
     async def _unlabelled(
-        self, command: Sent, working: Sequence[OrderRow], ended: Sequence[OrderRow]
+        self, command: Sent, asked_at: datetime, working: Sequence[OrderRow], ended: Sequence[OrderRow]
     ) -> Lookup:
         """Brokers may overwrite the comment in which our label travels. One order that was sent through MetaApi in
         that time, of that symbol, side, type and volume, and is nobody else's, is ours; of more, or of one that
         may be the trader's own, only a person can tell."""
         alike = [each for each in (*working, *ended) if self._is_alike(each, command)]
         if not alike:
-            return self._absent(command)
+            return self._absent(command, asked_at)
         if len(alike) == 1 and self._is_through_us(alike[0]):
             return await self._found(command, alike[0], pending=alike[0] in working)
         names = ", ".join(sorted(each.id for each in alike))
@@ -113,7 +115,7 @@ class Settler:
 
     # Exits.
 
-    async def _closed(self, command: Sent) -> Lookup:
+    async def _closed(self, command: Sent, asked_at: datetime) -> Lookup:
         """By the deals that closed; else by what is left of the position."""
         leg = command.leg
         wanted = leg.qty if leg.qty is not None else leg.held_qty
@@ -128,12 +130,14 @@ class Settler:
             whole = leg.qty is None and not positions
             return Found(replace(accepted, status=OrderStatus.FILLED) if whole else accepted)
         if not positions:
-            return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
+            return self._absent(command, asked_at, Found(Accepted(None, OrderStatus.FILLED)))
         if leg.qty is not None and leg.held_qty is not None and not untouched:
             if left + await self._follower.others(command) >= leg.held_qty:
-                return self._absent(command)
-            return self._absent(command, CannotTell(f"{left} lots are left, and history does not show why"))
-        return self._absent(command)
+                return self._absent(command, asked_at)
+            return self._absent(
+                command, asked_at, CannotTell(f"{left} lots are left, and history does not show why")
+            )
+        return self._absent(command, asked_at)
 
     async def _held(self, leg: Leg) -> list[PositionRow]:
         """What there is of what a close was to close."""
@@ -146,10 +150,10 @@ class Settler:
 
     # Pending orders and protection.
 
-    async def _canceled(self, command: Sent) -> Lookup:
+    async def _canceled(self, command: Sent, asked_at: datetime) -> Lookup:
         order_id = command.leg.venue_order_id or ""
         if await self._desk.client.order(order_id) is not None:
-            return self._absent(command)
+            return self._absent(command, asked_at)
         row = await self._desk.client.ended_order(order_id)
         if row is None:
             return CannotTell(f"order {order_id} is in no list")
@@ -157,7 +161,7 @@ class Settler:
             return Found(await self._was_final(command, row))
         return Found(Accepted(order_id, OrderStatus.CANCELED, row.filled))
 
-    async def _modified(self, command: Sent) -> Lookup:
+    async def _modified(self, command: Sent, asked_at: datetime) -> Lookup:
         leg, order_id = command.leg, command.leg.venue_order_id or ""
         row = await self._desk.client.order(order_id)
         if row is None:
@@ -168,18 +172,18 @@ class Settler:
         price = leg.price if row.kind is OrderType.LIMIT else leg.stop_price
         if price in (None, row.open_price) and shows(row, leg.protection):
             return Found(Accepted(row.id, row.working, row.filled))
-        return self._absent(command)
+        return self._absent(command, asked_at)
 
-    async def _protected(self, command: Sent) -> Lookup:
+    async def _protected(self, command: Sent, asked_at: datetime) -> Lookup:
         position_id = command.leg.venue_position_id or ""
         row = await self._desk.position(position_id)
         if row is None:
             gone = Rejected(Reason.POSITION_NOT_FOUND, f"there is no position {position_id}")
-            return self._absent(command, Found(gone))
+            return self._absent(command, asked_at, Found(gone))
         if shows(row, command.leg.protection):
             position = (await self._desk.lens()).position(row)
             return Found(Accepted(None, OrderStatus.WORKING, positions=(position,)))
-        return self._absent(command)
+        return self._absent(command, asked_at)
 
     async def _was_final(self, command: Sent, row: OrderRow) -> Rejected:
         deals = await self._desk.client.deals_of(row.position_id) if row.position_id else []
@@ -187,9 +191,9 @@ class Settler:
         state = (await self._desk.lens()).state(row, fills)
         return Rejected(Reason.ORDER_NOT_FOUND, f"it had ended as {row.state}", effects=(state,))
 
-    def _absent(self, command: Sent, then: Lookup | None = None) -> Lookup:
+    def _absent(self, command: Sent, asked_at: datetime, then: Lookup | None = None) -> Lookup:
         """What the lists say counts when it has had time to come to light. `then` instead of Absent."""
-        age = (clock.now() - command.submitted_at).total_seconds()
+        age = (asked_at - command.submitted_at).total_seconds()
         if age <= self._desk.patience.lag:
             return CannotTell(f"not listed {age:.1f} s after it was sent; it may still come to light")
         return then or Absent()

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from shared import clock
 from shared.brokers.errors import BrokerError, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker.account import SKEW, Desk, or_else
@@ -68,7 +67,7 @@ class Closer:
         row = await self._desk.until(look, self._desk.patience.confirm)
         return Accepted(None, OrderStatus.WORKING) if row is None else await self._told(command, row)
 
-    async def found(self, command: Sent, *, gone: bool) -> Accepted | CannotTell | None:
+    async def found(self, command: Sent, asked_at: datetime, *, gone: bool) -> Accepted | CannotTell | None:
         """What a close in doubt did; None = nothing that is listed. `gone`: nothing is left of the position.
 
         Where more orders could be theirs than there are closes of ours, one is somebody else's: which, is not guessed.
@@ -79,7 +78,7 @@ class Closer:
         claims = [mine, *rivals]
         history = await self._desk.history(min(each.since for each in claims) + apart)
         rows = self._open(command, history, claims)
-        over = all(not each.under_way and self._is_old(each, apart) for each in claims)
+        over = all(not each.under_way and self._is_old(each, apart, asked_at) for each in claims)
         last = self._last(command, history, all_shown=over) if gone else None
         given = whose(rows, claims, last)
         row, others = given.get(mine.name), loose(rows, mine, given)
@@ -115,9 +114,9 @@ class Closer:
         since = command.submitted_at - timedelta(seconds=self._desk.patience.apart)
         return Claim(command.client_order_id, command.leg.qty, command.leg.held_qty, since)
 
-    def _is_old(self, claim: Claim, apart: timedelta) -> bool:
-        """Whether the lists have had time to show what a close did."""
-        return (clock.now() - claim.since - apart).total_seconds() > self._desk.patience.lag
+    def _is_old(self, claim: Claim, apart: timedelta, asked_at: datetime) -> bool:
+        """Whether lists that were asked for then have had time to show what a close did."""
+        return (asked_at - claim.since - apart).total_seconds() > self._desk.patience.lag
 
     def _last(
         self, command: Sent, history: Sequence[OrderRow], *, all_shown: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -27,7 +28,7 @@ class Settler:
 
     async def look(self, command: Sent) -> Lookup:
         """Found, Absent (only when the lists have had time to show it) or CannotTell; never raises."""
-        asks: dict[CommandKind, Callable[[Sent], Awaitable[Lookup]]] = {
+        asks: dict[CommandKind, Callable[[Sent, datetime], Awaitable[Lookup]]] = {
             CommandKind.PLACE: self._placed,
             CommandKind.CLOSE: self._closed,
             CommandKind.CANCEL: self._canceled,
@@ -35,11 +36,12 @@ class Settler:
             CommandKind.PROTECT: self._protected,
         }
         try:
-            return await asks[command.leg.kind](command)
+            # What comes in answer may be as old as the question, however long the answer takes.
+            return await asks[command.leg.kind](command, clock.now())
         except (BrokerError, UnreadableError) as error:
             return CannotTell(str(error))
 
-    async def _placed(self, command: Sent) -> Lookup:
+    async def _placed(self, command: Sent, asked_at: datetime) -> Lookup:
         """By our tag, among what is neither a stop nor a target of a position."""
         positions = await self._desk.positions()
         working = await self._desk.orders()
@@ -49,7 +51,7 @@ class Settler:
         if len(mine) > 1:
             return CannotTell(f"{len(mine)} orders carry our id: {', '.join(sorted(mine))}")
         if not mine:
-            return await self._not_found(command, entries, positions)
+            return await self._not_found(command, asked_at, entries, positions)
         [row] = mine.values()
         self._desk.memory.told(row.id, command.client_order_id)
         self._desk.memory.opened(row)
@@ -59,7 +61,7 @@ class Settler:
         return Found(lens.entry(row, command.client_order_id, position or lens.opened(row, None, None)))
 
     async def _not_found(
-        self, command: Sent, entries: list[OrderRow], positions: list[PositionRow]
+        self, command: Sent, asked_at: datetime, entries: list[OrderRow], positions: list[PositionRow]
     ) -> Lookup:
         leg = command.leg
         strangers = [
@@ -74,37 +76,37 @@ class Settler:
         if strangers:
             # It may be ours with the tag lost, or the trader's own: only a person can tell.
             return CannotTell(f"an order without any tag looks like it: {', '.join(sorted(strangers))}")
-        return self._absent(command)
+        return self._absent(command, asked_at)
 
-    async def _closed(self, command: Sent) -> Lookup:
+    async def _closed(self, command: Sent, asked_at: datetime) -> Lookup:
         """By comparing the position, and by the order that it made."""
         leg = command.leg
         if leg.venue_position_id is None:
-            return await self._symbol_closed(command)
+            return await self._symbol_closed(command, asked_at)
         held = next((e for e in await self._desk.positions() if e.id == leg.venue_position_id), None)
         if held is not None and (leg.qty is None or (leg.held_qty is not None and held.qty >= leg.held_qty)):
-            return self._absent(command)
-        told = await self._closer.found(command, gone=held is None)
+            return self._absent(command, asked_at)
+        told = await self._closer.found(command, asked_at, gone=held is None)
         if isinstance(told, CannotTell):
             return told
         if told is not None:
             return Found(replace(told, status=OrderStatus.FILLED) if held is None else told)
         if held is None:
-            return self._absent(command, Found(Accepted(None, OrderStatus.FILLED)))
+            return self._absent(command, asked_at, Found(Accepted(None, OrderStatus.FILLED)))
         alike = await self._closer.alike(command)
         if alike:
             return CannotTell(f"{held.qty} is left, and an order may be its: {', '.join(sorted(alike))}")
-        return self._absent(command)
+        return self._absent(command, asked_at)
 
-    async def _symbol_closed(self, command: Sent) -> Lookup:
+    async def _symbol_closed(self, command: Sent, asked_at: datetime) -> Lookup:
         listing = (await self._desk.catalogue.names()).find(command.leg.venue_symbol)
         left = [e for e in await self._desk.positions() if listing and e.instrument_id == listing.id]
-        return self._absent(command) if left else Found(Accepted(None, OrderStatus.FILLED))
+        return self._absent(command, asked_at) if left else Found(Accepted(None, OrderStatus.FILLED))
 
-    async def _canceled(self, command: Sent) -> Lookup:
+    async def _canceled(self, command: Sent, asked_at: datetime) -> Lookup:
         order_id = command.leg.venue_order_id or ""
         if any(each.id == order_id for each in await self._desk.orders()):
-            return self._absent(command)
+            return self._absent(command, asked_at)
         row = await self._desk.ended(order_id)
         if row is None:
             return CannotTell("the order is in no list")
@@ -112,7 +114,7 @@ class Settler:
             return Found(await self._was_final(row))
         return Found(Accepted(order_id, OrderStatus.CANCELED, row.filled, row.average))
 
-    async def _modified(self, command: Sent) -> Lookup:
+    async def _modified(self, command: Sent, asked_at: datetime) -> Lookup:
         leg = command.leg
         row = next((each for each in await self._desk.orders() if each.id == leg.venue_order_id), None)
         if row is None:
@@ -125,13 +127,13 @@ class Settler:
         wanted = ((leg.price, row.price), (leg.stop_price, row.stop_price), (leg.qty, row.qty))
         if all(asked in (None, found) for asked, found in wanted):
             return Found(Accepted(row.id, row.status, row.filled, row.average))
-        return self._absent(command)
+        return self._absent(command, asked_at)
 
-    async def _protected(self, command: Sent) -> Lookup:
+    async def _protected(self, command: Sent, asked_at: datetime) -> Lookup:
         wanted, position_id = command.leg.protection, command.leg.venue_position_id
         row: PositionRow | None = next((e for e in await self._desk.positions() if e.id == position_id), None)
         if row is None:
-            return self._absent(command, Found(Rejected(Reason.POSITION_NOT_FOUND, "it is closed")))
+            return self._absent(command, asked_at, Found(Rejected(Reason.POSITION_NOT_FOUND, "it is closed")))
         orders = {each.id: each for each in await self._desk.orders()}
         position = (await self._desk.lens()).position(row, orders)
         kept = wanted.stop_loss in (None, position.stop_loss) and wanted.take_profit in (
@@ -143,15 +145,15 @@ class Settler:
         )
         if kept and not cleared:
             return Found(Accepted(None, OrderStatus.WORKING, positions=(position,)))
-        return self._absent(command)
+        return self._absent(command, asked_at)
 
     async def _was_final(self, row: OrderRow) -> Rejected:
         state = (await self._desk.lens()).state(row, await self._sender.filled(row))
         return Rejected(Reason.ORDER_NOT_FOUND, f"it had ended as {row.word}", effects=(state,))
 
-    def _absent(self, command: Sent, then: Lookup | None = None) -> Lookup:
+    def _absent(self, command: Sent, asked_at: datetime, then: Lookup | None = None) -> Lookup:
         """What the lists say counts when they have had time to say otherwise. `then` instead of Absent."""
-        age = (clock.now() - command.submitted_at).total_seconds()
+        age = (asked_at - command.submitted_at).total_seconds()
         if age <= self._desk.patience.lag:
             return CannotTell(f"not listed {age:.1f} s after it was sent; lists lag behind")
         return then or Absent()

@@ -25,7 +25,7 @@ from shared.store import as_json
 from shared.store.postgres import PostgresStore
 from tests.conformance.harness import ContractVenue
 from tests.conformance.simulators import Operator
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.trading import Trader
 from workers.execution.desk import desk_for
 from workers.execution.pipeline import run_batch
@@ -267,7 +267,7 @@ async def house(database: Database, place: Place, hand: Broker, account: Account
     await aged.execute("set session_replication_role = replica")
     trader = await _trader(database, made, account, (await hand.snapshot()).balance)
     store = PostgresStore(database.url("empire_worker"))
-    http = httpx.AsyncClient(base_url=place.operator.url, trust_env=False)
+    http = httpx.AsyncClient(base_url=place.operator.url, trust_env=False, timeout=PATIENCE_S)
     opened = House(place, trader, account, store, hand, http, aged)
     try:
         yield opened
