@@ -20,7 +20,7 @@ from shared.models.trading import Position
 T = TypeVar("T")
 D = Decimal
 PATIENCE_S = 60.0
-PATIENT_S, HASTY_S = 20.0, 1.0
+PATIENT_S, HASTY_S = 20.0, 2.5
 """How long an adapter waits for an answer: on a busy machine, and where none will come."""
 _numbers = itertools.count(1)
 

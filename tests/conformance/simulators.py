@@ -13,6 +13,7 @@ import httpx
 
 from shared import codec
 from tests.support import processes
+from tests.support.clusters import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Operator:
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         content = None if body is None else codec.encode(body)
-        answer = httpx.request(method, self.url + path, content=content, trust_env=False)
+        answer = httpx.request(method, self.url + path, content=content, trust_env=False, timeout=PATIENCE_S)
         answer.raise_for_status()
         return codec.decode(answer.content)
 

@@ -24,7 +24,7 @@ from tests.conformance.broker_contract import BrokerContract
 from tests.conformance.harness import PATIENT_S
 from tests.conformance.simulators import Operator, running_simulator
 
-TIMING = Timing(request_timeout=PATIENT_S, trade_timeout=PATIENT_S, send_within=2.0, read_within=5.0)
+TIMING = Timing(PATIENT_S, PATIENT_S, send_within=PATIENT_S, read_within=PATIENT_S)
 PATIENCE = Patience(confirm=1.0, lag=1.2, reapply=0.3)
 UNLIMITED = dict.fromkeys(LIMITS, (1000, 1.0))
 KIND_NAMES = [kind.name for kind in KINDS]

@@ -31,7 +31,7 @@ from tests.conformance.contract_doubts import Doubts
 from tests.conformance.contract_trading import Trading
 from tests.conformance.harness import PATIENT_S
 from tests.conformance.test_tradelocker import account as an_account
-from tests.support.clusters import Database
+from tests.support.clusters import PATIENCE_S, Database
 from tests.support.trading import new_trader, venue
 from tests.support.wire import Wire
 
@@ -91,19 +91,19 @@ class HttpVenue(Client):
         self._post("faults", {"kind": kind, "value": value, "operation": name, "times": times})
 
     def clear(self) -> None:
-        httpx.delete(f"{self.simulator.url}/faults", trust_env=False).raise_for_status()
+        httpx.delete(f"{self.simulator.url}/faults", trust_env=False, timeout=PATIENCE_S).raise_for_status()
 
     def price(self, bid: Decimal, ask: Decimal) -> None:
         self._post("prices", {"symbol": "EURUSD", "price": bid})
 
     def orders_made(self) -> int:
-        log = httpx.get(f"{self.simulator.url}/log", trust_env=False).json()
+        log = httpx.get(f"{self.simulator.url}/log", trust_env=False, timeout=PATIENCE_S).json()
         mine = [each for each in log if each["account"] == self.number and each["kind"] == "place"]
         return sum(1 for each in mine if each["applied"] and each["answer"] == "accepted")
 
     def net(self) -> Decimal:
         address = f"{self.simulator.url}/accounts/{self.number}"
-        return net(codec.decode(httpx.get(address, trust_env=False).content)["positions"])
+        return net(codec.decode(httpx.get(address, trust_env=False, timeout=PATIENCE_S).content)["positions"])
 
     def down(self) -> None:
         self.simulator.stop()
@@ -115,7 +115,9 @@ class HttpVenue(Client):
 
     def _post(self, path: str, body: Any) -> None:
         address = f"{self.simulator.url}/{path}"
-        httpx.post(address, content=codec.encode(body), trust_env=False).raise_for_status()
+        httpx.post(
+            address, content=codec.encode(body), trust_env=False, timeout=PATIENCE_S
+        ).raise_for_status()
 
 
 @dataclass

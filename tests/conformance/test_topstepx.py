@@ -21,10 +21,10 @@ from shared.brokers.transport import open_http
 from shared.models import enums
 from shared.models.trading import Account
 from tests.conformance.broker_contract import BrokerContract
-from tests.conformance.harness import PATIENT_S
+from tests.conformance.harness import PATIENCE_S, PATIENT_S
 from tests.conformance.simulators import Operator, running_simulator
 
-TIMING = Timing(request_timeout=PATIENT_S, send_within=2.0, read_within=5.0)
+TIMING = Timing(request_timeout=PATIENT_S, send_within=PATIENT_S, read_within=PATIENT_S)
 PATIENCE = Patience(confirm=1.0, lag=1.2, reapply=0.3)
 READS = ("positions", "query", "orders", "trades", "accounts")
 KEY = "correct horse battery"
@@ -94,7 +94,7 @@ class TopstepXVenue:
 
     def contract(self, root: str = "MNQ") -> str:
         """The active contract of a root."""
-        answer = httpx.get(f"{self.operator.url}/_sim/contracts", trust_env=False)
+        answer = httpx.get(f"{self.operator.url}/_sim/contracts", trust_env=False, timeout=PATIENCE_S)
         active: dict[str, str] = codec.decode(answer.content)
         return active[root]
 

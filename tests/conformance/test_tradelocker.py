@@ -22,7 +22,7 @@ from tests.conformance.broker_contract import BrokerContract
 from tests.conformance.harness import PATIENT_S
 from tests.conformance.simulators import Operator, running_simulator
 
-TIMING = Timing(request_timeout=PATIENT_S, send_within=2.0, read_within=5.0)
+TIMING = Timing(request_timeout=PATIENT_S, send_within=PATIENT_S, read_within=PATIENT_S)
 PATIENCE = Patience(confirm=1.0, lag=1.2, reapply=0.3)
 READS = ("positions", "orders", "history", "state")
 

@@ -7,32 +7,34 @@ from typing import Any
 
 import httpx
 
+from tests.support.clusters import PATIENCE_S
+
 
 def fault(url: str, kind: str, times: int = 1, **more: Any) -> None:
     """Order a fault for the next commands (local/venues/faults.py)."""
     asked = {"kind": kind, "operation": "execute", "times": times, **more}
-    httpx.post(f"{url}/faults", json=asked).raise_for_status()
+    httpx.post(f"{url}/faults", json=asked, timeout=PATIENCE_S).raise_for_status()
 
 
 def no_faults(url: str) -> None:
     """Everything works again; what waits already goes on waiting."""
-    httpx.delete(f"{url}/faults").raise_for_status()
+    httpx.delete(f"{url}/faults", timeout=PATIENCE_S).raise_for_status()
 
 
 def release(url: str) -> None:
     """Whoever hangs now goes on at once."""
-    httpx.post(f"{url}/faults/release").raise_for_status()
+    httpx.post(f"{url}/faults/release", timeout=PATIENCE_S).raise_for_status()
 
 
 def written(url: str) -> list[dict[str, Any]]:
     """Every write the venue has received, in order."""
-    log: list[dict[str, Any]] = httpx.get(f"{url}/log").json()
+    log: list[dict[str, Any]] = httpx.get(f"{url}/log", timeout=PATIENCE_S).json()
     return log
 
 
 def book(url: str, account: str) -> dict[str, Any]:
     """An account as the venue has it, whatever we believe: positions, orders, prices as text."""
-    state: dict[str, Any] = httpx.get(f"{url}/accounts/{account}").json()
+    state: dict[str, Any] = httpx.get(f"{url}/accounts/{account}", timeout=PATIENCE_S).json()
     return state
 
 
@@ -40,7 +42,9 @@ def by_hand(url: str, account: str, symbol: str, side: str, qty: float, **more: 
     """The trader trades at the broker himself; we are not asked. The venue's id of the order."""
     asked = {"client_order_id": uuid.uuid4().hex, "kind": "place", "symbol": symbol, "side": side, "qty": qty}
     answer = (
-        httpx.post(f"{url}/accounts/{account}/commands", json={**asked, **more}).raise_for_status().json()
+        httpx.post(f"{url}/accounts/{account}/commands", json={**asked, **more}, timeout=PATIENCE_S)
+        .raise_for_status()
+        .json()
     )
     return str(answer["accepted"]["venue_order_id"])
 
@@ -48,10 +52,14 @@ def by_hand(url: str, account: str, symbol: str, side: str, qty: float, **more: 
 def taken_back(url: str, account: str, symbol: str, order: str) -> None:
     """The trader cancels a waiting order at the broker himself."""
     asked = {"client_order_id": uuid.uuid4().hex, "kind": "cancel", "symbol": symbol, "order_id": order}
-    answer = httpx.post(f"{url}/accounts/{account}/commands", json=asked).raise_for_status().json()
+    answer = (
+        httpx.post(f"{url}/accounts/{account}/commands", json=asked, timeout=PATIENCE_S)
+        .raise_for_status()
+        .json()
+    )
     assert answer["accepted"], answer
 
 
 def price(url: str, symbol: str, at: float) -> None:
     """The market moves: every book of the venue meets this price."""
-    httpx.post(f"{url}/prices", json={"symbol": symbol, "price": at}).raise_for_status()
+    httpx.post(f"{url}/prices", json={"symbol": symbol, "price": at}, timeout=PATIENCE_S).raise_for_status()

@@ -13,6 +13,7 @@ import pytest
 
 from local.venues.metatrader.desk import KINDS
 from shared import codec
+from tests.conformance.harness import PATIENCE_S
 from tests.conformance.simulators import Operator, running_simulator
 
 D = Decimal
@@ -31,7 +32,9 @@ class Client:
 
     def __init__(self, operator: Operator, number: int) -> None:
         headers = {"auth-token": uuid.uuid4().hex}
-        self.http = httpx.Client(base_url=operator.url + "/users/current", headers=headers, trust_env=False)
+        self.http = httpx.Client(
+            base_url=operator.url + "/users/current", headers=headers, trust_env=False, timeout=PATIENCE_S
+        )
         self.entry = self.http.get("/accounts").json()[number]
         self.own = f"/accounts/{self.entry['_id']}"
 

@@ -19,6 +19,7 @@ from shared.brokers.topstepx.login import KeyDoor
 from shared.brokers.transport import Http, open_http
 from shared.models.enums import MarginMode
 from shared.models.trading import Account
+from tests.conformance.harness import PATIENT_S
 from tests.conformance.simulators import Operator, running_simulator
 from tests.conformance.test_topstepx import KEY, account
 
@@ -49,7 +50,7 @@ class Worker:
 
     def keeper(self) -> Keeper:
         login = Login(str(self.http.base_url), "", self.user, self.key)
-        return Keeper(KeyDoor(self.http, login, 2.0), "connection", self.sessions)
+        return Keeper(KeyDoor(self.http, login, PATIENT_S), "connection", self.sessions)
 
 
 async def _ends_in(sessions: MemorySessions, left: timedelta) -> Session:

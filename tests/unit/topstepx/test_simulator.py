@@ -19,6 +19,7 @@ from local.venues.topstepx.limits import BARS, OTHERS
 from local.venues.topstepx.words import OrderType, PositionType, Side, Status
 from shared import codec
 from shared.brokers.topstepx import products
+from tests.conformance.harness import PATIENCE_S
 from tests.conformance.simulators import Operator, running_simulator
 
 D = Decimal
@@ -167,7 +168,7 @@ class Asker:
 
     def __init__(self, operator: Operator, user: str) -> None:
         self.url, self.token = operator.url, ""
-        self._http = httpx.Client(trust_env=False)
+        self._http = httpx.Client(trust_env=False, timeout=PATIENCE_S)
         self.token = self.ask("Auth/loginKey", userName=user, apiKey="0123456789")["token"]
         self.account = self.ask("Account/search", onlyActiveAccounts=True)["accounts"][0]["id"]
 

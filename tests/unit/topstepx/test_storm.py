@@ -16,7 +16,7 @@ from shared.models.command import Protection
 from shared.models.enums import OrderStatus, Side
 from shared.models.market import Instrument
 from shared.models.outcome import Absent, Accepted, Outcome, Rejected, Unknown
-from tests.conformance.harness import HASTY_S, entry, sent, settled
+from tests.conformance.harness import entry, sent, settled
 from tests.conformance.simulators import Operator, running_simulator
 from tests.conformance.test_topstepx import TopstepXVenue, is_entry
 
@@ -44,9 +44,7 @@ def operator(request: pytest.FixtureRequest) -> Iterator[Operator]:
 @pytest.fixture
 async def venue(operator: Operator) -> AsyncIterator[TopstepXVenue]:
     """A user whose market stands still."""
-    made = TopstepXVenue(
-        operator, lambda: None, limits=dict.fromkeys(LIMITS, (100_000, 1.0)), answer_s=HASTY_S
-    )
+    made = TopstepXVenue(operator, lambda: None, limits=dict.fromkeys(LIMITS, (100_000, 1.0)), answer_s=1.0)
     made.price(BID, ASK)
     yield made
     for connect in made.opened:

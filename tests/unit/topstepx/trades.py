@@ -10,6 +10,7 @@ import httpx
 from shared import codec
 from shared.brokers.port import Broker
 from shared.models.market import Instrument
+from tests.conformance.harness import PATIENCE_S
 from tests.conformance.test_topstepx import TopstepXVenue
 
 D = Decimal
@@ -26,13 +27,17 @@ async def mnq(broker: Broker) -> Instrument:
 def settings(venue: TopstepXVenue, **values: object) -> None:
     """Change what the account may do."""
     body = codec.encode({"id": int(venue.number), **values})
-    httpx.post(f"{venue.operator.url}/_sim/accounts", content=body, trust_env=False).raise_for_status()
+    httpx.post(
+        f"{venue.operator.url}/_sim/accounts", content=body, trust_env=False, timeout=PATIENCE_S
+    ).raise_for_status()
 
 
 def roll(venue: TopstepXVenue, root: str) -> None:
     """The next month becomes the active one, for every test of this module: GC is used by one only."""
     body = codec.encode({"root": root})
-    httpx.post(f"{venue.operator.url}/_sim/roll", content=body, trust_env=False).raise_for_status()
+    httpx.post(
+        f"{venue.operator.url}/_sim/roll", content=body, trust_env=False, timeout=PATIENCE_S
+    ).raise_for_status()
 
 
 def written(venue: TopstepXVenue) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from shared.models.market import Ambiguous, Instrument
 from shared.models.outcome import Absent, Accepted, CannotTell, Found, Rejected, Unknown
 from shared.models.reasons import Reason
 from shared.models.trading import Account
-from tests.conformance.harness import close_of, entry, eventually, only_position, sent
+from tests.conformance.harness import PATIENT_S, close_of, entry, eventually, only_position, sent
 from tests.conformance.simulators import Operator, running_simulator
 from tests.conformance.test_tradelocker import PATIENCE, TIMING, account
 
@@ -307,7 +307,9 @@ async def test_a_wrong_password_says_so(operator: Operator) -> None:
 async def test_within_the_brokers_limits() -> None:
     """With its rate limits in force the broker never has to say 429, however fast orders come."""
     with running_simulator("tradelocker") as limited:
-        connect = Connected(limited, "joe@example.com", Timing(5.0, 3.0, 15.0), Patience(4.0, 5.0, 1.0))
+        connect = Connected(
+            limited, "joe@example.com", Timing(PATIENT_S, PATIENT_S, PATIENT_S), Patience(4.0, 5.0, 1.0)
+        )
         broker = await connect.broker()
         instrument = await broker.instrument("EURUSD")
         assert instrument is not None

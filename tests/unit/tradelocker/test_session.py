@@ -18,6 +18,7 @@ from shared.brokers.keeper import Keeper
 from shared.brokers.session import Login, MemorySessions
 from shared.brokers.tradelocker.login import JwtDoor
 from shared.brokers.transport import Http, open_http
+from tests.conformance.harness import PATIENT_S
 from tests.support.trading import until
 
 PASSWORD = "correct horse"
@@ -76,7 +77,7 @@ async def http(door: Door) -> AsyncIterator[Http]:
 
 def keeper(door: Door, http: Http, sessions: MemorySessions, secret: str = PASSWORD) -> Keeper:
     """One worker's keeper of the login."""
-    return Keeper(JwtDoor(http, Login(door.url, "sim", "joe", secret), 2.0), "connection", sessions)
+    return Keeper(JwtDoor(http, Login(door.url, "sim", "joe", secret), PATIENT_S), "connection", sessions)
 
 
 async def test_one_login_for_many(door: Door, http: Http) -> None:
