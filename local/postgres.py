@@ -132,7 +132,7 @@ class Cluster:
         """Whether OUR server answers: only it knows our password, whoever else sits on the port."""
         try:
             return self.sql("select 1", timeout_s=3) == "1"
-        except (PostgresError, subprocess.TimeoutExpired):
+        except PostgresError:
             return False
 
     def url(self, role: str, database: str = "postgres") -> str:
@@ -191,21 +191,25 @@ class Cluster:
         timeout_s: float | None = None,
     ) -> str:
         account = self.account if as_server else None
-        done = subprocess.run(
-            [str(part) for part in command],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            env={**base_environment(), **(self._login(login) if login else {})},
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=[] if account else None,
-            timeout=timeout_s,
-        )
+        tool = Path(str(command[0])).name
+        try:
+            done = subprocess.run(
+                [str(part) for part in command],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd="/",
+                env={**base_environment(), **(self._login(login) if login else {})},
+                user=account.uid if account else None,
+                group=account.gid if account else None,
+                extra_groups=[] if account else None,
+                timeout=timeout_s,
+            )
+        except subprocess.TimeoutExpired:
+            raise PostgresError(f"{tool}: no answer within {timeout_s:g} s") from None
         if done.returncode != 0:
-            raise PostgresError(f"{Path(str(command[0])).name}: {done.stderr.strip() or done.stdout.strip()}")
+            raise PostgresError(f"{tool}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
     def _login(self, role: str) -> dict[str, str]:

@@ -44,6 +44,12 @@ def test_a_wrong_password_is_refused(database: Database) -> None:
     assert "password authentication failed" in refused.stderr
 
 
+def test_a_server_that_does_not_answer_in_time_is_told_in_a_sentence(database: Database) -> None:
+    """Who asks for an answer in time gets an error of the database like any other, for `doctor` to show."""
+    with pytest.raises(PostgresError, match=r"^psql: no answer within 0\.2 s$"):
+        database.home.cluster.sql("select pg_sleep(60)", database.name, timeout_s=0.2)
+
+
 async def test_only_the_stack_is_superuser(database: Database) -> None:
     """postgres is no superuser, as on hosted Supabase."""
     rows = database.sql("select rolname from pg_roles where rolsuper")
