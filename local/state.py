@@ -5,12 +5,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
 from local.paths import Paths
 from local.secrets import write_private
+
+_ASKED_S = 0.5
+"""Who only asks whether the folder is held holds it, too, for a moment: far less than this."""
+_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +63,27 @@ def running_state(paths: Paths) -> StackState | None:
 def lock(path: Path) -> IO[str] | None:
     """Become the one supervisor of the folder; None when another is. Held until closed or we end."""
     file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
+    deadline = time.monotonic() + _ASKED_S
+    while not _flocked(file, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            file.close()
+            return None
+        time.sleep(_POLL_S)
     os.set_inheritable(file.fileno(), False)
     return file
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a supervisor holds the folder."""
+    """Whether a supervisor holds the folder. Any number may ask at once."""
     if not path.exists():
         return False
-    file = lock(path)
-    if file is None:
-        return True
-    file.close()
-    return False
+    with path.open("a") as file:
+        return not _flocked(file, fcntl.LOCK_SH)
+
+
+def _flocked(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
