@@ -236,6 +236,25 @@ async def test_the_first_listener_after_a_silence_misses_nothing(served: Running
         served.gateway.start()
 
 
+async def test_a_transaction_that_stays_open_holds_up_joins_only(served: RunningStack) -> None:
+    """The stream begins when whoever writes at that moment has ended. Until then the gateway starts, is healthy and takes
+    alerts: it must not be restarted for what it would wait for again. Who joins waits, and hears all that follows."""
+    writer = await served.database.connect("supabase_admin")
+    await writer.execute("begin; select pg_current_xact_id()")
+    served.gateway.stop()
+    served.gateway.start()
+    async with httpx.AsyncClient(base_url=served.api_url) as http, client(served) as owner:
+        joining = asyncio.create_task(owner.join(f"orders:{OWNER}", token(served, OWNER_WITHOUT_FACTOR)))
+        assert (await http.get("/health")).status_code == 200
+        assert (await http.post("/functions/v1/webhook/paper/x")).status_code == 401
+        assert not joining.done()
+        await writer.close()
+        joined = await joining
+        assert joined["status"] == "ok", joined
+        touch_order(served, OWNER)
+        assert (await owner.hear())["event"] == "order.updated"
+
+
 @pytest.mark.parametrize(
     ("actor", "topic"),
     [

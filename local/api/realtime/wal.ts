@@ -15,8 +15,12 @@ const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
 /** A stream that is not back by then counts as lost: clients must not believe that they are up to date. */
 const GRACE_MS = 2000;
-/** A slot can be made when the transactions that write at that moment have ended. */
+/** A slot can be made when the transactions that write at that moment have ended. Who joins waits so long for that, */
 const PATIENCE_MS = 5000;
+/** the start so long: everything else is served meanwhile, alerts first of all, */
+const START_MS = 1000;
+/** and a connection so long: it may have come to nothing, and nobody would know. */
+const OPENING_MS = 30_000;
 
 export interface WalEvents {
   /** Whether anybody would get a message of this topic; without, it is not read any further. */
@@ -43,6 +47,7 @@ export function broadcastOf(row: Row, wants: (topic: string) => boolean = () => 
 
 export class WalStream {
   #active = false;
+  #opening = false;
   #paused = false;
   #stopped = false;
   #failures = 0;
@@ -54,16 +59,17 @@ export class WalStream {
 
   constructor(private readonly url: string, private readonly events: WalEvents) {}
 
-  /** False while the stream should be live and is not. */
+  /** False while the stream should be live and Postgres is not even asked. What it waits for, a restart waits for, too. */
   get well(): boolean {
-    return this.#active || this.#paused;
+    return this.#active || this.#opening || this.#paused;
   }
 
-  /** Ends the stream: for as long as nobody listens. */
+  /** Ends the stream, or the wait for it: for as long as nobody listens. */
   pause(): void {
-    if (!this.#active || this.#stopped) return;
+    if (this.#paused || this.#stopped) return;
     this.#paused = true;
-    this.#active = false;
+    this.#active = this.#opening = false;
+    clearTimeout(this.#timer);
     const sql = this.#sql;
     this.#sql = null;
     sql?.end({ timeout: 0 }).catch(() => {});
@@ -73,7 +79,7 @@ export class WalStream {
   resume(): void {
     if (!this.#paused || this.#stopped) return;
     this.#paused = false;
-    this.#open().catch((error) => this.#refused(error));
+    this.#begin();
   }
 
   /** True as soon as the stream is live, false when it is not within `patience` ms. */
@@ -88,9 +94,11 @@ export class WalStream {
     return this.#active;
   }
 
-  /** Resolves when the stream is live for the first time; rejects when Postgres refuses it. */
+  /** Resolves when the stream is live for the first time or has to wait for others; rejects when Postgres refuses it. */
   async start(): Promise<void> {
-    await this.#open();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const waits = new Promise<void>((resolve) => timer = setTimeout(resolve, START_MS));
+    await Promise.race([this.#open(), waits]).finally(() => clearTimeout(timer));
   }
 
   async stop(): Promise<void> {
@@ -100,7 +108,30 @@ export class WalStream {
     await this.#sql?.end({ timeout: 0 });
   }
 
+  #begin(): void {
+    this.#open().catch((error) => log("replication_refused", failure(error)));
+  }
+
   async #open(): Promise<void> {
+    const sql = this.#connect();
+    this.#sql = sql;
+    this.#opening = true;
+    const limit = setTimeout(() => this.#lost(sql), OPENING_MS);
+    try {
+      const stream = await this.#stream(sql);
+      if (this.#sql !== sql) return;
+      this.#read(stream, sql);
+      this.#live();
+    } catch (error) {
+      if (this.#paused || this.#stopped) return; // that its connection was ended is no news
+      this.#lost(sql);
+      throw error;
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  #connect(): postgres.Sql {
     const sql = postgres(this.url, {
       max: 1,
       fetch_types: false,
@@ -113,17 +144,18 @@ export class WalStream {
       >,
       onclose: () => this.#lost(sql),
     });
-    this.#sql = sql;
+    return sql;
+  }
+
+  async #stream(sql: postgres.Sql): Promise<Duplex> {
     const slot = `supabase_realtime_messages_replication_slot_${crypto.randomUUID().slice(0, 8)}`;
     const [created] = await sql.unsafe(
       `CREATE_REPLICATION_SLOT ${slot} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
     ).simple();
     const options = `proto_version '1', publication_names '${PUBLICATION}'`;
-    const stream = await sql.unsafe(
+    return await sql.unsafe(
       `START_REPLICATION SLOT ${slot} LOGICAL ${created.consistent_point} (${options})`,
     ).writable() as unknown as Duplex;
-    this.#read(stream, sql);
-    this.#live();
   }
 
   #read(stream: Duplex, sql: postgres.Sql): void {
@@ -144,6 +176,7 @@ export class WalStream {
 
   #live(): void {
     this.#active = true;
+    this.#opening = false;
     this.#failures = 0;
     clearTimeout(this.#grace);
     if (!this.#gapAnnounced) this.events.onGap();
@@ -163,15 +196,10 @@ export class WalStream {
         this.#gapAnnounced = false;
       }, GRACE_MS);
     }
-    this.#active = false;
+    this.#active = this.#opening = false;
     void sql.end({ timeout: 0 }).catch(() => {});
     const delay = Math.min(RETRY_MS * 2 ** this.#failures++, MAX_RETRY_MS);
-    this.#timer = setTimeout(() => this.#open().catch((error) => this.#refused(error)), delay);
-  }
-
-  #refused(error: unknown): void {
-    log("replication_refused", failure(error));
-    if (this.#sql) this.#lost(this.#sql);
+    this.#timer = setTimeout(() => this.#begin(), delay);
   }
 }
 
