@@ -109,7 +109,17 @@ async def _by_hand(stage: Stage) -> str:
         return not (await stage.venue.positions(stage.far.account_id))
 
     await until(flat, "what was bought by hand behind the lock stayed open")
-    return f"bought by hand at the broker, past the lock: closed again after {time.monotonic() - began:.1f} s"
+    took = time.monotonic() - began
+    told = stage.far.client.table("logs").select("correlation_id").eq("type", "opened_behind_lock")
+    flattens = await rows(told.eq("details->>account_id", stage.far.account_id))
+    expect(len(flattens) == 1, f"one trade by hand, and so many flattens: {len(flattens)}")
+    # Not over when it is closed: it looks once more, and our books have the order then.
+    road = await events.wait_finished(stage.far.client, flattens[0]["correlation_id"], SETTLED_S)
+    (delivery,) = road.deliveries
+    expect(
+        (delivery["outcome"], len(road.orders)) == ("executed", 1), f"not by one order: {outcome(delivery)}"
+    )
+    return f"bought by hand at the broker, past the lock: closed again after {took:.1f} s"
 
 
 async def _road(stage: Stage, **intent: Any) -> events.Road:

@@ -155,7 +155,10 @@ class FoundAccount(Struct, frozen=True):
 
 
 class AccountSnapshot(Struct, frozen=True):
-    """One consistent read of an account: money, every open position, every working order."""
+    """One consistent read of an account: money, every open position, every working order.
+
+    `at` is when it began: what was done meanwhile may be in it or not, however late the answer came.
+    """
 
     balance: Decimal
     equity: Decimal

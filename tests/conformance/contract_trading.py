@@ -61,6 +61,16 @@ class Trading:
         assert not seen.positions
         assert not seen.orders
 
+    async def test_a_read_is_as_old_as_its_question(self, venue: ContractVenue) -> None:
+        """What an answer shows that comes late was so when it was asked for, and says nothing about what came after."""
+        broker = await venue.connect()
+        await broker.snapshot()
+        venue.fault("late", "reads", value="0.5")
+        asked = datetime.now(UTC)
+        seen = await broker.snapshot()
+        assert datetime.now(UTC) - asked >= timedelta(seconds=0.4), "the answer came late"
+        assert asked <= seen.at < asked + timedelta(seconds=0.4)
+
     async def test_a_market_order_is_filled_once(self, venue: ContractVenue) -> None:
         """Outcome, snapshot and fills tell the same story, and the venue has one order."""
         broker = await venue.connect()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.clusters import Database
 from tests.support.trading import Trader, new_trader, until, venue, worker
-from tests.support.venue_admin import book, by_hand, fault, no_faults, price, release
+from tests.support.venue_admin import book, by_hand, fault, late_read, no_faults, price, release
 
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 1, "ref_price": 1.1}
 LOSS_500 = {"daily_loss": {"limit": 500, "unit": "account", "buffer_pct": 0}}
@@ -80,11 +80,47 @@ async def opened(trader: Trader) -> None:
     assert done["outcome"] == "executed", done
 
 
+async def read_again(trader: Trader) -> None:
+    """The account is due, however lately it was read."""
+    await trader.connection.execute("update engine.account_marks set due_at = least(due_at, now())")
+
+
+async def flattened_while_a_read_is_answered_late(trader: Trader, url: str, event: int) -> dict[str, Any]:
+    """The delivery that closes a trade made by hand after `event`. While the close is on its way the account is read once
+    more, and the answer comes when all is done; what that has led to is known then."""
+    fault(url, "hang_before", times=2, value="0.5")  # the trade by hand, then the close
+    by_hand(url, trader.account, "EURUSD", "buy", 2)
+    sent = "select exists (select from engine.commands where kind = 'close' and state = 'submitting')"
+
+    async def is_sent() -> bool:
+        await read_again(trader)
+        return bool(await trader.connection.fetchval(sent))
+
+    await until(is_sent)
+    late_read(url, "1")
+    flatten, ended = (
+        await event_after(trader, event, "flatten"),
+        "status = 'done' and finished_at < m.read_at",
+    )
+    text = (
+        f"select exists (select from engine.account_marks m join public.deliveries d using (account_id) where {ended}"
+        " and d.event_id = $1)"
+    )
+
+    async def is_read_after() -> bool:
+        await read_again(trader)
+        return bool(await trader.connection.fetchval(text, flatten))
+
+    await until(is_read_after)
+    return await trader.delivery(flatten)
+
+
 async def test_a_daily_loss_reached_flattens_and_locks(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     """The price takes the day's loss to its limit: flat at once, locked until the reset, the next buy denied with the
-    time, an exit never. What is opened by hand behind the lock is closed again."""
+    time, an exit never. What is opened by hand behind the lock is closed again, by one flatten: a read that began before
+    the close and is answered after it says nothing about now."""
     trader = await new_trader(database, connection, server="SIM")
     with (
         venue() as (url, _),
@@ -100,8 +136,7 @@ async def test_a_daily_loss_reached_flattens_and_locks(
         assert book(url, trader.account)["positions"] == []
         denied = await trader.delivery(await trader.alert(**BUY))
         exit_ = await trader.delivery(await trader.alert(action="close", symbol="EURUSD"))
-        by_hand(url, trader.account, "EURUSD", "buy", 2)
-        again = await trader.delivery(await event_after(trader, breach["event_id"], "flatten"))
+        again = await flattened_while_a_read_is_answered_late(trader, url, breach["event_id"])
         assert book(url, trader.account)["positions"] == []
     assert (breach["rule"], breach["scope"]) == ("daily_loss", "user")
     assert (D(breach["numbers"]["value"]), D(breach["numbers"]["limit"])) == (500, 500), breach
@@ -119,6 +154,8 @@ async def test_a_daily_loss_reached_flattens_and_locks(
     assert denied["numbers"]["until"].startswith(ends.isoformat()[:16]), denied["numbers"]
     assert (exit_["outcome"], exit_["reason"]) == ("skipped", "nothing_to_close")
     assert (again["outcome"], again["lane"]) == ("executed", "urgent")
+    flattens = await trader.rows("deliveries", action="flatten")
+    assert [each["event_id"] for each in flattens] == [breach["event_id"], again["event_id"]]
     assert await trader.invariants() == {}
 
 

@@ -62,14 +62,16 @@ class Enforcer:
         )
         for each in found:
             try:
-                await self._act(account, each, seen, seen_at)
+                await self._act(watched, account, each, seen, seen_at)
             except StoreUnavailable as error:
                 # The account is read again in a moment, and the limit is touched then, too.
                 _log.error(
                     "a breach was not acted on", account_id=account.id, rule=each.rule, error=str(error)
                 )
 
-    async def _act(self, account: Account, breach: Breach, seen: Seen, seen_at: float) -> None:
+    async def _act(
+        self, watched: Watched, account: Account, breach: Breach, seen: Seen, seen_at: float
+    ) -> None:
         # What was seen, and when, stands beside the fills of the flatten later: their difference is the excess.
         numbers = {**breach.numbers, **_mark(account)}
         event = await self._store.breach(
@@ -81,10 +83,9 @@ class Enforcer:
             flatten=breach.flatten,
         )
         if event is None and breach.flatten and seen.snapshot is not None and _is_exposed(seen.snapshot):
-            # Locked for it already, and yet something is open: by hand at the broker, or a late fill.
-            again = await self._store.flatten_again(
-                account=account.id, rule=breach.rule, seen_at=seen.snapshot.at
-            )
+            # Locked for it already, and yet something is open: by hand at the broker, or a late fill. It was so when
+            # the read began, by the database's clock: what has been closed since may be shown all the same.
+            again = await self._store.flatten_again(account=account.id, rule=breach.rule, seen_at=watched.now)
             if again is not None:
                 _log.warning(
                     "closed again what was opened behind a lock", account_id=account.id, event_id=again

@@ -71,13 +71,14 @@ class MetaTraderBroker:
 
     async def _snapshot(self) -> AccountSnapshot:
         """Orders before positions: one that is filled meanwhile is seen twice rather than not at all."""
+        began = clock.now()
         seen, orders = await asyncio.gather(self._desk.information(), self._desk.client.orders())
         positions = await self._desk.positions()
         lens = await self._desk.lens()
         return AccountSnapshot(
             balance=seen.balance,
             equity=seen.equity,
-            at=clock.now(),
+            at=began,
             positions=tuple(lens.position(each) for each in positions),
             orders=tuple(lens.working(each) for each in orders if each.is_order),
             margin_used=seen.margin,

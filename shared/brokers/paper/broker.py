@@ -68,13 +68,14 @@ class PaperBroker:
         return conversion(currency, into, (await self._state()).prices)
 
     async def snapshot(self) -> AccountSnapshot:
+        began = clock.now()
         state = await self._state()
         now = clock.now()
         profits = [open_profit(each, state.prices, state.currency, now) for each in state.positions]
         return AccountSnapshot(
             balance=state.balance,
             equity=state.balance + sum(profits, Decimal(0)),
-            at=now,
+            at=began,
             positions=tuple(
                 replace(self._ours(position_seen(each, now)), unrealized_pnl=profit)
                 for each, profit in zip(state.positions, profits, strict=True)

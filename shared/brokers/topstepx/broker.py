@@ -78,6 +78,7 @@ class TopstepXBroker:
 
     async def _snapshot(self) -> AccountSnapshot:
         """Positions before orders: a stop that is made meanwhile is seen, one that is gone is not shown."""
+        began = clock.now()
         positions = await self._desk.client.positions()
         orders, money = await asyncio.gather(self._desk.unfinished(), self._desk.client.account())
         shown = await asyncio.gather(*(self._valued(each, orders) for each in positions))
@@ -85,7 +86,7 @@ class TopstepXBroker:
         return AccountSnapshot(
             balance=money.balance,
             equity=money.balance + profit,
-            at=clock.now(),
+            at=began,
             positions=tuple(shown),
             orders=tuple(self._desk.lens.working(each) for each in _awake(orders)),
             extra={"name": money.name, "can_trade": str(money.can_trade).lower()},

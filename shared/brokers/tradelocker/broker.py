@@ -80,6 +80,7 @@ class TradeLockerBroker:
 
     async def _snapshot(self) -> AccountSnapshot:
         """Positions before orders: a stop that is made meanwhile is seen, one that is gone is not shown."""
+        began = clock.now()
         positions = await self._desk.positions()
         orders = await self._desk.orders()
         state, lens = await self._desk.client.state(), await self._desk.lens()
@@ -91,7 +92,7 @@ class TradeLockerBroker:
         return AccountSnapshot(
             balance=balance,
             equity=equity,
-            at=clock.now(),
+            at=began,
             positions=tuple(lens.position(each, by_id) for each in positions),
             orders=tuple(lens.working(each, protects) for each in orders),
             margin_used=state.get("initialMarginReq"),
