@@ -18,6 +18,8 @@ from shared.models.reasons import Reason
 
 SILENT_S = 1.0
 """The pause after a 429 that names none."""
+OVERTAKEN = "the stop was moved meanwhile, and stays"
+"""Said of a change of ours that would undo somebody's (shared.models.command.is_overtaken): it was not sent."""
 
 
 class BrokerError(Exception):

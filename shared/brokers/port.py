@@ -111,7 +111,8 @@ class Broker(Protocol):
     async def execute(self, command: Sent) -> Outcome:
         """Send exactly one command, at most once. A refusal is Rejected, a doubt Unknown; nothing is raised.
 
-        Rejected only when the broker said no, or when provably nothing was sent: not after `send_by`.
+        Rejected only when the broker said no, or when provably nothing was sent: not after `send_by`, and (as
+        nothing_to_modify) not where a stop that we move ourselves was moved by somebody since (is_overtaken).
         """
 
     async def lookup(self, command: Sent) -> Lookup:

@@ -4,6 +4,7 @@ Quantities and prices here are exact; `shared.risk.fit` moves them onto the brok
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -57,7 +58,8 @@ class Leg(Struct, frozen=True):
     None = no stop, not measurable. `sl` and `tp` are what the prices in `protection` came from: relative modes are
     anchored again to the average fill (shared.risk.anchoring). `expires_at`: when a pending entry ends. `adjusts`:
     such a later change of protection; if it fails, what was set with the entry stays, and the entry is executed.
-    `ladder`: targets beside the one in `protection`, which we see to.
+    `ladder`: targets beside the one in `protection`, which we see to. `tightens`: a stop that we move ourselves, never
+    back from where somebody has put it meanwhile; `replaces`: one that we move only from there.
     """
 
     leg: int
@@ -90,6 +92,8 @@ class Leg(Struct, frozen=True):
     expires_at: datetime | None = None
     adjusts: bool = False
     ladder: Ladder | None = None
+    tightens: bool = False
+    replaces: Decimal | None = None
 
     @property
     def is_entry(self) -> bool:
@@ -109,3 +113,27 @@ class Leg(Struct, frozen=True):
     def is_limited(self) -> bool:
         """True when locks and limits apply to this leg: an entry, or a change that counts as one."""
         return self.is_entry or self.adds_risk
+
+
+class Moving(Protocol):
+    """A change of protection, as a leg or as a book has it."""
+
+    @property
+    def protection(self) -> Protection: ...
+    @property
+    def tightens(self) -> bool: ...
+    @property
+    def replaces(self) -> Decimal | None: ...
+
+
+def is_overtaken(change: Moving, side: Side, stop: Decimal | None) -> bool:
+    """Whether somebody has moved the stop since a change of ours was decided, which would now undo that.
+
+    `side` is the position's, `stop` the one that stands at the broker (None = none: nothing is undone).
+    """
+    wanted = change.protection.stop_loss
+    if wanted is None or stop is None or stop == wanted:
+        return False
+    if change.replaces is not None and stop != change.replaces:
+        return True
+    return change.tightens and (stop > wanted if side is Side.BUY else stop < wanted)

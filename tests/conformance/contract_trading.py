@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from shared.brokers.port import Broker
-from shared.models.command import Protection
+from shared.models.command import Leg, Protection
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType, Side
 from shared.models.market import Instrument
 from shared.models.outcome import Outcome, Rejected
@@ -112,6 +114,27 @@ class Trading:
         assert (moved.stop_loss, moved.take_profit) == (stop, position.take_profit)
         cleared = await self._protect(broker, venue, position, Protection(clear_take_profit=True))
         assert (cleared.stop_loss, cleared.take_profit) == (stop, None)
+
+    async def test_a_stop_moved_meanwhile_is_not_moved_back(self, venue: ContractVenue) -> None:
+        """A stop that we move ourselves goes nearer, never back from where somebody has put it since it was decided; one that
+        replaces another goes nowhere when that one is gone. What stands is told along with the refusal, or by a read."""
+        broker = await venue.connect()
+        position = await self._protected(broker, venue)
+        tick = (await instrument_of(broker, venue)).tick_size
+        first, nearer = venue.bid - 50 * tick, venue.bid - 30 * tick
+        await self._protect(broker, venue, position, Protection(stop_loss=nearer))
+        for wanted, how in (
+            (venue.bid - 40 * tick, {"tightens": True}),
+            (venue.bid - 20 * tick, {"replaces": first}),
+        ):
+            leg = await self._protecting(broker, venue, position, Protection(stop_loss=wanted))
+            outcome = rejected(await broker.execute(sent(replace(leg, **how))))
+            assert outcome.reason is Reason.NOTHING_TO_MODIFY
+            assert [each.stop_loss for each in outcome.positions] in ([], [nearer])
+            assert (await only_position(broker)).stop_loss == nearer
+        leg = await self._protecting(broker, venue, position, Protection(stop_loss=venue.bid - 20 * tick))
+        accepted(await broker.execute(sent(replace(leg, tightens=True))))
+        assert (await only_position(broker)).stop_loss == venue.bid - 20 * tick
 
     async def test_a_limit_order_waits_moves_and_is_canceled(self, venue: ContractVenue) -> None:
         """A limit order away from the market works, keeps its id when changed, and is gone when canceled."""
@@ -280,12 +303,16 @@ class Trading:
     async def _protect(
         self, broker: Broker, venue: ContractVenue, position: Position, wanted: Protection
     ) -> Position:
-        leg = leg_of(
+        accepted(await broker.execute(sent(await self._protecting(broker, venue, position, wanted))))
+        return await only_position(broker)
+
+    async def _protecting(
+        self, broker: Broker, venue: ContractVenue, position: Position, wanted: Protection
+    ) -> Leg:
+        return leg_of(
             await instrument_of(broker, venue), kind=CommandKind.PROTECT, side=position.side, qty=position.qty,
             venue_position_id=position.venue_position_id, protection=wanted,
         )  # fmt: skip
-        accepted(await broker.execute(sent(leg)))
-        return await only_position(broker)
 
     async def _cancel(self, broker: Broker, instrument: Instrument, order_id: str) -> Outcome:
         return await broker.execute(

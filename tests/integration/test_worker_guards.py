@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.clusters import Database
 from tests.support.trading import Trader, new_trader, until, venue, worker
-from tests.support.venue_admin import book, fault, no_faults, price, written
+from tests.support.venue_admin import book, fault, no_faults, price, release, stop_by_hand, written
 
 BUY = {"action": "open", "side": "buy", "symbol": "EURUSD", "qty_mode": "lots", "qty": 1, "ref_price": 1.1}
 TRAIL = {"trail": {"mode": "pips", "value": 20, "step": 5}}
@@ -234,4 +234,68 @@ async def test_guards_given_later_and_taken_away(database: Database, connection:
     assert line.endswith(
         "goes from 1.099 to break-even at 1.1001: entered at 1.1, the best price was 1.101."
     ), line
+    assert await trader.invariants() == {}
+
+
+async def test_a_trail_goes_on_from_a_stop_moved_by_hand(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """The trader gives his stop room at the broker: the first read that shows it has the trail bring it back, once, though
+    our books knew another one until then. He moves it nearer: there it stays until the trail is further."""
+    trader = await new_trader(database, connection, server="SIM")
+    with (
+        venue() as (url, _),
+        worker(database, paper_venue_url=url),
+        worker(database, "positions", paper_venue_url=url),
+    ):
+        await executed(trader, **BUY, **TRAIL)
+        stop_by_hand(url, trader.account, "1.0975")
+        await stop_is(url, trader.account, "1.098")
+        stop_by_hand(url, trader.account, "1.0995")
+        price(url, "EURUSD", 1.101)
+        price(url, "EURUSD", 1.102)
+        await stop_is(url, trader.account, "1.1")
+    assert await asked(trader) == [("modify", "executed")] * 2
+    assert [
+        line.partition("goes from ")[2].partition(":")[0] for line in await told(trader, "stop_moved")
+    ] == [
+        "1.0975 to 1.098",
+        "1.0995 to 1.1",
+    ]
+    assert await trader.invariants() == {}
+
+
+async def test_a_stop_moved_by_hand_while_ours_is_on_its_way(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    """The trail has asked for a stop, and before the broker does it the trader has moved it nearer himself: his stays."""
+    trader = await new_trader(database, connection, server="SIM")
+    with (
+        venue() as (url, _),
+        worker(database, paper_venue_url=url),
+        worker(database, "positions", paper_venue_url=url),
+    ):
+        await executed(trader, **BUY, **TRAIL)
+        fault(url, "hang_before")
+        price(url, "EURUSD", 1.101)
+
+        async def is_sent() -> bool:
+            text = (
+                "select exists (select from engine.commands where kind = 'protect' and state = 'submitting')"
+            )
+            return bool(await connection.fetchval(text))
+
+        await until(is_sent)
+        stop_by_hand(url, trader.account, "1.1")
+        release(url)
+
+        async def is_over() -> bool:
+            return [outcome for _, outcome in await asked(trader)] == ["skipped"]
+
+        await until(is_over)
+        assert stop_at(url, trader.account) == D("1.1")
+        price(url, "EURUSD", 1.103)
+        await stop_is(url, trader.account, "1.101")
+    (skipped, _) = await trader.rows("deliveries", action="modify")
+    assert skipped["reason"] == "nothing_to_modify", dict(skipped)
     assert await trader.invariants() == {}

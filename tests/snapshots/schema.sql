@@ -7448,6 +7448,14 @@ begin
   end if;
   if jsonb_typeof(x -> 'act') = 'object' then
     v_event := engine.act_of_guard(g, a, x);
+    if x #>> '{act,kind}' = 'move' then
+      -- Whoever moves it plans with our books, and what this read has seen is recorded a moment later. What was recorded since it
+      -- began is younger.
+      update public.positions p set stop_loss = (x #>> '{act,stands}')::numeric
+      where p.account_id = a.id and p.venue_position_id = x ->> 'position_id' and p.closed_at is null
+        and p.stop_loss is distinct from (x #>> '{act,stands}')::numeric
+        and p.as_of < (select w.began_at from engine.account_marks w where w.account_id = a.id limit 1);
+    end if;
   end if;
   if jsonb_typeof(x -> 'exits') = 'array' then
     perform engine.ask_exits(g, a, x -> 'exits');

@@ -72,7 +72,7 @@ class Guards:
             if told.guard.ladder is not None:
                 told = ladders.climbed(told, position, market, clock.now())
             if told.guard != before[guard.id] or told.act or told.ended or told.blind or told.exits:
-                found.append(_as_json(told, market) | {"exits": ladders.asked(told)})
+                found.append(_as_json(told, position, market) | {"exits": ladders.asked(told)})
         return found
 
     async def _listed(
@@ -112,8 +112,8 @@ def _takes_part(guard: Guard, position: Position) -> bool:
     return guard.time_exit_s is not None and guard.qty is not None and position.qty > guard.qty
 
 
-def _as_json(told: Look, market: Market | None) -> dict[str, Any]:
-    """A guard as engine.keep_guards takes it."""
+def _as_json(told: Look, position: Position | None, market: Market | None) -> dict[str, Any]:
+    """A guard as engine.keep_guards takes it; with what it asks for the stop that stands by this read."""
     guard, act = told.guard, told.act
     intent = None if act is None else _intent(guard, act, market)
     return {
@@ -137,7 +137,12 @@ def _as_json(told: Look, market: Market | None) -> dict[str, Any]:
         "blind": told.blind,
         "act": None
         if act is None or intent is None
-        else {"kind": act.kind, "told": act.told, "intent": intent},
+        else {
+            "kind": act.kind,
+            "told": act.told,
+            "stands": None if position is None else position.stop_loss,
+            "intent": intent,
+        },
     }
 
 

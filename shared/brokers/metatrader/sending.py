@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from shared import clock, log
-from shared.brokers.errors import BrokerError, Refused, Silent, UnreadableError
+from shared.brokers.errors import OVERTAKEN, BrokerError, Refused, Silent, UnreadableError
 from shared.brokers.metatrader import wording
 from shared.brokers.metatrader.account import Desk
 from shared.brokers.metatrader.errors import outcome_of, reason_of
@@ -17,7 +17,7 @@ from shared.brokers.metatrader.following import Follower, shows
 from shared.brokers.metatrader.lineage import closing_of
 from shared.brokers.metatrader.rows import PositionRow
 from shared.brokers.port import Sent
-from shared.models.command import Protection
+from shared.models.command import Protection, is_overtaken
 from shared.models.enums import CommandKind, OrderStatus, OrderType
 from shared.models.outcome import Accepted, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
@@ -236,6 +236,9 @@ class Sender:
         row = await self._desk.before(by, self._desk.position(position_id))
         if row is None:
             return Rejected(Reason.POSITION_NOT_FOUND, f"there is no position {position_id}")
+        if is_overtaken(command.leg, row.side, row.stop_loss):
+            shown = (await self._desk.before(by, self._desk.lens())).position(row)
+            return Rejected(Reason.NOTHING_TO_MODIFY, OVERTAKEN, positions=(shown,))
         return await self._set_levels(row, wanted, by)
 
     async def _set_levels(self, row: PositionRow, wanted: Protection, by: float) -> Outcome:

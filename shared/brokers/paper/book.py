@@ -92,6 +92,8 @@ class PaperCommand(Struct, frozen=True, omit_defaults=True):
     position_id: str | None = None
     order_id: str | None = None
     market_price: Decimal | None = None
+    tightens: bool = False
+    replaces: Decimal | None = None
 
     @classmethod
     def of(cls, client_order_id: str, leg: Leg) -> PaperCommand:
@@ -111,6 +113,8 @@ class PaperCommand(Struct, frozen=True, omit_defaults=True):
             position_id=leg.venue_position_id,
             order_id=leg.venue_order_id,
             market_price=leg.ref_price,
+            tightens=leg.tightens,
+            replaces=leg.replaces,
         )
 
 

@@ -11,8 +11,10 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from shared.brokers.errors import OVERTAKEN
 from shared.brokers.paper.book import PaperAnswer, PaperCommand, PaperOrder, PaperPosition, PaperState
 from shared.brokers.paper.ledger import Ledger, Refused
+from shared.models.command import is_overtaken
 from shared.models.enums import CommandKind, OrderStatus, OrderType, Side, Tif
 from shared.models.market import Instrument
 from shared.models.outcome import Accepted
@@ -253,6 +255,8 @@ def _modify(ledger: Ledger, command: PaperCommand) -> Accepted:
 def _protect(ledger: Ledger, command: PaperCommand) -> Accepted:
     position = ledger.position(command.symbol, command.position_id)
     wanted = command.protection
+    if position.stop_loss is not None and is_overtaken(command, position.side, position.stop_loss):
+        raise Refused(Reason.NOTHING_TO_MODIFY, OVERTAKEN, stop=position.stop_loss)
     stop = None if wanted.clear_stop_loss else wanted.stop_loss or position.stop_loss
     target = None if wanted.clear_take_profit else wanted.take_profit or position.take_profit
     last = ledger.prices.get(position.symbol, position.entry_price)

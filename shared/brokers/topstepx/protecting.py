@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shared import clock, log
-from shared.brokers.errors import BrokerError, NotSent, UnreadableError
+from shared.brokers.errors import OVERTAKEN, BrokerError, NotSent, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.topstepx import wording
 from shared.brokers.topstepx.account import Desk, or_else
 from shared.brokers.topstepx.errors import outcome_of
 from shared.brokers.topstepx.rows import STOP_LOSS, TAKE_PROFIT, OrderRow, PositionRow
 from shared.brokers.topstepx.views import guards, levels
-from shared.models.command import Protection
+from shared.models.command import Protection, is_overtaken
 from shared.models.enums import OrderStatus, OrderType, Side
 from shared.models.outcome import Accepted, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
@@ -109,6 +109,9 @@ class Guard:
             raise NotSent(f"the position could not be read: {error}") from error
         if held is None:
             return Rejected(Reason.POSITION_NOT_FOUND, "there is no such position")
+        if is_overtaken(command.leg, held.side, levels(held, before)[0]):
+            shown = self._desk.lens.position(held, before)
+            return Rejected(Reason.NOTHING_TO_MODIFY, OVERTAKEN, positions=(shown,))
         try:
             for level in _levels(wanted):
                 await self._set(command, held, level, guards(held, before), by)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from shared import clock, log
-from shared.brokers.errors import BrokerError, NotSent, Refused, UnreadableError
+from shared.brokers.errors import OVERTAKEN, BrokerError, NotSent, Refused, UnreadableError
 from shared.brokers.port import Sent
 from shared.brokers.tradelocker import wording
 from shared.brokers.tradelocker.account import Desk, or_else
@@ -17,7 +17,7 @@ from shared.brokers.tradelocker.closing import Closer
 from shared.brokers.tradelocker.errors import outcome_of, reason_for
 from shared.brokers.tradelocker.parse import Listing
 from shared.brokers.tradelocker.rows import OrderRow, PositionRow
-from shared.models.command import Leg, Protection
+from shared.models.command import Leg, Protection, is_overtaken
 from shared.models.enums import CommandKind, Effect, OrderStatus, OrderType
 from shared.models.outcome import Accepted, Outcome, Rejected, Unknown
 from shared.models.reasons import Reason
@@ -198,8 +198,15 @@ class Sender:
         return (lens.fill(row, Effect.CLOSE, None, await self._desk.realised(row)),)
 
     async def _protect(self, command: Sent, by: float) -> Outcome:
-        position_id = command.leg.venue_position_id or ""
-        return await self._set_levels(position_id, command.leg.protection, by)
+        leg, position_id = command.leg, command.leg.venue_position_id or ""
+        if leg.tightens or leg.replaces is not None:
+            try:
+                held = await self._held(position_id)
+            except (BrokerError, UnreadableError) as error:
+                raise NotSent(f"the position could not be read: {error}") from error
+            if held is not None and is_overtaken(leg, held.side, held.stop_loss):
+                return Rejected(Reason.NOTHING_TO_MODIFY, OVERTAKEN, positions=(held,))
+        return await self._set_levels(position_id, leg.protection, by)
 
     async def _set_levels(self, position_id: str, wanted: Protection, by: float) -> Outcome:
         """Set stop and target and see them set. The broker may say yes and drop them: then once more."""
@@ -221,15 +228,24 @@ class Sender:
 
     async def _levels_seen(self, position_id: str, wanted: Protection) -> Position | None:
         async def look() -> Position | None:
-            row = {each.id: each for each in await self._desk.positions()}.get(position_id)
+            row = await self._row(position_id)
             if row is None:
                 return None
-            position = (await self._desk.lens()).position(
-                row, {each.id: each for each in await self._desk.orders()}
-            )
+            position = await self._shown(row)
             return position if _as_wanted(row, position, wanted) else None
 
         return await self._desk.until(look, self._desk.patience.confirm / 2)
+
+    async def _held(self, position_id: str) -> Position | None:
+        row = await self._row(position_id)
+        return None if row is None else await self._shown(row)
+
+    async def _row(self, position_id: str) -> PositionRow | None:
+        return {each.id: each for each in await self._desk.positions()}.get(position_id)
+
+    async def _shown(self, row: PositionRow) -> Position:
+        lens = await self._desk.lens()
+        return lens.position(row, {each.id: each for each in await self._desk.orders()})
 
     async def _listing(self, leg: Leg) -> Listing:
         """The instrument of a leg. NotSent when the list cannot be read: nothing has left yet."""

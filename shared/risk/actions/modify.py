@@ -133,6 +133,9 @@ def _protect_leg(
         tag=signal.tag,
         trail=trail,
         be=be,
+        # Between this and the broker's doing it somebody may be faster.
+        tightens=signal.tightens and not signal.anchors,
+        replaces=position.stop_loss if signal.anchors else None,
     )
 
 

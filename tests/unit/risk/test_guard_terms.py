@@ -133,9 +133,10 @@ def test_our_own_change_never_loosens() -> None:
     moved = changed(sl=higher, tightens=True)
     assert isinstance(moved, Leg)
     assert moved.protection.stop_loss == D("1.08100")
+    assert (moved.tightens, moved.replaces) == (True, None), "nor where somebody does before it is done"
     theirs = changed(sl=lower)
     assert isinstance(theirs, Leg)
-    assert theirs.adds_risk
+    assert (theirs.adds_risk, theirs.tightens, theirs.replaces) == (True, False, None)
 
 
 def test_one_position_is_closed_by_its_id() -> None:

@@ -140,3 +140,4 @@ def test_the_plan_moves_it_only_where_it_still_stands(stands: D | None) -> None:
     assert isinstance(found, Plan)
     assert isinstance(evaluate(found, ctx), Approved)
     assert [each.protection.stop_loss for each in found.legs] == [D("1.09480")]
+    assert [(each.tightens, each.replaces) for each in found.legs] == [(False, stands)]
