@@ -54,14 +54,18 @@ def stop_by_hand(url: str, account: str, stop: str) -> None:
     (held,) = book(url, account)["positions"]
     where = {"kind": "protect", "symbol": held["symbol"], "position_id": held["id"]}
     asked = {"client_order_id": uuid.uuid4().hex, **where, "protection": {"stop_loss": stop}}
-    answer = httpx.post(f"{url}/accounts/{account}/commands", json=asked).raise_for_status().json()
+    answer = (
+        httpx.post(f"{url}/accounts/{account}/commands", json=asked, timeout=PATIENCE_S)
+        .raise_for_status()
+        .json()
+    )
     assert answer["accepted"], answer
 
 
 def late_read(url: str, seconds: str) -> None:
     """The next read shows what is true now, and is answered so much later."""
     asked = {"kind": "late", "operation": "read", "value": seconds, "times": 1}
-    httpx.post(f"{url}/faults", json=asked).raise_for_status()
+    httpx.post(f"{url}/faults", json=asked, timeout=PATIENCE_S).raise_for_status()
 
 
 def taken_back(url: str, account: str, symbol: str, order: str) -> None:
