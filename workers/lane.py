@@ -30,7 +30,7 @@ class Lane:
     name: str
     size: int
     least_pause_s: float
-    tasks: dict[asyncio.Task[None], Held] = field(default_factory=dict)
+    tasks: dict[asyncio.Task[bool], Held] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     backlog: bool = False
 
@@ -41,11 +41,11 @@ class Lane:
         busy = sum(1 for held in self.tasks.values() if held.since > slow)
         return min(self.size - busy, self.size * MOST - len(self.tasks))
 
-    def took(self, task: asyncio.Task[None], delivery_id: int, token: int) -> None:
+    def took(self, task: asyncio.Task[bool], delivery_id: int, token: int) -> None:
         """A delivery is in flight."""
         self.tasks[task] = Held(delivery_id, token, clock.monotonic())
 
-    def ended(self, task: asyncio.Task[None]) -> None:
+    def ended(self, task: asyncio.Task[bool]) -> None:
         """It is not any more."""
         self.tasks.pop(task, None)
 

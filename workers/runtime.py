@@ -55,7 +55,10 @@ class Loop:
 
 
 class Runtime:
-    """Runs one process. `start_batch` starts a task per claimed delivery; without it nothing is claimed."""
+    """Runs one process. `start_batch` starts a task per claimed delivery; without it nothing is claimed.
+
+    A task returns whether what has waited for it can be claimed now.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class Runtime:
         store: PostgresStore,
         settings: WorkerSettings,
         stopping: asyncio.Event,
-        start_batch: Callable[[Batch], list[asyncio.Task[None]]] | None,
+        start_batch: Callable[[Batch], list[asyncio.Task[bool]]] | None,
         loops: Sequence[Loop],
         leases: Leases | None = None,
     ) -> None:
@@ -143,13 +146,14 @@ class Runtime:
             task.add_done_callback(partial(self._ended, lane, lease))
         return len(claimed)
 
-    def _ended(self, lane: Lane, lease: Lease, task: asyncio.Task[None]) -> None:
+    def _ended(self, lane: Lane, lease: Lease, task: asyncio.Task[bool]) -> None:
         lane.ended(task)
         self._leases.done(lease)
-        # Its account's next delivery is ready now.
-        if lane.backlog or lane.free == 1:
+        error = None if task.cancelled() else task.exception()
+        # Its account's next delivery is ready now, and its alert has woken us when it was not yet.
+        if lane.backlog or lane.free == 1 or (error is None and not task.cancelled() and task.result()):
             lane.wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if error is not None:
             _log.error("a delivery's task failed", exc_info=error)
 
     async def _pause(self, seconds: float) -> None:

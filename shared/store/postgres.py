@@ -324,7 +324,7 @@ class PostgresStore(DrillCalls, WatchCalls, BookCalls):
         return codec.decode(answer) or {}
 
     async def wakeups(self, wake: Callable[[], None]) -> None:
-        """Call `wake` for each hint that there is work, until the connection is lost (StoreUnavailable).
+        """Call `wake` when it listens, and for each hint of work, until the connection is lost (StoreUnavailable).
 
         Only a hint: it may be lost or late, the poll is the guarantee.
         """
@@ -333,6 +333,7 @@ class PostgresStore(DrillCalls, WatchCalls, BookCalls):
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(WAKE_CHANNEL, lambda *_: wake())
+            wake()  # what was told before anybody listened
             await lost.wait()
             raise StoreUnavailable("the wake-up connection was lost")
         except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -242,10 +242,14 @@ class Execution(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """recorded False = an older lease: nothing was written."""
+    """recorded False = an older lease: nothing was written.
+
+    `promoted`: what has waited behind it, or behind one recorded with it, is ready now, and nobody else is told.
+    """
 
     delivery_id: int
     recorded: bool
+    promoted: bool = False
 
 
 class Deferral(Struct, frozen=True):

@@ -381,7 +381,7 @@ $$;
 comment on function engine.end_deliveries(jsonb [], bigint []) is 'Outcome, reason and trace; an unknown one is not done.';
 alter function engine.end_deliveries(jsonb [], bigint []) owner to empire_engine;
 
-create function engine.finish(p_ends jsonb []) returns bigint []
+create function engine.finish(p_ends jsonb [], out events bigint [], out promoted boolean)
 language plpgsql set search_path = '' as $$
 declare
   v_ids constant bigint [] := array(select (e ->> 'delivery_id')::bigint from unnest(p_ends) e);
@@ -416,16 +416,17 @@ begin
   end if;
   delete from engine.queue where id = any (v_done);
   -- Its own statement: its snapshot is younger than the delete and the lock on the accounts.
-  if exists (select from engine.queue q where q.account_id = any (v_accounts) and q.state = 'waiting') then
+  promoted := exists (select from engine.queue q where q.account_id = any (v_accounts) and q.state = 'waiting');
+  if promoted then
     perform engine.promote(v_accounts);
   end if;
   perform engine.tell(v_ids);
-  return array(select d.event_id from public.deliveries d where d.id = any (v_done));
+  events := array(select d.event_id from public.deliveries d where d.id = any (v_done));
 end
 $$;
 comment on function engine.finish(jsonb []) is
 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be '
-'closed. The caller holds the accounts.';
+'closed, and whether somebody has waited behind them. The caller holds the accounts.';
 alter function engine.finish(jsonb []) owner to empire_engine;
 
 create function engine.record_held(p_results jsonb []) returns void
@@ -481,6 +482,8 @@ declare
   v_held bigint [];
   v_kept jsonb [];
   v_ends jsonb [];
+  v_finished record;
+  v_promoted boolean := false;
 begin
   perform engine.lock_accounts(v_ids);
   -- The fence: an older lease records nothing. What it did is found out by asking the broker.
@@ -492,17 +495,21 @@ begin
     perform engine.record_held(v_kept);
   end if;
   if v_ends <> '{}' then
-    perform engine.close_events(engine.finish(v_ends));
+    v_finished := engine.finish(v_ends);
+    v_promoted := v_finished.promoted;
+    perform engine.close_events(v_finished.events);
   end if;
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('delivery_id', t.id, 'recorded', t.id = any (v_held)) order by t.nth), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'delivery_id', t.id, 'recorded', t.id = any (v_held), 'promoted', v_promoted
+    ) order by t.nth), '[]')
     from unnest(v_ids) with ordinality as t (id, nth)
   );
 end
 $$;
 comment on function engine.record_executions(jsonb) is
 'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of '
-'each lane ready.';
+'each lane ready; promoted = somebody has waited for that, whom whoever hears it had better claim.';
 alter function engine.record_executions(jsonb) owner to empire_engine;
 revoke all on function engine.record_executions(jsonb) from public;
 grant execute on function engine.record_executions(jsonb) to empire_worker;

@@ -7,8 +7,8 @@ begin
   insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
   perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
   -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
-  v_events := engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
-    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)]);
+  v_events := (engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)])).events;
   update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
   return v_events;
 end
@@ -46,9 +46,9 @@ begin
   ))
   where id = p_delivery;
   if engine.unsent(array[p_delivery]) = '{}' then
-    return engine.finish(array[jsonb_build_object(
+    return (engine.finish(array[jsonb_build_object(
       'delivery_id', p_delivery, 'finish', '{"outcome": "unknown"}'::jsonb
-    )]);
+    )])).events;
   elsif p_lost >= c_patience then
     return engine.bury(p_delivery, format('its lease ran out %s times', p_lost + 1), null);
   end if;
@@ -90,6 +90,8 @@ begin
   end loop;
   v_events := v_events || engine.promote_exits(v_hung);
   perform engine.close_events(v_events);
+  -- What is ready now has waited for seconds: told with the commit.
+  perform pg_notify('empire_work', '');
   insert into engine.counters as c (name, n) values ('lease_expired', cardinality(v_rescued))
   on conflict (name) do update set n = c.n + excluded.n;
   return (
@@ -389,12 +391,12 @@ begin
     perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
     return '{}';
   end if;
-  return engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'finish', case
+  return (engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'finish', case
     when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
     when c.expired is not null then jsonb_build_object('outcome', 'denied', 'reason', c.expired)
     when c.accepted > 0 then '{"outcome": "executed"}'
     else '{"outcome": "denied", "reason": "never_arrived"}'
-  end)]);
+  end)])).events;
 end
 $$;
 comment on function engine.conclude(bigint) is

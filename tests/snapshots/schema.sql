@@ -3132,8 +3132,8 @@ begin
   insert into engine.dead_letters (delivery_id, error) values (p_delivery, left(p_error, 4000));
   perform engine.cancel_unsent(array[p_delivery], false, 'internal_error');
   -- What was being sent is not lost with the bug: it is unknown, and the settler asks.
-  v_events := engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
-    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)]);
+  v_events := (engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'trace', p_trace, 'finish',
+    '{"outcome": "invalid", "reason": "internal_error"}'::jsonb)])).events;
   update public.deliveries set status = 'dead' where id = p_delivery and status = 'done';
   return v_events;
 end
@@ -3982,12 +3982,12 @@ begin
     perform engine.promote(array(select d.account_id from public.deliveries d where d.id = p_delivery));
     return '{}';
   end if;
-  return engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'finish', case
+  return (engine.finish(array[jsonb_build_object('delivery_id', p_delivery, 'finish', case
     when c.rejected is not null then jsonb_build_object('outcome', 'rejected', 'reason', c.rejected)
     when c.expired is not null then jsonb_build_object('outcome', 'denied', 'reason', c.expired)
     when c.accepted > 0 then '{"outcome": "executed"}'
     else '{"outcome": "denied", "reason": "never_arrived"}'
-  end)]);
+  end)])).events;
 end
 $$;
 
@@ -5689,7 +5689,7 @@ COMMENT ON FUNCTION engine.find_start(a public.broker_accounts, k engine.account
 -- Name: finish(jsonb[]); Type: FUNCTION; Schema: engine; Owner: empire_engine
 --
 
-CREATE FUNCTION engine.finish(p_ends jsonb[]) RETURNS bigint[]
+CREATE FUNCTION engine.finish(p_ends jsonb[], OUT events bigint[], OUT promoted boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -5726,21 +5726,22 @@ begin
   end if;
   delete from engine.queue where id = any (v_done);
   -- Its own statement: its snapshot is younger than the delete and the lock on the accounts.
-  if exists (select from engine.queue q where q.account_id = any (v_accounts) and q.state = 'waiting') then
+  promoted := exists (select from engine.queue q where q.account_id = any (v_accounts) and q.state = 'waiting');
+  if promoted then
     perform engine.promote(v_accounts);
   end if;
   perform engine.tell(v_ids);
-  return array(select d.event_id from public.deliveries d where d.id = any (v_done));
+  events := array(select d.event_id from public.deliveries d where d.id = any (v_done));
 end
 $$;
 
-ALTER FUNCTION engine.finish(p_ends jsonb[]) OWNER TO empire_engine;
+ALTER FUNCTION engine.finish(p_ends jsonb[], OUT events bigint[], OUT promoted boolean) OWNER TO empire_engine;
 
 --
--- Name: FUNCTION finish(p_ends jsonb[]); Type: COMMENT; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION finish(p_ends jsonb[], OUT events bigint[], OUT promoted boolean); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.finish(p_ends jsonb[]) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed. The caller holds the accounts.';
+COMMENT ON FUNCTION engine.finish(p_ends jsonb[], OUT events bigint[], OUT promoted boolean) IS 'Ends deliveries (or hands them to the settler) and makes the next of their lanes ready; returns events to be closed, and whether somebody has waited behind them. The caller holds the accounts.';
 
 --
 -- Name: finish_drill(bigint, bigint, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -10872,6 +10873,8 @@ declare
   v_held bigint [];
   v_kept jsonb [];
   v_ends jsonb [];
+  v_finished record;
+  v_promoted boolean := false;
 begin
   perform engine.lock_accounts(v_ids);
   -- The fence: an older lease records nothing. What it did is found out by asking the broker.
@@ -10883,10 +10886,14 @@ begin
     perform engine.record_held(v_kept);
   end if;
   if v_ends <> '{}' then
-    perform engine.close_events(engine.finish(v_ends));
+    v_finished := engine.finish(v_ends);
+    v_promoted := v_finished.promoted;
+    perform engine.close_events(v_finished.events);
   end if;
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('delivery_id', t.id, 'recorded', t.id = any (v_held)) order by t.nth), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'delivery_id', t.id, 'recorded', t.id = any (v_held), 'promoted', v_promoted
+    ) order by t.nth), '[]')
     from unnest(v_ids) with ordinality as t (id, nth)
   );
 end
@@ -10898,7 +10905,7 @@ ALTER FUNCTION engine.record_executions(p_results jsonb) OWNER TO empire_engine;
 -- Name: FUNCTION record_executions(p_results jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
 --
 
-COMMENT ON FUNCTION engine.record_executions(p_results jsonb) IS 'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready.';
+COMMENT ON FUNCTION engine.record_executions(p_results jsonb) IS 'One transaction for a batch: outcomes, fills, positions, traces, outbox rows, deliveries finished, the next of each lane ready; promoted = somebody has waited for that, whom whoever hears it had better claim.';
 
 --
 -- Name: record_health(jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -11568,6 +11575,8 @@ begin
   end loop;
   v_events := v_events || engine.promote_exits(v_hung);
   perform engine.close_events(v_events);
+  -- What is ready now has waited for seconds: told with the commit.
+  perform pg_notify('empire_work', '');
   insert into engine.counters as c (name, n) values ('lease_expired', cardinality(v_rescued))
   on conflict (name) do update set n = c.n + excluded.n;
   return (
@@ -11604,9 +11613,9 @@ begin
   ))
   where id = p_delivery;
   if engine.unsent(array[p_delivery]) = '{}' then
-    return engine.finish(array[jsonb_build_object(
+    return (engine.finish(array[jsonb_build_object(
       'delivery_id', p_delivery, 'finish', '{"outcome": "unknown"}'::jsonb
-    )]);
+    )])).events;
   elsif p_lost >= c_patience then
     return engine.bury(p_delivery, format('its lease ran out %s times', p_lost + 1), null);
   end if;
@@ -26025,10 +26034,10 @@ GRANT ALL ON FUNCTION engine.find_gaps(p_limit integer) TO empire_maintenance;
 REVOKE ALL ON FUNCTION engine.find_start(a public.broker_accounts, k engine.account_marks, m engine.mark, p_began timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION finish(p_ends jsonb[]); Type: ACL; Schema: engine; Owner: empire_engine
+-- Name: FUNCTION finish(p_ends jsonb[], OUT events bigint[], OUT promoted boolean); Type: ACL; Schema: engine; Owner: empire_engine
 --
 
-REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION engine.finish(p_ends jsonb[], OUT events bigint[], OUT promoted boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION finish_drill(p_run bigint, p_token bigint, p_error text); Type: ACL; Schema: engine; Owner: empire_engine

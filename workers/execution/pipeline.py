@@ -53,15 +53,15 @@ from workers.leases import Lease
 NO_STAKES = Stakes()
 
 
-def run_batch(batch: Sequence[tuple[Claimed, Lease]], desk: Desk) -> list[asyncio.Task[None]]:
-    """Start every delivery of a claim; the tasks end when it is recorded."""
+def run_batch(batch: Sequence[tuple[Claimed, Lease]], desk: Desk) -> list[asyncio.Task[bool]]:
+    """Start every delivery of a claim; the tasks end when it is recorded. True: what waited for it can be claimed."""
     claimed_at = clock.monotonic()
     groups = together.groups([each for each, _ in batch])
     jobs = [Job(each, lease, claimed_at, together=groups.get(each.event.id)) for each, lease in batch]
     return [asyncio.create_task(_deliver(job, desk)) for job in jobs]
 
 
-async def _deliver(job: Job, desk: Desk) -> None:
+async def _deliver(job: Job, desk: Desk) -> bool:
     # Every request of this task to a broker goes before those of others that wait for their turn.
     urgent.set(job.claimed.delivery.lane is Lane.URGENT)
     if job.together is not None:
@@ -71,9 +71,10 @@ async def _deliver(job: Job, desk: Desk) -> None:
             ending = await _road(job, desk)
         finally:
             job.go_alone()
-        await record(job, ending, desk)
+        return await record(job, ending, desk)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave its account stuck
         await bury(job, error, desk)
+        return True
 
 
 async def _road(job: Job, desk: Desk) -> Ending:

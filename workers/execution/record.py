@@ -10,7 +10,7 @@ from shared import log
 from shared.models.enums import DeliveryOutcome, Stage
 from shared.models.reasons import Reason
 from shared.store.port import StoreUnavailable
-from shared.store.rows import Deferral, Execution
+from shared.store.rows import Deferral, Execution, Recorded
 from workers import metrics
 from workers.execution.desk import Desk
 from workers.execution.job import Ended, Ending, Job, Later
@@ -20,17 +20,20 @@ PAUSE_MAX_S = 2.0
 FIRST_DEFERRAL_MS, LONGEST_DEFERRAL_MS = 250, 2000
 
 
-async def record(job: Job, ending: Ending, desk: Desk) -> None:
-    """Write the ending. While the database is away it is tried again: the broker has already acted."""
+async def record(job: Job, ending: Ending, desk: Desk) -> bool:
+    """Write the ending. While the database is away it is tried again: the broker has already acted.
+
+    True: there is something to claim now that waited for this, and of which no wake-up tells.
+    """
     if isinstance(ending, Ended):
-        await _finish(job, ending, desk)
-    elif isinstance(ending, Later):
-        await _defer(job, ending, desk)
-    else:
-        _log.warning("lease lost", delivery_id=job.id, event_id=job.claimed.event.id, token=job.lease.token)
+        return await _finish(job, ending, desk)
+    if isinstance(ending, Later):
+        return await _defer(job, ending, desk)
+    _log.warning("lease lost", delivery_id=job.id, event_id=job.claimed.event.id, token=job.lease.token)
+    return False
 
 
-async def _finish(job: Job, ending: Ended, desk: Desk) -> None:
+async def _finish(job: Job, ending: Ended, desk: Desk) -> bool:
     finish = ending.finish
     job.clocked("recording_ms")
     job.step(Stage.RECORD, finish.outcome.value, {"commands": len(ending.commands)})
@@ -45,29 +48,30 @@ async def _finish(job: Job, ending: Ended, desk: Desk) -> None:
         timings=job.timings,
         account=job.account,
     )
-    recorded = await _until_answered(execution, desk)
+    answer = await _until_answered(execution, desk)
     metrics.child(metrics.ALERTS, job.claimed.event.source, finish.outcome.value).inc()
     if finish.reason is not None and finish.outcome in (DeliveryOutcome.DENIED, DeliveryOutcome.REJECTED):
         metrics.REJECTS.labels(finish.reason.value).inc()
-    if not recorded:
+    if not answer.recorded:
         # An older lease: the settler finds out at the broker what we did.
         _log.warning("not recorded, the lease was lost", delivery_id=job.id, event_id=job.claimed.event.id)
+    return answer.promoted
 
 
-async def _until_answered(execution: Execution, desk: Desk) -> bool:
+async def _until_answered(execution: Execution, desk: Desk) -> Recorded:
     pause = 0.1
     while True:
         try:
-            return (await desk.recording.ask(execution)).recorded
+            return await desk.recording.ask(execution)
         except StoreUnavailable:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, PAUSE_MAX_S)
 
 
-async def _defer(job: Job, later: Later, desk: Desk) -> None:
-    if later.commands and not await _until_answered(_so_far(job, later), desk):
+async def _defer(job: Job, later: Later, desk: Desk) -> bool:
+    if later.commands and not (await _until_answered(_so_far(job, later), desk)).recorded:
         _log.warning("not recorded, the lease was lost", delivery_id=job.id, event_id=job.claimed.event.id)
-        return
+        return False
     attempts = job.claimed.delivery.attempts
     ms = later.pause_ms
     if ms is None:
@@ -78,6 +82,7 @@ async def _defer(job: Job, later: Later, desk: Desk) -> None:
         await desk.deferring.ask(Deferral(job.id, job.lease.token, ms, later.reason, later.numbers, told))
     except StoreUnavailable as error:
         _log.warning("not given back, its lease will run out", delivery_id=job.id, error=str(error))
+    return ms == 0
 
 
 def _so_far(job: Job, later: Later) -> Execution:
