@@ -25,7 +25,7 @@ WARM_S = 10.0
 """Until caches are filled, connections open and the code is compiled: engines compile what has run a thousand times."""
 RATES = (50, 200)
 REST_S = 15.0
-"""Until what signs people in has rested, and the heap of the gateway is given back."""
+"""Until what signs people in, and sessions for many at once, have rested."""
 
 
 def main() -> None:

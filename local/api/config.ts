@@ -28,7 +28,9 @@ export interface Config {
   restPool: number;
   /** Seconds without work after which a database session is closed. */
   idle: number;
-  /** Seconds without a caller after which the auth worker ends and the stream of messages pauses. */
+  /** Seconds without a caller after which the auth worker ends. */
+  authIdle: number;
+  /** Seconds without a socket after which the stream of messages pauses. */
   serviceIdle: number;
   /** Refuse realtime channels that are not private. */
   privateOnly: boolean;
@@ -87,6 +89,7 @@ export function readConfig(env: Env = (name) => Deno.env.get(name)): Config {
     restPool: positive(env, "EMPIRE_REST_POOL", 10),
     // Looks at the health come every two seconds and use another session in turn: with longer a few would never be idle.
     idle: positive(env, "EMPIRE_IDLE_S", 3),
+    authIdle: positive(env, "EMPIRE_AUTH_IDLE_S", 3),
     serviceIdle: positive(env, "EMPIRE_SERVICE_IDLE_S", 5),
     privateOnly: env("EMPIRE_REALTIME_ALLOW_PUBLIC") !== "1",
   };

@@ -64,7 +64,7 @@ async function main(config: Config): Promise<void> {
   const realtime = new Realtime(config, keys, tokens);
   const [lite, auth] = await Promise.all([
     connectLite(config, keys),
-    Auth.start(authSettings(config), keys, () => die(new Error("auth worker ended")), config.serviceIdle),
+    Auth.start(authSettings(config), keys, () => die(new Error("auth worker ended")), config.authIdle),
     realtime.start(),
   ]);
   const gateway = new Gateway(config, new Doorman(config.port, config.siteUrl), {

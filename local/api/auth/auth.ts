@@ -23,7 +23,7 @@ export class Auth {
   ) {}
 
   /**
-   * Starts the Worker, so that a gateway that is up can sign people in. People sign in now and then, and it holds 30 MB:
+   * Starts the Worker, so that a gateway that is up can sign people in. People sign in now and then, and it holds 35 MB:
    * without work for `idle` seconds it ends, and the next request starts it again. `onDeath` is called when it ends by an uncaught error: requests would wait for ever.
    */
   static async start(
