@@ -50,9 +50,23 @@ class Lane:
         self.tasks.pop(task, None)
 
     async def rest(self, pause_s: float) -> None:
-        """Until a wake-up, or for `pause_s` with jitter (many workers must not poll in step)."""
-        timer = asyncio.get_running_loop().call_later(pause_s * random.uniform(0.8, 1.2), self.wake.set)  # noqa: S311
+        """Until a wake-up, or for `pause_s` with jitter (many workers must not poll in step).
+
+        A full lane rests no longer than until it has room: that comes with time, and nothing ends to tell of it.
+        """
+        pause_s = min(pause_s * random.uniform(0.8, 1.2), self._full_for_s())  # noqa: S311
+        timer = asyncio.get_running_loop().call_later(pause_s, self.wake.set)
         try:
             await self.wake.wait()
         finally:
             timer.cancel()
+
+    def _full_for_s(self) -> float:
+        """So long until the oldest of those that fill the lane gives its place to others.
+
+        Of a lane with room, or with as many as it may have altogether: for ever.
+        """
+        if self.free > 0 or len(self.tasks) >= self.size * MOST:
+            return float("inf")
+        slow = clock.monotonic() - SLOW_S
+        return min((held.since - slow for held in self.tasks.values() if held.since > slow), default=0.0)
