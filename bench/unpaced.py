@@ -25,6 +25,7 @@ from local.venues.tradelocker.config import RATE_LIMITS
 from shared.brokers.blocks import Reserve
 from shared.brokers.metatrader.client import LIMITS as METATRADER_LIMITS
 from shared.brokers.metatrader.connect import MetaTrader
+from shared.brokers.metatrader.tickets import Tickets
 from shared.brokers.port import ConnectLogin
 from shared.brokers.registry import SILENT_S
 from shared.brokers.session import OpenLogin, Sessions
@@ -102,7 +103,11 @@ def opener(broker: str) -> Callable[[str, float], Http]:
 
 
 def with_logins(
-    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None, silent_s: float = SILENT_S
+    open_login: OpenLogin,
+    sessions: Sessions,
+    reserve: Reserve | None = None,
+    silent_s: float = SILENT_S,
+    tickets: Tickets | None = None,
 ) -> Mapping[enums.Broker, ConnectLogin]:
     """The brokers as the registry connects them; `reserve` is not asked, no window is ever full."""
     tradelocker, topstepx, metatrader = map(limitless, (RATE_LIMITS, TOPSTEPX_LIMITS, METATRADER_LIMITS))
@@ -113,7 +118,9 @@ def with_logins(
         enums.Broker.TOPSTEPX: TopstepX(
             opener("topstepx"), open_login, sessions, timing=Timing(stream_silent=silent_s), limits=topstepx
         ),
-        enums.Broker.METATRADER: MetaTrader(opener("metatrader"), open_login, limits=metatrader),
+        enums.Broker.METATRADER: MetaTrader(
+            opener("metatrader"), open_login, limits=metatrader, tickets=tickets
+        ),
     }
 
 

@@ -178,7 +178,11 @@ def _brokers(store: PostgresStore, worker: str, leases: Leases, settings: Worker
     credentials = Credentials(store, worker, leases, venues, keys)
     sessions = SealedSessions(store, worker, keys)
     logins = with_logins(
-        credentials.open_login, sessions, _fleet_calls(store, worker), settings.stream_silent_ms / 1000
+        credentials.open_login,
+        sessions,
+        _fleet_calls(store, worker),
+        settings.stream_silent_ms / 1000,
+        store,
     )
     return Registry(store, settings.paper_venue_url, logins)
 

@@ -13,6 +13,7 @@ from shared import clock
 from shared.brokers.blocks import Reserve
 from shared.brokers.metatrader.connect import DECLARED as METATRADER
 from shared.brokers.metatrader.connect import MetaTrader
+from shared.brokers.metatrader.tickets import Tickets
 from shared.brokers.paper.book import Book
 from shared.brokers.paper.broker import DECLARED as PAPER
 from shared.brokers.paper.broker import PaperBroker
@@ -68,18 +69,23 @@ READ_PAUSES: Mapping[str, Decimal] = {
 
 
 def with_logins(
-    open_login: OpenLogin, sessions: Sessions, reserve: Reserve | None = None, silent_s: float = SILENT_S
+    open_login: OpenLogin,
+    sessions: Sessions,
+    reserve: Reserve | None = None,
+    silent_s: float = SILENT_S,
+    tickets: Tickets | None = None,
 ) -> Mapping[enums.Broker, ConnectLogin]:
     """The brokers that one logs in at, by name. With `reserve` workers share their limits.
 
     silent_s: a connection over which a broker tells of its own accord is given up when it says nothing for so long.
+    tickets: where positions that a broker gives new numbers are remembered; without it only by this process.
     """
     return {
         enums.Broker.TRADELOCKER: TradeLocker(open_http, open_login, sessions, reserve=reserve),
         enums.Broker.TOPSTEPX: TopstepX(
             open_http, open_login, sessions, timing=Timing(stream_silent=silent_s), reserve=reserve
         ),
-        enums.Broker.METATRADER: MetaTrader(open_http, open_login, reserve=reserve),
+        enums.Broker.METATRADER: MetaTrader(open_http, open_login, reserve=reserve, tickets=tickets),
     }
 
 

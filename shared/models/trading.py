@@ -56,7 +56,8 @@ class Position(Struct, frozen=True):
 
     `endpoint_id` and `tag` are those of the alert that opened it (None when opened elsewhere). `venue_symbol` is
     the broker's own name of the symbol (None = the same). `price` is what it could be closed at when it was read,
-    where the broker tells it with the position.
+    where the broker tells it with the position. `doubt`: why it may be another one that we know, where the broker gives
+    positions new ids and nothing tells; a clause, '' = there is none.
     """
 
     account_id: str
@@ -76,6 +77,7 @@ class Position(Struct, frozen=True):
     id: int | None = None
     venue_symbol: str | None = None
     price: Decimal | None = None
+    doubt: str = ""
 
 
 class WorkingOrder(Struct, frozen=True):

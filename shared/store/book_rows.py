@@ -59,6 +59,20 @@ class Books(Struct, frozen=True):
     orders: tuple[KnownOrder, ...] = ()
 
 
+class KeptTickets(Struct, frozen=True):
+    """What is known of positions that their broker gives new ids when a part is closed.
+
+    `since`: what happened before that is in it; None = there is no such account. `tickets`: first ids by later ones.
+    `positions`: by first id, those that are open or were lately, and what was opened of each (None = before we came);
+    `open`: of them those that are open.
+    """
+
+    since: datetime | None = None
+    tickets: dict[str, str] = {}
+    positions: dict[str, Decimal | None] = {}
+    open: frozenset[str] = frozenset()
+
+
 class Reconciled(Struct, frozen=True):
     """What became of the corrections of an account: how many were made, and how many wait for another read."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared import codec
-from shared.store.book_rows import Books, Reconciled
+from shared.store.book_rows import Books, KeptTickets, Reconciled
 from shared.store.line import Line
 
 
@@ -26,3 +26,15 @@ class BookCalls:
             "select engine.reconcile(p_results => $1)", codec.encode(results), repeat=True
         )
         return codec.decode_as(list[Reconciled], answer)
+
+    async def tickets_of(self, *, account: str) -> KeptTickets:
+        (answer,) = await self._truth.call("select engine.tickets_of(p_account => $1)", account, repeat=True)
+        return codec.decode_as(KeptTickets, answer)
+
+    async def keep_tickets(self, *, account: str, tickets: Mapping[str, str]) -> dict[str, str]:
+        (answer,) = await self._truth.call(
+            "select engine.keep_tickets(p_account => $1, p_tickets => $2)",
+            *(account, codec.encode(tickets)),
+            repeat=True,
+        )
+        return codec.decode_as(dict[str, str], answer)

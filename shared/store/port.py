@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from shared.models.calls import CallsGranted, CallsWanted
-from shared.store.book_rows import Books, Reconciled
+from shared.store.book_rows import Books, KeptTickets, Reconciled
 from shared.store.drill_rows import DrillResult, DrillRun, TwinLogin, TwinSeen
 from shared.store.rows import (
     Begun,
@@ -200,6 +200,11 @@ class Store(Protocol):
         """None = the token is an old one."""
 
     async def reconcile(self, *, results: Sequence[Mapping[str, Any]]) -> list[Reconciled]: ...
+
+    async def tickets_of(self, *, account: str) -> KeptTickets: ...
+
+    async def keep_tickets(self, *, account: str, tickets: Mapping[str, str]) -> dict[str, str]:
+        """tickets: first ids by later ones. What stands then: of two that differ the one that was kept first."""
 
     async def breach(
         self,

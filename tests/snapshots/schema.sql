@@ -7645,6 +7645,33 @@ ALTER FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) OWNER TO emp
 COMMENT ON FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) IS 'One naked position after a read: what is asked for, told, or that it is over, together. False = it is another version by now.';
 
 --
+-- Name: keep_tickets(uuid, jsonb); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.keep_tickets(p_account uuid, p_tickets jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into engine.tickets (account_id, ticket, position_id)
+  select p_account, x.key, x.value from jsonb_each_text(p_tickets) x order by x.key
+  on conflict (account_id, ticket) do nothing;
+  return (
+    select coalesce(jsonb_object_agg(t.ticket, t.position_id), '{}') from engine.tickets t
+    where t.account_id = p_account and t.ticket = any (array(select jsonb_object_keys(p_tickets)))
+  );
+end
+$$;
+
+ALTER FUNCTION engine.keep_tickets(p_account uuid, p_tickets jsonb) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION keep_tickets(p_account uuid, p_tickets jsonb); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.keep_tickets(p_account uuid, p_tickets jsonb) IS 'Remembers later numbers of positions: {ticket: first number}. What was kept first stands, and is returned; asked again it changes nothing.';
+
+--
 -- Name: dedupe; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -13314,6 +13341,62 @@ ALTER FUNCTION engine.thin_equity(p_limit integer) OWNER TO empire_engine;
 --
 
 COMMENT ON FUNCTION engine.thin_equity(p_limit integer) IS 'Thins equity_history with age: after a day one value a minute, after a week one an hour, after 90 days one a day, and always the high, the low and the end of each trading day.';
+
+--
+-- Name: tickets_of(uuid); Type: FUNCTION; Schema: engine; Owner: empire_engine
+--
+
+CREATE FUNCTION engine.tickets_of(p_account uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  -- Lists lag, as in engine.books.
+  c_overlap constant interval := '10 minutes';
+  c_kept constant integer := 2000;
+  v_held text [] := array(
+    select p.venue_position_id from public.positions p where p.account_id = p_account and p.closed_at is null
+  );
+  v_since timestamptz;
+begin
+  select greatest(a.created_at, (select r.agreed_at - c_overlap from engine.reconciled r where r.account_id = a.id))
+  into v_since from public.broker_accounts a where a.id = p_account;
+  return jsonb_build_object(
+    'since', v_since,
+    'open', v_held,
+    'positions', (
+      select coalesce(jsonb_object_agg(x.id, (
+        select sum(f.qty) from public.fills f where f.account_id = p_account and f.position_id = x.id and f.effect = 'open'
+      )), '{}')
+      from (
+        select unnest(v_held) as id
+        union
+        select y.venue_position_id from (
+          select z.venue_position_id from public.positions z
+          where z.account_id = p_account and z.closed_at is not null order by z.closed_at desc limit 50
+        ) y
+      ) x
+    ),
+    'tickets', (
+      select coalesce(jsonb_object_agg(x.ticket, x.position_id), '{}') from (
+        select t.ticket, t.position_id from engine.tickets t where t.account_id = p_account and t.position_id = any (v_held)
+        union
+        select y.ticket, y.position_id from (
+          select z.ticket, z.position_id from engine.tickets z where z.account_id = p_account order by z.at desc limit c_kept
+        ) y
+      ) x
+    )
+  );
+end
+$$;
+
+ALTER FUNCTION engine.tickets_of(p_account uuid) OWNER TO empire_engine;
+
+--
+-- Name: FUNCTION tickets_of(p_account uuid); Type: COMMENT; Schema: engine; Owner: empire_engine
+--
+
+COMMENT ON FUNCTION engine.tickets_of(p_account uuid) IS 'What is known of an account whose broker gives positions new numbers: first numbers by later ones, the positions of our books that are open or were lately with what was opened of them, and from when on the broker''s history has to tell the rest.';
 
 --
 -- Name: too_many(engine.candidate, text); Type: FUNCTION; Schema: engine; Owner: empire_engine
@@ -21429,6 +21512,28 @@ ALTER TABLE engine.thinned OWNER TO postgres;
 COMMENT ON TABLE engine.thinned IS 'Up to which day (UTC) equity_history was thinned to a grade: minute, hour, day.';
 
 --
+-- Name: tickets; Type: TABLE; Schema: engine; Owner: postgres
+--
+
+CREATE TABLE engine.tickets (
+    account_id uuid NOT NULL,
+    ticket text NOT NULL,
+    position_id text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT a_first_ticket_is_its_own CHECK ((ticket <> position_id)),
+    CONSTRAINT tickets_position_id_check CHECK ((char_length(position_id) <= 64)),
+    CONSTRAINT tickets_ticket_check CHECK ((char_length(ticket) <= 64))
+);
+
+ALTER TABLE engine.tickets OWNER TO postgres;
+
+--
+-- Name: TABLE tickets; Type: COMMENT; Schema: engine; Owner: postgres
+--
+
+COMMENT ON TABLE engine.tickets IS 'Later numbers of positions (ticket) by the one they were opened under (position_id), as a broker gives them with every partial close.';
+
+--
 -- Name: workers; Type: TABLE; Schema: engine; Owner: postgres
 --
 
@@ -23031,6 +23136,13 @@ ALTER TABLE ONLY engine.thinned
     ADD CONSTRAINT thinned_pkey PRIMARY KEY (grade);
 
 --
+-- Name: tickets tickets_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (account_id, ticket);
+
+--
 -- Name: workers workers_pkey; Type: CONSTRAINT; Schema: engine; Owner: postgres
 --
 
@@ -23505,6 +23617,12 @@ CREATE INDEX queue_account ON engine.queue USING btree (account_id, lane, id);
 --
 
 CREATE INDEX queue_heads ON engine.queue USING btree (executor, lane, id) WHERE is_head;
+
+--
+-- Name: tickets_of_a_position; Type: INDEX; Schema: engine; Owner: postgres
+--
+
+CREATE INDEX tickets_of_a_position ON engine.tickets USING btree (account_id, position_id);
 
 --
 -- Name: admin_actions_target; Type: INDEX; Schema: public; Owner: postgres
@@ -24232,6 +24350,13 @@ ALTER TABLE ONLY engine.notification_doors
 
 ALTER TABLE ONLY engine.read_credits
     ADD CONSTRAINT read_credits_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.broker_connections(id) ON DELETE CASCADE;
+
+--
+-- Name: tickets tickets_account_id_fkey; Type: FK CONSTRAINT; Schema: engine; Owner: postgres
+--
+
+ALTER TABLE ONLY engine.tickets
+    ADD CONSTRAINT tickets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.broker_accounts(id) ON DELETE CASCADE;
 
 --
 -- Name: api_keys api_keys_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: postgres
@@ -26400,6 +26525,13 @@ GRANT ALL ON FUNCTION engine.keep_naked(p_results jsonb) TO empire_worker;
 REVOKE ALL ON FUNCTION engine.keep_spell(a public.broker_accounts, x jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION keep_tickets(p_account uuid, p_tickets jsonb); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.keep_tickets(p_account uuid, p_tickets jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.keep_tickets(p_account uuid, p_tickets jsonb) TO empire_worker;
+
+--
 -- Name: TABLE dedupe; Type: ACL; Schema: engine; Owner: postgres
 --
 
@@ -27414,6 +27546,13 @@ REVOKE ALL ON FUNCTION engine.thin_day(p_grade text, p_day date, p_limit integer
 REVOKE ALL ON FUNCTION engine.thin_equity(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION engine.thin_equity(p_limit integer) TO empire_worker;
 GRANT ALL ON FUNCTION engine.thin_equity(p_limit integer) TO empire_maintenance;
+
+--
+-- Name: FUNCTION tickets_of(p_account uuid); Type: ACL; Schema: engine; Owner: empire_engine
+--
+
+REVOKE ALL ON FUNCTION engine.tickets_of(p_account uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION engine.tickets_of(p_account uuid) TO empire_worker;
 
 --
 -- Name: FUNCTION too_many(c engine.candidate, p_message text); Type: ACL; Schema: engine; Owner: empire_engine
@@ -29302,6 +29441,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.stakes TO empire_engine;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.thinned TO empire_engine;
+
+--
+-- Name: TABLE tickets; Type: ACL; Schema: engine; Owner: postgres
+--
+
+GRANT SELECT,INSERT ON TABLE engine.tickets TO empire_engine;
 
 --
 -- Name: TABLE workers; Type: ACL; Schema: engine; Owner: postgres

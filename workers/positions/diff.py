@@ -302,7 +302,7 @@ class _Comparison:
         ends = {
             "position_gone": "it is gone at the broker, and no fill says how.",
             "position_differs": f"the broker has {_words(real)}, our books {_words(expected)}.",
-            "position_unknown": f"the broker has {_words(real)}, which was not opened by us.",
+            "position_unknown": f"the broker has {_words(real)}, {_whose(seen)}.",
         }
         return Correction(
             key=f"{kind}:{pid}:{real:f}:{0 if held is None else held.adjusted}",
@@ -336,6 +336,10 @@ class _Comparison:
             and (each.venue_position_id == order.position_id or each.root == order.root)
             for each in self._held.values()
         )
+
+
+def _whose(seen: Position | None) -> str:
+    return "which was not opened by us" if seen is None or not seen.doubt else seen.doubt
 
 
 def _roots(named: Iterable[Position | WorkingOrder | KnownPosition | KnownOrder]) -> dict[str, str]:

@@ -139,7 +139,7 @@ class Trades:
         self._noted(account, order, _note(fields))
         left = account.book.holdings.get(position_id)
         if left is not None and account.kind.version == 4:
-            _renumber(account, left)
+            _renumber(account, left, said=not stripped)
         account.book.changed()
         code = _done(account) if not order.rest else 10010
         return Result(code, position_id if account.kind.version == 4 else order.id, position_id)
@@ -244,8 +244,9 @@ def _waiting(account: VenueAccount, fields: Fields) -> Order:
     return order
 
 
-def _renumber(account: VenueAccount, held: Holding) -> None:
-    """MetaTrader 4: what is left of a partly closed position has a new ticket, and a comment that names the old."""
+def _renumber(account: VenueAccount, held: Holding, *, said: bool) -> None:
+    """MetaTrader 4: what is left of a partly closed position has a new ticket, and a comment that names the old, where
+    the broker leaves comments alone (`said`)."""
     old, held.id = held.id, next(account.book.ids)
     account.book.holdings[held.id] = account.book.holdings.pop(old)
     for bracket_id in (held.stop_loss_id, held.take_profit_id):
@@ -253,4 +254,4 @@ def _renumber(account: VenueAccount, held: Holding) -> None:
         if bracket is not None:
             bracket.position_id = held.id
     held.tag = ""
-    account.notes[held.id] = Note(account.note(old).magic, "EXPERT", f"from #{old}")
+    account.notes[held.id] = Note(account.note(old).magic, "EXPERT", f"from #{old}" if said else "")

@@ -9,14 +9,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-import msgspec
-
 from shared import clock
 from shared.brokers.errors import BrokerError, NotSent, NoTurn, UnreadableError
 from shared.brokers.metatrader.catalogue import Catalogue
 from shared.brokers.metatrader.client import Client, Timing
-from shared.brokers.metatrader.lineage import Lineage, continuation
 from shared.brokers.metatrader.memory import Memory
+from shared.brokers.metatrader.origins import Origins
 from shared.brokers.metatrader.rows import AccountRow, DealRow, Information, PositionRow
 from shared.brokers.metatrader.views import Lens, net_before
 from shared.models.trading import Account, Fill
@@ -49,8 +47,8 @@ class Desk:
     seen: Information
     timing: Timing
     patience: Patience
+    origins: Origins
     memory: Memory = field(default_factory=Memory)
-    lineage: Lineage = field(default_factory=Lineage)
 
     async def lens(self) -> Lens:
         """The names that rows are shown with."""
@@ -64,28 +62,31 @@ class Desk:
     async def positions(self) -> list[PositionRow]:
         """Every open position."""
         rows = await self.client.positions()
-        return self.lineage.positions(rows) if self.seen.is_mt4 else rows
+        return await self.origins.of_positions(rows) if self.seen.is_mt4 else rows
 
     async def position(self, position_id: str) -> PositionRow | None:
-        """One open position; on MetaTrader 4 whatever is left of it, under the ticket that it has now."""
+        """One open position; on MetaTrader 4 whatever is left of it, under the ticket that it has now.
+
+        Raises UnreadableError where something is open that may be it, and nothing tells.
+        """
         if not self.seen.is_mt4:
             return await self.client.position(position_id)
-        rows = await self.positions()
-        found = next((each for each in rows if each.id == position_id), None)
-        if found is not None:
-            return found
-        opening = next((each for each in await self.client.deals_of(position_id) if each.opens), None)
-        rest = None if opening is None else continuation(opening, rows)
-        if rest is None:
-            return None
-        for ticket in {rest.id, rest.ticket}:
-            self.lineage.follows(ticket, position_id)
-        return msgspec.structs.replace(rest, id=position_id)
+        rows, lineage = await self.client.positions(), self.origins.lineage
+        lineage.opened(position_id)
+        if not any(lineage.first(each.id) == position_id for each in rows):
+            await self.origins.of_positions(rows)
+        found = next((each for each in lineage.positions(rows) if each.id == position_id), None)
+        if found is None and (may_be := self.origins.may_be(position_id, rows)):
+            raise UnreadableError(
+                f"what is left of position {position_id} may be {' or '.join(may_be)}: comments and history "
+                "do not tell"
+            )
+        return found
 
     async def deals(self, since: datetime) -> list[DealRow]:
         """Executions since a time."""
         rows = await self.client.deals(since)
-        return self.lineage.deals(rows) if self.seen.is_mt4 else rows
+        return await self.origins.of_deals(rows, since) if self.seen.is_mt4 else rows
 
     async def fills_of(
         self, deals: Sequence[DealRow], client_order_id: str | None = None

@@ -86,6 +86,8 @@ class MetaTraderBroker:
 
     async def _fills(self, since: datetime) -> tuple[Fill, ...]:
         deals = await self._desk.deals(since)
+        if self._desk.seen.is_mt4:
+            deals = self._desk.origins.settled(deals, self._desk.patience.lag)
         return await self._desk.fills_of([each for each in deals if each.time >= since])
 
 

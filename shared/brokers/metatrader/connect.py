@@ -15,7 +15,9 @@ from shared.brokers.metatrader.broker import MetaTraderBroker
 from shared.brokers.metatrader.catalogue import Catalogue
 from shared.brokers.metatrader.client import LIMITS, Client, Connection, Timing
 from shared.brokers.metatrader.http import payload
+from shared.brokers.metatrader.origins import Origins
 from shared.brokers.metatrader.rows import AccountRow, Information
+from shared.brokers.metatrader.tickets import MemoryTickets, Tickets
 from shared.brokers.pacing import Pace
 from shared.brokers.port import Broker, Capabilities, LoginRefused, ReadFailed
 from shared.brokers.rest import Ask
@@ -48,11 +50,16 @@ class MetaTrader:
         patience: Patience | None = None,
         limits: Mapping[str, tuple[int, float]] = LIMITS,
         reserve: Reserve | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
-        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself."""
+        """`reserve`: the fleet shares the broker's limits; without it this process has them for itself.
+
+        `tickets`: where what is known of them outlives the process; without it history has to tell.
+        """
         self._open_http, self._open_login = open_http, open_login
         self._timing, self._patience, self._limits = timing or Timing(), patience or Patience(), limits
         self._reserve = reserve
+        self._tickets = tickets or MemoryTickets()
         self._https: dict[str, Http] = {}
         self._connections: dict[str, asyncio.Task[tuple[Connection, str]]] = {}
 
@@ -146,7 +153,8 @@ class MetaTrader:
         seen = await client.information()
         _assert_same(account, connection.server, seen)
         catalogue = Catalogue(client, seen.currency)
-        desk = Desk(account, client, catalogue, entry, seen, self._timing, self._patience)
+        origins = Origins(account.id, client, self._tickets)
+        desk = Desk(account, client, catalogue, entry, seen, self._timing, self._patience, origins)
         return MetaTraderBroker(desk, _capabilities(self._timing, self._patience, seen.margin_mode))
 
 

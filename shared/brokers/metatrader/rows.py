@@ -95,6 +95,7 @@ class PositionRow(_Row, frozen=True, kw_only=True):
     client_id: str | None = None
     comment: str | None = None
     now: str | None = None
+    doubt: str = ""
 
     @property
     def ticket(self) -> str:

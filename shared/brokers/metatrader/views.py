@@ -42,6 +42,7 @@ class Lens:
             opened_at=row.time,
             venue_symbol=row.symbol,
             price=row.current_price,
+            doubt=row.doubt,
         )
 
     def gone(self, position_id: str, name: str, side: Side, entry_price: Decimal) -> Position:

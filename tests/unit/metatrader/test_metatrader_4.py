@@ -13,6 +13,7 @@ from shared.models.outcome import Absent, CannotTell, Found, Unknown
 from tests.conformance.harness import (
     accepted,
     close_of,
+    entry,
     leg_of,
     open_position,
     sent,
@@ -31,10 +32,15 @@ async def test_metatrader_4_trades(make: type[MetaTraderVenue]) -> None:
     assert (whole.status, whole.filled_qty, venue.net()) == (OrderStatus.FILLED, 3 * LOTS, 0)
 
 
+@pytest.mark.parametrize("commented", [True, False], ids=["comments", "no comments"])
 @pytest.mark.parametrize("again", [False, True], ids=["one process", "a new one each time"])
-async def test_a_position_keeps_its_name_on_metatrader_4(make: type[MetaTraderVenue], again: bool) -> None:
+async def test_a_position_keeps_its_name_on_metatrader_4(
+    make: type[MetaTraderVenue], again: bool, commented: bool
+) -> None:
     """Parts are closed, each leaves a new ticket, and to us it is the same position: protected, closed, told."""
     venue = make("mt4")
+    if not commented:
+        venue.fault("strip_comment", "close", times=None)
     broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
     instrument = await traded(broker)
     position = await open_position(broker, instrument, 4 * LOTS)
@@ -56,8 +62,29 @@ async def test_a_position_keeps_its_name_on_metatrader_4(make: type[MetaTraderVe
         (Effect.OPEN, 4 * LOTS), (Effect.CLOSE, LOTS), (Effect.CLOSE, LOTS), (Effect.CLOSE, 2 * LOTS),
     ]  # fmt: skip
     assert len({each.venue_fill_id for each in told}) == 4
-    assert {told[0].venue_position_id, told[-1].venue_position_id} == {position.venue_position_id}
-    assert again or {each.venue_position_id for each in told} == {position.venue_position_id}
+    assert {each.venue_position_id for each in told} == {position.venue_position_id}
+
+
+@pytest.mark.parametrize("commented", [True, False], ids=["comments", "no comments"])
+async def test_what_nobody_saw_come_about(make: type[MetaTraderVenue], commented: bool) -> None:
+    """Two positions of one symbol are closed part by part, one of them for good, while nobody who knows them looks: a process
+    that begins after that has every rest and every fill at its own position."""
+    venue = make("mt4")
+    if not commented:
+        venue.fault("strip_comment", "close", times=None)
+    broker, began = await venue.connect(), datetime.now(UTC) - timedelta(seconds=2)
+    instrument = await traded(broker)
+    one = await open_position(broker, instrument, 3 * LOTS)
+    [two] = accepted(await broker.execute(sent(entry(instrument, 3 * LOTS)))).positions
+    for held in (one, two, replace(one, qty=2 * LOTS), replace(two, qty=2 * LOTS)):
+        accepted(await broker.execute(sent(close_of(instrument, held, LOTS))))
+    accepted(await broker.execute(sent(close_of(instrument, replace(one, qty=LOTS)))))
+    fresh = await venue.connect()
+    [left] = (await fresh.snapshot()).positions
+    assert (left.venue_position_id, left.qty, left.doubt) == (two.venue_position_id, LOTS, "")
+    told = await (await venue.connect()).fills(began)
+    closed = [each.venue_position_id for each in told if each.effect is Effect.CLOSE]
+    assert closed == [each.venue_position_id for each in (one, two, one, two, one)]
 
 
 @pytest.mark.parametrize("done", [True, False])
