@@ -49,6 +49,9 @@ _SETTINGS = {
     "password_encryption": "scram-sha-256",
 }
 _VERSION_SETTINGS = {16: {}, 18: {"io_workers": "1"}}
+# The C library raises both by itself, to the largest block freed so far and its double: every session then keeps what a
+# statement took once. Fixed, 25 sessions hold 12 MB less; an alert has 8 to 20 page faults more, not seen in its time.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144"}
 _FAST_SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -120,7 +123,7 @@ class Cluster:
         return Program(
             name="postgres",
             command=[str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port), *flags],
-            environment={**base_environment(), "EMPIRE_HOME": str(self.home)},
+            environment={**base_environment(), **_MALLOC, "EMPIRE_HOME": str(self.home)},
             log=log,
             healthy=self.accepts,
             account=self.account,
