@@ -72,8 +72,11 @@ declare
   v_events bigint [] := '{}';
 begin
   v_ids := array(
-    select q.id from engine.queue q
-    where q.is_head and q.state = 'claimed' and q.lease_until < v_now order by q.id limit p_limit
+    select h.id from (
+      -- By itself, from the index of the heads: with order and limit every row that waits would be passed in the order of ids.
+      select q.id from engine.queue q where q.is_head and q.state = 'claimed' and q.lease_until < v_now offset 0
+    ) h
+    order by h.id limit p_limit
   );
   v_hung := engine.hung_exits(p_limit);
   if v_ids = '{}' and v_hung = '{}' then
@@ -111,15 +114,21 @@ grant execute on function engine.rescue(integer) to empire_worker;
 
 create function engine.hung_exits(p_limit integer) returns bigint []
 language plpgsql stable set search_path = '' as $$
+declare
+  -- First the heads: of lanes that go on nothing is looked at, however long they are.
+  c_hung constant uuid [] := array(
+    select h.account_id from engine.queue h
+    where h.lane = 'normal' and h.is_head and h.held_since < clock_timestamp() - interval '5 seconds'
+  );
 begin
+  if c_hung = '{}' then
+    return '{}';
+  end if;
   return (
     select array(
       select q.id
-      from engine.queue h
-      join engine.queue q on q.account_id = h.account_id and q.lane = 'normal' and q.state = 'waiting' and q.is_exit
-      join public.deliveries d on d.id = q.id
-      where h.lane = 'normal' and h.is_head
-        and h.held_since < clock_timestamp() - interval '5 seconds'
+      from engine.queue q join public.deliveries d on d.id = q.id
+      where q.account_id = any (c_hung) and q.lane = 'normal' and q.state = 'waiting' and q.is_exit
         and d.created_at < clock_timestamp() - interval '5 seconds' and not d.dry_run
       order by q.id limit p_limit
     )

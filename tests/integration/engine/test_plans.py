@@ -34,24 +34,34 @@ async def best(work: Callable[[], Awaitable[object]], tries: int = 7) -> float:
     return min(times)
 
 
+async def rows_read(road: Road, work: Callable[[], Awaitable[object]]) -> int:
+    """Rows of the queue that the worker's statements have looked at: a busy machine changes nothing in it."""
+    text = "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_all_tables where relid = $1::regclass"
+    async with road.worker.transaction():
+        before = await road.worker.fetchval(text, "engine.queue")
+        await work()
+        return int(await road.worker.fetchval(text, "engine.queue") - before)
+
+
 async def test_claim_does_not_see_the_backlog(road: Road) -> None:
-    """With 100,000 waiting rows and stale statistics a claim stays far below 50 ms."""
+    """With 100,000 waiting rows and stale statistics a claim, a rescue and a heartbeat look at some dozens of them."""
     hoarder, trader = await road.trader(), await road.trader(accounts=20)
     await road.accept(hoarder)
     for _ in range(10):
         await road.accept(trader)
     await road.claim(1)  # plans are made while the queue is nearly empty
     await backlog(road, hoarder, WAITING)
-
-    async def claim_and_finish() -> None:
-        for claimed in await road.claim(16):
-            await road.deny(claimed)
-
-    assert await best(lambda: road.claim(1, lane="urgent")) < 50
-    assert await best(lambda: road.claim(8)) < 50
-    assert await best(road.rescue) < 50
-    assert await best(lambda: road.worker.fetchval("select engine.heartbeat('w1', '{1}', 1000)")) < 50
-    await claim_and_finish()
+    # Behind a head that hangs every exit is looked at: none does, however long all this took.
+    await road.admin.execute(
+        "update engine.queue set held_since = held_since + interval '1 hour' where state = 'claimed'"
+    )
+    assert await rows_read(road, lambda: road.claim(1, lane="urgent")) < 100
+    assert await rows_read(road, lambda: road.claim(8)) < 100
+    assert await rows_read(road, road.rescue) < 100
+    beat = "select engine.heartbeat('w1', '{1}', 1000)"
+    assert await rows_read(road, lambda: road.worker.fetchval(beat)) < 100
+    for claimed in await road.claim(16):
+        await road.deny(claimed)
 
 
 async def test_recording_does_not_see_history(road: Road) -> None:
