@@ -220,16 +220,7 @@ async def test_what_is_done_by_hand(
                     (each.qty if each.side is Side.BUY else -each.qty for each in snapshot.positions),
                     D(0),
                 )
-
-                async def same() -> bool:
-                    sql("update engine.account_marks set due_at = least(due_at, now())")
-                    return D(sql(ours)) == held
-
-                try:
-                    await until(same)
-                except TimeoutError:
-                    shown = "select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'told', told)), '[]') from public.corrections"
-                    raise TimeoutError(f"{sql(ours)}, not {held}: {sql(shown)}") from None
+                await becomes(stack.database, f"select trim_scale(({ours}))", f"{held.normalize():f}")
                 assert sql("select engine.invariant_rows()::text ~ '[1-9]'") == "f"
 
             road = await send(trader, url, action="open", side="buy", symbol=case.symbol, **case.qty)

@@ -17,7 +17,7 @@ from tests.integration.test_worker_connections import send
 from tests.support.clusters import Database
 from tests.support.connections import Customer, fleet_worker
 from tests.support.stacks import RunningStack
-from tests.support.trading import until
+from tests.support.trading import PATIENCE_S, until
 
 TRADELOCKER, TOPSTEPX, METATRADER = CASES
 KINDS: tuple[tuple[str, ...], ...] = ((), ("positions",))
@@ -35,7 +35,7 @@ async def shows(database: Database, question: str, answer: str) -> None:
     async def there() -> bool:
         return database.sql(question) == answer
 
-    await until(there)
+    await until(there, 3 * PATIENCE_S)
 
 
 def targets(case: Case, *portions: str) -> list[dict[str, Any]]:
