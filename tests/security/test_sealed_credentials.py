@@ -201,17 +201,22 @@ async def test_ten_times_the_usual_number_stops(vault: Vault) -> None:
         found = await vault.store.open_credential(connection=connection, worker=WORKER, tokens=tokens)
         return found.refusal
 
-    assert {await opened(mine) for _ in range(30)} == {None}
+    given = 0
+    while given < 60 and await opened(mine) is None:
+        given += 1
     assert await opened(mine) == "stopped"
+    # An hour that begins meanwhile counts anew.
+    hours = f"select count(*) from engine.credential_opens where connection_id = '{mine}'"
+    assert given == 30 or (30 < given < 60 and vault.database.sql(hours) == "2"), given
     assert await opened(theirs) is None
     alarm = "select n from engine.counters where name = 'credential_alarm'"
-    assert vault.database.sql(alarm) == "1"
+    assert vault.database.sql(alarm) == "2"
     vault.database.sql(
         "insert into engine.credential_opens select date_trunc('hour', now()), gen_random_uuid(), 1"
         " from generate_series(1, 200)"
     )
     assert await opened(theirs) == "stopped"
-    assert vault.database.sql(alarm) == "2"
+    assert vault.database.sql(alarm) == "3"
 
 
 async def test_sessions_of_other_rows_and_older_ones_are_not_used(vault: Vault) -> None:
