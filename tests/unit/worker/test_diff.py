@@ -282,3 +282,14 @@ def test_a_stop_that_fired_is_called_one() -> None:
     assert "the stop was reached" in at["1.5"]
     assert "not by us" in at["1.6"]
     assert "the target was reached" in at["2.5"]
+
+
+def test_a_position_that_may_be_anothers_rest_is_said_to_be() -> None:
+    """The broker has given it a new number and nothing tells whose it is: the sentence of the correction says which it may be,
+    it waits for a second read, and counts as not ours for the account's drift policy."""
+    doubt = "which may be what is left of position p1 or p2: comments and history do not tell"
+    seen = replace(position("p9", "EURUSD", 2), doubt=doubt)
+    theirs = AccountSnapshot(D(0), D(0), NOW, (seen,), ())
+    (found,) = corrections(Books(NOW), theirs, ())
+    assert (found.kind, found.doubtful, found.foreign) == ("position_unknown", True, True)
+    assert found.told == f"EURUSD: the broker has long 2, {doubt}."
