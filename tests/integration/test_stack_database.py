@@ -11,6 +11,7 @@ from local import database as local_database
 from local.postgres import PostgresError
 from local.scratch import ScratchCluster
 from tests.support.clusters import Database, clone, wait_until
+from tests.support.processes import own_memory
 
 LOGIN_ROLES = [
     "postgres",
@@ -59,6 +60,15 @@ async def test_only_the_stack_is_superuser(database: Database) -> None:
 def test_the_server_listens_on_loopback_only(database: Database) -> None:
     """Neither another address nor a socket file leads to the database."""
     assert database.sql("show listen_addresses; show unix_socket_directories") == "127.0.0.1"
+
+
+async def test_a_session_gives_back_what_a_statement_took(database: Database) -> None:
+    """Some 20 MB came and went: the C library keeps 4 of them when it may raise its own thresholds."""
+    connection = await database.connect()
+    before = own_memory(connection.get_server_pid())
+    assert await connection.fetchval("select length(jsonb_agg(n)::text) from generate_series(1, 200000) n")
+    assert own_memory(connection.get_server_pid()) - before < 2_000_000
+    await connection.close()
 
 
 def test_a_killed_server_keeps_what_was_committed(own_cluster: ScratchCluster) -> None:
