@@ -107,10 +107,12 @@ begin
   insert into engine.drill_twins (user_id, run_id, connection_id) values (v_user, p_run, v_connection);
   for b in select x from jsonb_array_elements(p -> 'books') x loop
     insert into public.broker_accounts (
-      id, connection_id, user_id, broker, account_id, label, currency, margin_mode, trading_enabled, balance, equity, as_of,
-      freshness, last_sync
+      id, connection_id, user_id, broker, account_id, label, currency, reset_time, margin_mode, trading_enabled, balance, equity,
+      as_of, freshness, last_sync
     ) values (
+      -- Its day ends in half a day: a limit of the day that is drilled at midnight fires like at any other time.
       (b ->> 'id')::uuid, v_connection, v_user, (p ->> 'broker')::public.broker, 'D' || upper(left(b ->> 'id', 8)), 'drill', 'USD',
+      date_trunc('minute', clock_timestamp() at time zone 'UTC' + interval '12 hours')::time,
       (b ->> 'margin_mode')::public.margin_mode, true, (b ->> 'balance')::numeric, (b ->> 'balance')::numeric, clock_timestamp(),
       'fresh', clock_timestamp()
     );
