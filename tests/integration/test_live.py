@@ -156,7 +156,7 @@ async def test_writers_do_not_wait_for_the_failure_counter(quiet: Database) -> N
     first, second = await quiet.connect(), await quiet.connect()
     async with first.transaction():
         await first.execute(new_orders(OWNER))
-        await second.execute("set statement_timeout = '2s'")
+        await second.execute("set statement_timeout = '60s'")
         await second.execute(new_orders(OTHER))
     await first.close()
     await second.close()
