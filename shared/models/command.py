@@ -114,6 +114,11 @@ class Leg(Struct, frozen=True):
         """True when locks and limits apply to this leg: an entry, or a change that counts as one."""
         return self.is_entry or self.adds_risk
 
+    @property
+    def yields(self) -> bool:
+        """True for a stop that we move ourselves, and not where somebody has moved it meanwhile (is_overtaken)."""
+        return self.tightens or self.replaces is not None
+
 
 class Moving(Protocol):
     """A change of protection, as a leg or as a book has it."""

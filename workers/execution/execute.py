@@ -201,7 +201,7 @@ def _finish(written: Written) -> Finish:
     share = {} if done in (0, len(steps)) else {"legs_done": str(done), "legs": str(len(steps))}
     for step in steps:
         if isinstance(step.outcome, Rejected):
-            overtaken = step.outcome.reason is Reason.NOTHING_TO_MODIFY and _moves_alone(step.leg)
+            overtaken = step.outcome.reason is Reason.NOTHING_TO_MODIFY and step.leg.yields
             outcome = DeliveryOutcome.SKIPPED if overtaken else DeliveryOutcome.REJECTED
             numbers = {**step.outcome.numbers, **share, "text": step.outcome.text[:200]}
             return Finish(outcome, step.outcome.reason, numbers)
@@ -227,11 +227,6 @@ def _was_gone(step: Step) -> bool:
     if not isinstance(told, Rejected) or told.reason is not Reason.ORDER_NOT_FOUND:
         return False
     return not any(each.filled_qty for each in told.effects)
-
-
-def _moves_alone(leg: Leg) -> bool:
-    """A stop that we move ourselves, and not where somebody has moved it meanwhile."""
-    return leg.tightens or leg.replaces is not None
 
 
 def _is_unknown(step: Step) -> bool:

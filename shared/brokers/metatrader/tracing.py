@@ -103,7 +103,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         mine = [each for each in self.seen.deals if _market(each) == self.market and each.position_id]
-        for ticket, opening in groupby(sorted(_openings(mine), key=_ticket), _ticket):
+        for ticket, opening in groupby(sorted((each for each in mine if each.opens), key=_ticket), _ticket):
             if self.seen.known.get(ticket, ticket) == ticket:
                 parts = sorted(opening, key=lambda each: each.age)
                 lots = self.seen.opened.get(ticket) or sum((each.volume for each in parts), Decimal(0))
@@ -232,10 +232,6 @@ class _Search:
             for then, later in ordered[nth + 1 :]
             if deal.time < then.time
         )
-
-
-def _openings(deals: Sequence[DealRow]) -> list[DealRow]:
-    return [each for each in deals if each.opens]
 
 
 def _ticket(deal: DealRow) -> str:

@@ -199,7 +199,7 @@ class Sender:
 
     async def _protect(self, command: Sent, by: float) -> Outcome:
         leg, position_id = command.leg, command.leg.venue_position_id or ""
-        if leg.tightens or leg.replaces is not None:
+        if leg.yields:
             try:
                 held = await self._held(position_id)
             except (BrokerError, UnreadableError) as error:
